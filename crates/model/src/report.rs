@@ -1,0 +1,64 @@
+//! Omissions: what a backup or a restore left out, and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::RelPath;
+
+/// One thing that a backup or a restore did not do for one path. Never silence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omission {
+    /// Where, relative to the resource's root.
+    pub path: RelPath,
+    /// What kind of trouble it was.
+    pub kind: OmissionKind,
+    /// The cause in words, e.g. the operating system's message.
+    pub detail: String,
+}
+
+/// Why something was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OmissionKind {
+    /// It could not be read; the backup fails unless the caller chose to allow it.
+    Unreadable,
+    /// It changed each time it was read; what is stored may mix two versions.
+    Changing,
+    /// It was deleted between being listed and being read.
+    Vanished,
+    /// Another file system is mounted there; its contents were not asked for.
+    MountPoint,
+    /// A socket: recorded, but a restore does not make one.
+    Socket,
+    /// An attribute (owner, mode, xattr, time) that could not be set on restore.
+    Attribute,
+    /// An entry that could not be made on restore.
+    NotRestored,
+}
+
+impl OmissionKind {
+    /// Whether a backup with such an omission is incomplete and must be asked for explicitly.
+    pub fn fails_a_backup(self) -> bool {
+        matches!(self, Self::Unreadable)
+    }
+}
+
+impl std::fmt::Display for OmissionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "could not be read",
+            Self::Changing => "changed while it was read",
+            Self::Vanished => "vanished before it was read",
+            Self::MountPoint => "is a mount point, not crossed",
+            Self::Socket => "is a socket, not restored",
+            Self::Attribute => "lacks an attribute",
+            Self::NotRestored => "was not restored",
+        })
+    }
+}
+
+impl std::fmt::Display for Omission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.path, self.kind)?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+    }
+}
