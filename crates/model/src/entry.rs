@@ -38,7 +38,11 @@ impl RelPath {
                 && name.len() <= Self::NAME_BYTES_MAX
                 && !name.contains(&0)
         };
-        if bytes.is_empty() || bytes.split(|b| *b == b'/').all(fine) { Ok(Self(bytes)) } else { Err(InvalidPath(bytes)) }
+        if bytes.is_empty() || bytes.split(|b| *b == b'/').all(fine) {
+            Ok(Self(bytes))
+        } else {
+            Err(InvalidPath(bytes))
+        }
     }
 
     /// The root itself.
@@ -265,14 +269,21 @@ pub struct ChunkLocation {
 /// A run of a file's bytes: part of a chunk, or a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extent {
-    /// `len` bytes of the chunk, from its byte `skip`.
+    /// All of a chunk.
     Data {
         /// The chunk.
         chunk: ChunkLocation,
-        /// Where in the chunk's plaintext the run begins; not 0 only in bundles of small files.
+    },
+    /// A whole small file, bundled with others in one chunk.
+    Slice {
+        /// The bundle.
+        chunk: ChunkLocation,
+        /// Where in the bundle's plaintext the file begins.
         skip: u32,
-        /// How many bytes.
+        /// Its length.
         len: u32,
+        /// BLAKE3 of the file's bytes, by which a later backup knows the file again.
+        hash: ChunkHash,
     },
     /// `len` zero bytes that take no space.
     Hole {
@@ -285,7 +296,8 @@ impl Extent {
     /// How many bytes of the file this stands for.
     pub fn len(&self) -> u64 {
         match self {
-            Self::Data { len, .. } => u64::from(*len),
+            Self::Data { chunk } => u64::from(chunk.plain_len),
+            Self::Slice { len, .. } => u64::from(*len),
             Self::Hole { len } => *len,
         }
     }
@@ -293,6 +305,14 @@ impl Extent {
     /// Whether it stands for nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The chunk it needs; `None` for a hole.
+    pub fn chunk(&self) -> Option<&ChunkLocation> {
+        match self {
+            Self::Data { chunk } | Self::Slice { chunk, .. } => Some(chunk),
+            Self::Hole { .. } => None,
+        }
     }
 }
 

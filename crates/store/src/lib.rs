@@ -1,1 +1,21 @@
-//! store
+//! Bytes of a region: packs, manifests, records and data keys over an object store.
+//!
+//! The formats are described byte by byte in `docs/format.md`. This crate knows no SQL and no HTTP.
+
+pub mod chunks;
+pub mod error;
+pub mod keys;
+pub mod manifest;
+pub mod pack;
+pub mod record;
+pub mod region_store;
+pub mod seal;
+pub mod transfer;
+
+pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
+pub use error::{StoreError, StoreErrorKind};
+pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, WrapContext, WrappedKey};
+pub use pack::{PackBuilder, SealedPack};
+pub use record::{Lineage, Record, RecordHead};
+pub use region_store::RegionStore;
+pub use seal::{BadSeal, DataKey, Sealer};

@@ -1,0 +1,387 @@
+//! One region's objects by their meaning: the format file, packs and records.
+//!
+//! ```text
+//! format.json
+//! <account>/packs/<2 hex>/<object name>
+//! <account>/backups/<backup id>/record
+//! ```
+//!
+//! Objects are written whole and, but for records, never changed. A write returns once the bytes are
+//! durable. The format file is written when the store is made and never again by anything: if it
+//! is missing, the store is not there (an unmounted disk, an emptied bucket).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use model::effect::effect;
+use model::{AccountId, BackupId, ObjectName, Region};
+use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::record::Record;
+
+const FORMAT_KEY: &str = "format.json";
+const FORMAT_VERSION: u32 = 1;
+const HASH_BUFFER_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FormatFile {
+    format: String,
+    version: u32,
+    store_id: String,
+    region: Region,
+    /// BLAKE3 over the other fields, so that a damaged file is not taken for another store's.
+    checksum: String,
+}
+
+impl FormatFile {
+    fn new(region: &Region, store_id: &str) -> Self {
+        let mut file = Self {
+            format: "offsite".to_owned(),
+            version: FORMAT_VERSION,
+            store_id: store_id.to_owned(),
+            region: region.clone(),
+            checksum: String::new(),
+        };
+        file.checksum = file.digest();
+        file
+    }
+
+    fn digest(&self) -> String {
+        let text = format!("{}\n{}\n{}\n{}", self.format, self.version, self.store_id, self.region);
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+}
+
+/// One region's object store.
+#[derive(Clone, Debug)]
+pub struct RegionStore {
+    region: Region,
+    inner: Arc<dyn ObjectStore>,
+    store_id: Arc<str>,
+}
+
+impl RegionStore {
+    /// Makes a new store: writes the format file. Safe to repeat with the same `store_id`.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] when another store is there already.
+    pub async fn create(region: &Region, inner: Arc<dyn ObjectStore>, store_id: &str) -> Result<Self, StoreError> {
+        let file = FormatFile::new(region, store_id);
+        let json = serde_json::to_vec_pretty(&file).expect("serializing to memory");
+        effect("store.create.before");
+        match inner.put_opts(&Path::from(FORMAT_KEY), json.into(), PutMode::Create.into()).await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(wrap(region, "write", FORMAT_KEY, error)),
+        }
+        effect("store.create.after");
+        let store = Self::open(region, inner).await?;
+        if store.store_id() == store_id {
+            Ok(store)
+        } else {
+            Err(store.fault(StoreErrorKind::Corrupt, "create store over", FORMAT_KEY, "another store is here already"))
+        }
+    }
+
+    /// Opens a store that [`RegionStore::create`] made.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Unavailable`] when there is no format file: the store is not mounted, or
+    /// was emptied. [`StoreErrorKind::Corrupt`] when it is damaged, of another region or version.
+    pub async fn open(region: &Region, inner: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
+        let mut store = Self { region: region.clone(), inner, store_id: Arc::from("") };
+        let file = store.read_format().await?;
+        store.store_id = file.store_id.into();
+        Ok(store)
+    }
+
+    async fn read_format(&self) -> Result<FormatFile, StoreError> {
+        let bytes = self.read(FORMAT_KEY, "read").await.map_err(|mut error| {
+            if error.kind == StoreErrorKind::NotFound {
+                error.kind = StoreErrorKind::Unavailable;
+            }
+            error
+        })?;
+        let bad = |why: &str| self.fault(StoreErrorKind::Corrupt, "read", FORMAT_KEY, why);
+        let file: FormatFile = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
+        match &file {
+            f if f.checksum != f.digest() => Err(bad("its checksum does not match")),
+            f if f.format != "offsite" || f.version != FORMAT_VERSION => Err(bad("it is of another version")),
+            f if f.region != self.region => Err(bad(&format!("it is the store of {}", f.region))),
+            _ => Ok(file),
+        }
+    }
+
+    /// Whose store it is.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The random name the store was given when it was made.
+    pub fn store_id(&self) -> &str {
+        &self.store_id
+    }
+
+    /// Checks that the store is still the one that was opened: not unmounted, emptied or exchanged.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Unavailable`] when it is not.
+    pub async fn still_there(&self) -> Result<(), StoreError> {
+        let now = self.read_format().await?.store_id;
+        if *now == *self.store_id {
+            Ok(())
+        } else {
+            Err(self.fault(StoreErrorKind::Unavailable, "recognize", FORMAT_KEY, "another store is in its place"))
+        }
+    }
+
+    /// Stores a pack under its name. Safe to repeat.
+    ///
+    /// # Errors
+    /// Any [`StoreErrorKind`] but `NotFound` and `Corrupt`.
+    pub async fn put_pack(&self, account: &AccountId, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
+        let key = pack_key(account, name);
+        effect("store.put_pack.before");
+        self.inner
+            .put(&key, PutPayload::from(bytes))
+            .await
+            .map_err(|e| wrap(&self.region, "write pack", key.as_ref(), e))?;
+        effect("store.put_pack.after");
+        Ok(())
+    }
+
+    /// Reads a whole pack, checking that its bytes are those of its name.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] or [`StoreErrorKind::Corrupt`] when it is not there or not whole.
+    pub async fn read_pack(&self, account: &AccountId, name: &ObjectName) -> Result<Bytes, StoreError> {
+        let key = pack_key(account, name);
+        let bytes = self.read(key.as_ref(), "read pack").await?;
+        let hashed = bytes.clone();
+        let actual = blocking(move || ObjectName(*blake3::hash(&hashed).as_bytes())).await;
+        if actual == *name {
+            Ok(bytes)
+        } else {
+            Err(self.fault(StoreErrorKind::Corrupt, "read pack", key.as_ref(), "its hash is not its name"))
+        }
+    }
+
+    /// Reads and hashes a pack without keeping it.
+    ///
+    /// # Errors
+    /// As [`RegionStore::read_pack`].
+    pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName) -> Result<(), StoreError> {
+        let key = pack_key(account, name);
+        let failed = |e| wrap(&self.region, "verify pack", key.as_ref(), e);
+        let got = self.inner.get(&key).await.map_err(failed)?;
+        let actual = match got.payload {
+            GetResultPayload::File(mut file, _) => blocking(move || hash_reader(&mut file))
+                .await
+                .map_err(|e| failed(object_store::Error::Generic { store: "file", source: Box::new(e) }))?,
+            GetResultPayload::Stream(mut parts) => {
+                let mut hasher = blake3::Hasher::new();
+                while let Some(part) = parts.try_next().await.map_err(failed)? {
+                    hasher.update(&part);
+                }
+                ObjectName(*hasher.finalize().as_bytes())
+            }
+        };
+        if actual == *name {
+            Ok(())
+        } else {
+            Err(self.fault(StoreErrorKind::Corrupt, "verify pack", key.as_ref(), "its hash is not its name"))
+        }
+    }
+
+    /// A pack's length.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] when it is not there.
+    pub async fn pack_len(&self, account: &AccountId, name: &ObjectName) -> Result<u64, StoreError> {
+        let key = pack_key(account, name);
+        let meta = self.inner.head(&key).await.map_err(|e| wrap(&self.region, "find pack", key.as_ref(), e))?;
+        Ok(meta.size)
+    }
+
+    /// Reads parts of a pack, unchecked: what they hold is sealed and checks itself.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] when the pack is shorter than it should be.
+    pub async fn read_pack_ranges(
+        &self,
+        account: &AccountId,
+        name: &ObjectName,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StoreError> {
+        let key = pack_key(account, name);
+        let parts = self
+            .inner
+            .get_ranges(&key, ranges)
+            .await
+            .map_err(|e| wrap(&self.region, "read from pack", key.as_ref(), e))?;
+        let whole = parts.iter().zip(ranges).all(|(part, range)| part.len() as u64 == range.end - range.start);
+        if whole && parts.len() == ranges.len() {
+            Ok(parts)
+        } else {
+            Err(self.fault(StoreErrorKind::Corrupt, "read from pack", key.as_ref(), "it is too short"))
+        }
+    }
+
+    /// Removes a pack. One that is not there counts as removed. Only gc calls this.
+    ///
+    /// # Errors
+    /// Any [`StoreErrorKind`] but `NotFound` and `Corrupt`.
+    pub async fn delete_pack(&self, account: &AccountId, name: &ObjectName) -> Result<(), StoreError> {
+        effect("store.delete_pack.before");
+        self.delete(&pack_key(account, name), "delete pack").await?;
+        effect("store.delete_pack.after");
+        Ok(())
+    }
+
+    /// Every pack object of an account with its length, in no order.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub async fn list_packs(&self, account: &AccountId) -> Result<Vec<(ObjectName, u64)>, StoreError> {
+        let prefix = Path::from(format!("{account}/packs"));
+        let objects = self.list(&prefix).await?;
+        let named = |(path, size): (Path, u64)| Some((path.filename()?.parse().ok()?, size));
+        Ok(objects.into_iter().filter_map(named).collect())
+    }
+
+    /// Writes a backup's record, replacing an earlier one.
+    ///
+    /// # Errors
+    /// Any [`StoreErrorKind`] but `NotFound` and `Corrupt`.
+    pub async fn put_record(&self, record: &Record) -> Result<(), StoreError> {
+        let key = record_key(&record.head.account, &record.head.backup);
+        effect("store.put_record.before");
+        self.inner
+            .put(&key, record.encode().into())
+            .await
+            .map_err(|e| wrap(&self.region, "write record", key.as_ref(), e))?;
+        effect("store.put_record.after");
+        Ok(())
+    }
+
+    /// Reads a backup's record.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`]; [`StoreErrorKind::Corrupt`] when the bytes are damaged or
+    /// are the record of another backup.
+    pub async fn read_record(&self, account: &AccountId, backup: &BackupId) -> Result<Record, StoreError> {
+        let key = record_key(account, backup);
+        let bytes = self.read(key.as_ref(), "read record").await?;
+        let bad = |why: String| self.fault(StoreErrorKind::Corrupt, "read record", key.as_ref(), &why);
+        let record = Record::decode(&bytes).map_err(|e| bad(e.to_string()))?;
+        let head = &record.head;
+        if head.backup != *backup || head.account != *account || head.region != self.region {
+            return Err(bad(format!("it is the record of {} in {}", head.backup, head.region)));
+        }
+        Ok(record)
+    }
+
+    /// Removes a backup's record. One that is not there counts as removed.
+    ///
+    /// # Errors
+    /// Any [`StoreErrorKind`] but `NotFound` and `Corrupt`.
+    pub async fn delete_record(&self, account: &AccountId, backup: &BackupId) -> Result<(), StoreError> {
+        effect("store.delete_record.before");
+        self.delete(&record_key(account, backup), "delete record").await?;
+        effect("store.delete_record.after");
+        Ok(())
+    }
+
+    /// Every backup that has a record, and whose it is.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub async fn list_records(&self) -> Result<Vec<(AccountId, BackupId)>, StoreError> {
+        let mut found = Vec::new();
+        for account in self.list_accounts().await? {
+            for (path, _) in self.list(&Path::from(format!("{account}/backups"))).await? {
+                let id = path.parts().nth(2).and_then(|part| part.as_ref().parse().ok());
+                if let (Some(id), Some("record")) = (id, path.filename()) {
+                    found.push((account.clone(), id));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every account that has something in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub async fn list_accounts(&self) -> Result<Vec<AccountId>, StoreError> {
+        let top = self.inner.list_with_delimiter(None).await.map_err(|e| wrap(&self.region, "list", "/", e))?;
+        Ok(top.common_prefixes.iter().filter_map(|prefix| prefix.as_ref().parse().ok()).collect())
+    }
+
+    async fn list(&self, prefix: &Path) -> Result<Vec<(Path, u64)>, StoreError> {
+        let objects = self.inner.list(Some(prefix)).map_ok(|meta| (meta.location, meta.size));
+        objects.try_collect().await.map_err(|e| wrap(&self.region, "list", prefix.as_ref(), e))
+    }
+
+    async fn read(&self, key: &str, action: &'static str) -> Result<Bytes, StoreError> {
+        let failed = |e| wrap(&self.region, action, key, e);
+        self.inner.get(&Path::from(key)).await.map_err(failed)?.bytes().await.map_err(failed)
+    }
+
+    async fn delete(&self, key: &Path, action: &'static str) -> Result<(), StoreError> {
+        match self.inner.delete(key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(wrap(&self.region, action, key.as_ref(), error)),
+        }
+    }
+
+    fn fault(&self, kind: StoreErrorKind, action: &'static str, key: &str, why: &str) -> StoreError {
+        StoreError { kind, action, key: key.to_owned(), region: self.region.clone(), source: Some(why.into()) }
+    }
+}
+
+/// Opens the directory `root` as an object store whose writes are durable when they return.
+///
+/// # Errors
+/// When the directory does not exist or cannot be read.
+pub fn open_directory(root: &std::path::Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    Ok(Arc::new(object_store::local::LocalFileSystem::new_with_prefix(root)?.with_fsync(true)))
+}
+
+fn pack_key(account: &AccountId, name: &ObjectName) -> Path {
+    let hex = name.to_string();
+    Path::from(format!("{account}/packs/{}/{hex}", &hex[..2]))
+}
+
+fn record_key(account: &AccountId, backup: &BackupId) -> Path {
+    Path::from(format!("{account}/backups/{backup}/record"))
+}
+
+fn wrap(region: &Region, action: &'static str, key: &str, error: object_store::Error) -> StoreError {
+    StoreError {
+        kind: StoreErrorKind::of(&error),
+        action,
+        key: key.to_owned(),
+        region: region.clone(),
+        source: Some(Box::new(error)),
+    }
+}
+
+fn hash_reader(reader: &mut impl std::io::Read) -> std::io::Result<ObjectName> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; HASH_BUFFER_BYTES];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(ObjectName(*hasher.finalize().as_bytes())),
+            len => hasher.update(&buffer[..len]),
+        };
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("hashing does not panic")
+}
