@@ -1,0 +1,14 @@
+//! Directory trees: walked as entries, written back, compared.
+
+pub mod compare;
+pub mod found;
+pub mod source;
+pub mod target;
+
+mod content;
+mod descent;
+mod metadata;
+
+pub use found::{Found, FoundEntry, OpenedFile};
+pub use source::{TreeOptions, TreeWalk};
+pub use target::TreeTarget;

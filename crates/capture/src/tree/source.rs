@@ -1,0 +1,189 @@
+//! Walking a directory tree in the order of a manifest.
+//!
+//! Directories are opened by name in the directory above, which stays open: however deep the tree
+//! and whatever is renamed or replaced meanwhile, the walk neither leaves it nor builds a path.
+
+use std::collections::VecDeque;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{Clock, Omission, OmissionKind, RelPath};
+use rustix::fs::{CWD, OFlags, RawDir, readlinkat};
+use rustix::io::Errno;
+
+use super::found::{Found, FoundEntry};
+use crate::context::Context;
+use crate::open::{DEPTH_MAX, open_to_list, open_to_read};
+use crate::stat::{Device, Stat, stat_at, stat_open};
+
+/// One read of a directory: some hundreds of names.
+const LISTING_BYTES: usize = 32 * 1024;
+
+/// What a walk goes into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// Whether to go into file systems mounted inside the tree. If not, each mount point is an empty directory.
+    pub cross_mounts: bool,
+}
+
+/// A walk through a tree: the root first, then depth first with names in the order of their bytes.
+#[derive(Debug)]
+pub struct TreeWalk {
+    /// The directories that the walk is inside of, outermost first.
+    frames: Vec<Frame>,
+    /// What comes before the next name.
+    ready: VecDeque<Found>,
+    options: TreeOptions,
+    clock: Arc<dyn Clock>,
+    /// The file systems met, in the order of their numbers.
+    devices: Vec<Device>,
+    root: Stat,
+}
+
+#[derive(Debug)]
+struct Frame {
+    dir: Arc<OwnedFd>,
+    path: RelPath,
+    names: std::vec::IntoIter<CString>,
+}
+
+impl TreeWalk {
+    /// Begins a walk at the directory `root`; only here may a symbolic link lead to it.
+    ///
+    /// # Errors
+    /// When `root` is no directory or cannot be listed.
+    pub fn open(root: &Path, options: TreeOptions, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let action = || format!("open directory {}", root.display());
+        let dir = Arc::new(open_to_read(CWD, root, OFlags::DIRECTORY).context(action)?);
+        let stat = stat_open(&dir, &*clock).context(action)?;
+        let names = list_names(&dir).context(|| format!("list directory {}", root.display()))?;
+        let frame = Frame { dir: Arc::clone(&dir), path: RelPath::root(), names: names.into_iter() };
+        let mut walk = Self {
+            frames: vec![frame],
+            ready: VecDeque::new(),
+            options,
+            clock,
+            devices: Vec::new(),
+            root: stat.clone(),
+        };
+        let found = walk.found(dir, RelPath::root(), c".".to_owned(), stat).context(action)?;
+        walk.ready.push_back(Found::Entry(found));
+        Ok(walk)
+    }
+
+    fn visit(&mut self, name: CString) -> Found {
+        let frame = self.frames.last().expect("names come from the innermost frame");
+        let dir = Arc::clone(&frame.dir);
+        let path = match frame.path.join(name.to_bytes()) {
+            Ok(path) => path,
+            Err(invalid) => {
+                return Found::Omission(Omission {
+                    path: frame.path.clone(),
+                    kind: OmissionKind::Unreadable,
+                    detail: invalid.to_string(),
+                });
+            }
+        };
+        let found =
+            stat_at(&dir, &name, &*self.clock).and_then(|stat| self.found(Arc::clone(&dir), path.clone(), name, stat));
+        match found {
+            Ok(found) => {
+                if found.entry.is_directory() {
+                    self.enter(&found);
+                }
+                Found::Entry(found)
+            }
+            Err(error) => Found::Omission(omission(path, error)),
+        }
+    }
+
+    fn found(&mut self, parent: Arc<OwnedFd>, path: RelPath, name: CString, stat: Stat) -> Result<FoundEntry, Errno> {
+        let kind = stat.kind(|| Ok(readlinkat(&parent, &name, Vec::new())?.into_bytes()))?;
+        let entry = stat.entry(path, kind, self.number_of(stat.device()));
+        Ok(FoundEntry { entry, parent, name, stat, clock: Arc::clone(&self.clock) })
+    }
+
+    /// The number of a file system in this walk.
+    fn number_of(&mut self, device: Device) -> u32 {
+        let number = self.devices.iter().position(|met| *met == device).unwrap_or_else(|| {
+            self.devices.push(device);
+            self.devices.len() - 1
+        });
+        u32::try_from(number).expect("fewer file systems are mounted")
+    }
+
+    /// Makes the walk go on inside of a directory, or says why it does not.
+    fn enter(&mut self, found: &FoundEntry) {
+        let path = found.entry.path.clone();
+        if !self.options.cross_mounts && !found.stat.is_on_mount_of(&self.root) {
+            let omission = Omission { path, kind: OmissionKind::MountPoint, detail: String::new() };
+            self.ready.push_back(Found::Omission(omission));
+        } else if self.frames.len() >= DEPTH_MAX {
+            let detail = format!("it is more than {DEPTH_MAX} directories deep");
+            let omission = Omission { path, kind: OmissionKind::Unreadable, detail };
+            self.ready.push_back(Found::Omission(omission));
+        } else {
+            match self.list(found) {
+                Ok((dir, names)) => self.frames.push(Frame { dir: Arc::new(dir), path, names: names.into_iter() }),
+                Err(error) => self.ready.push_back(Found::Omission(omission(path, error))),
+            }
+        }
+    }
+
+    fn list(&self, found: &FoundEntry) -> Result<(OwnedFd, Vec<CString>), Errno> {
+        let dir = open_to_list(&found.parent, &found.name)?;
+        // Another directory may have come to this place, with other attributes or on another mount.
+        let now = stat_open(&dir, &*self.clock)?;
+        if !now.is_same_inode(&found.stat) || !now.is_on_mount_of(&found.stat) {
+            return Err(Errno::NOENT);
+        }
+        let names = list_names(&dir)?;
+        Ok((dir, names))
+    }
+}
+
+impl Iterator for TreeWalk {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        if let Some(found) = self.ready.pop_front() {
+            return Some(found);
+        }
+        loop {
+            match self.frames.last_mut()?.names.next() {
+                Some(name) => return Some(self.visit(name)),
+                None => drop(self.frames.pop()),
+            }
+        }
+    }
+}
+
+fn omission(path: RelPath, error: Errno) -> Omission {
+    let kind = match error {
+        // A directory that is none any more (or a link that is none) has gone just as well.
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE | Errno::INVAL => OmissionKind::Vanished,
+        _ => OmissionKind::Unreadable,
+    };
+    Omission { path, kind, detail: io::Error::from(error).to_string() }
+}
+
+/// The names in a directory that was opened to be listed, in the order of their bytes.
+pub(super) fn list_names(dir: impl AsFd) -> Result<Vec<CString>, Errno> {
+    let mut buffer = Vec::<u8>::with_capacity(LISTING_BYTES);
+    let mut entries = RawDir::new(dir.as_fd(), buffer.spare_capacity_mut());
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name: &CStr = entry.file_name();
+        if name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    // A directory that changes while it is listed may tell a name twice.
+    names.dedup();
+    Ok(names)
+}

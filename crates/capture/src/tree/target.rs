@@ -1,0 +1,235 @@
+//! Writing a tree back, below one directory and never outside of it.
+//!
+//! Paths come from a manifest that may be hostile, and others may change the target meanwhile: see
+//! `descent` for how a path is reached. The last name is made exclusively, never opened.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use model::effect::effect;
+use model::{DeviceNumber, Entry, EntryKind, Omission, RelPath};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ftruncate, linkat, makedev, mknodat, openat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::descent::{Descent, Missing, make_private_directory};
+use super::metadata::{Handle, Stray, lacking, make_writable, set_all};
+use super::source::list_names;
+use crate::Existing;
+use crate::context::Context;
+use crate::open::{open_to_enter, open_to_list, open_to_read};
+
+/// A directory into which a tree is restored.
+///
+/// Entries in path order are cheapest. Directories above an entry that are not there are made.
+#[derive(Debug)]
+pub struct TreeTarget {
+    descent: Descent,
+    existing: Existing,
+}
+
+impl TreeTarget {
+    /// Opens the directory `root`, making it and those above it if need be.
+    ///
+    /// # Errors
+    /// Of kind `AlreadyExists` when it is not empty and nothing may be replaced.
+    pub fn open(root: &Path, existing: Existing) -> io::Result<Self> {
+        let shown = root.display();
+        DirBuilder::new().recursive(true).mode(0o700).create(root).context(|| format!("make directory {shown}"))?;
+        let dir = open_to_read(CWD, root, OFlags::DIRECTORY).context(|| format!("open directory {shown}"))?;
+        if existing == Existing::Refuse {
+            // Listed through another descriptor, as a listing moves the offset of the one it is read from.
+            let again = open_to_list(&dir, c".").and_then(list_names).context(|| format!("list directory {shown}"))?;
+            if !again.is_empty() {
+                let why = "the directory is not empty: choose an empty directory or --overwrite";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+                    .context(|| format!("restore into {shown}"));
+            }
+        }
+        Ok(Self { descent: Descent::new(dir), existing })
+    }
+
+    /// Makes a directory for its owner alone, until [`Self::set_metadata`]. One that is there is kept.
+    ///
+    /// # Errors
+    /// Of kind `AlreadyExists` when something else is there and may not be replaced.
+    pub fn make_directory(&mut self, path: &RelPath) -> io::Result<()> {
+        if path.is_root() {
+            return Ok(());
+        }
+        let existing = self.existing;
+        let (parent, name) = self.descent.parent(path, Missing::Make)?;
+        let made = match make_private_directory(&parent, name) {
+            Err(Errno::EXIST) => match open_to_enter(&parent, name) {
+                Ok(kept) => make_writable(kept.as_fd()),
+                Err(Errno::NOTDIR) => make_anew(&parent, name, existing, || make_private_directory(&parent, name)),
+                Err(error) => Err(error),
+            },
+            made => made,
+        };
+        made.context(|| format!("make directory {path}"))
+    }
+
+    /// Makes a regular file of `size` bytes, all hole, and opens it to be written.
+    ///
+    /// # Errors
+    /// Of kind `AlreadyExists` when something is there and may not be replaced, `IsADirectory` when a
+    /// directory is.
+    pub fn create_file(&mut self, path: &RelPath, size: u64) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = self.make("restore.create_file", path, |parent, name| {
+            let file = openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
+            if size > 0
+                && let Err(error) = ftruncate(&file, size)
+            {
+                // An empty file must not be taken for the one that did not fit.
+                let _unchecked = unlinkat(parent, name, AtFlags::empty());
+                return Err(error);
+            }
+            Ok(file)
+        });
+        Ok(File::from(made?))
+    }
+
+    /// Makes a symbolic link, named pipe or device node.
+    ///
+    /// # Errors
+    /// Of kind `Unsupported` for a socket, `InvalidInput` for a file or directory.
+    pub fn make_node(&mut self, entry: &Entry) -> io::Result<()> {
+        let path = &entry.path;
+        let (file_type, device) = match &entry.kind {
+            EntryKind::Symlink { target } => {
+                let target = target.as_slice();
+                return self.make("restore.make_node", path, |parent, name| symlinkat(target, parent, name));
+            }
+            EntryKind::Fifo => (FileType::Fifo, 0),
+            EntryKind::CharDevice(number) => (FileType::CharacterDevice, raw_device(*number)),
+            EntryKind::BlockDevice(number) => (FileType::BlockDevice, raw_device(*number)),
+            EntryKind::Socket => return refuse(io::ErrorKind::Unsupported, path, "a socket is not restored"),
+            EntryKind::File { .. } | EntryKind::Directory => {
+                return refuse(io::ErrorKind::InvalidInput, path, "files and directories are not made as nodes");
+            }
+        };
+        let mode = Mode::RUSR | Mode::WUSR;
+        self.make("restore.make_node", path, |parent, name| mknodat(parent, name, file_type, mode, device))
+    }
+
+    /// Gives the file that was restored as `first` the further name `path`.
+    ///
+    /// # Errors
+    /// Of kind `InvalidInput` when both are the same path, `NotFound` when `first` is not there.
+    pub fn hard_link(&mut self, first: &RelPath, path: &RelPath) -> io::Result<()> {
+        if first == path {
+            return refuse(io::ErrorKind::InvalidInput, path, "a file is not linked to itself");
+        }
+        let (first_parent, first_name) = self.descent.parent(first, Missing::Fail)?;
+        self.make("restore.hard_link", path, |parent, name| {
+            linkat(&first_parent, first_name, parent, name, AtFlags::empty())
+        })
+    }
+
+    /// Removes a file that was restored but must not stay.
+    ///
+    /// # Errors
+    /// Of kind `NotFound` when it is not there, `IsADirectory` when it is a directory.
+    pub fn remove_file(&mut self, path: &RelPath) -> io::Result<()> {
+        let (parent, name) = self.descent.parent(path, Missing::Fail)?;
+        effect("restore.remove_file");
+        let removed = unlinkat(&parent, name, AtFlags::empty());
+        effect("restore.remove_file");
+        removed.context(|| format!("remove {path}"))
+    }
+
+    /// Sets owner, mode, extended attributes and modification time; returns what could not be set.
+    ///
+    /// For directories: after all that is in them, the innermost first. A symbolic link has no mode.
+    pub fn set_metadata(&mut self, entry: &Entry) -> Vec<Omission> {
+        let replaced = self.existing == Existing::Replace && entry.is_directory();
+        let stray = if replaced { Stray::Remove } else { Stray::RemoveAcls };
+        if entry.path.is_root() {
+            return set_all(&Handle::opened(self.descent.root()), entry, stray);
+        }
+        match self.open_place(&entry.path) {
+            Ok(place) => {
+                let handle = Handle::of_place(place.as_fd());
+                if has_kind_of(&handle, entry) {
+                    set_all(&handle, entry, stray)
+                } else {
+                    vec![lacking(entry, "something else has taken its place".to_owned())]
+                }
+            }
+            Err(error) => vec![lacking(entry, error.to_string())],
+        }
+    }
+
+    /// As [`Self::set_metadata`], for a regular file that is still open.
+    pub fn set_file_metadata(file: &File, entry: &Entry) -> Vec<Omission> {
+        set_all(&Handle::opened(file.as_fd()), entry, Stray::RemoveAcls)
+    }
+
+    fn open_place(&mut self, path: &RelPath) -> io::Result<OwnedFd> {
+        let (parent, name) = self.descent.parent(path, Missing::Fail)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&parent, name, flags, Mode::empty()).context(|| format!("open {path}"))
+    }
+
+    /// Calls `make_at` for the directory that `path` lies in and the last name of `path`.
+    fn make<T>(
+        &mut self,
+        what: &'static str,
+        path: &RelPath,
+        make_at: impl Fn(&OwnedFd, &[u8]) -> Result<T, Errno>,
+    ) -> io::Result<T> {
+        let existing = self.existing;
+        let (parent, name) = self.descent.parent(path, Missing::Make)?;
+        effect(what);
+        let made = match make_at(&parent, name) {
+            Err(Errno::EXIST) => make_anew(&parent, name, existing, || make_at(&parent, name)),
+            made => made,
+        };
+        effect(what);
+        made.context(|| format!("create {path}"))
+    }
+}
+
+/// Makes what could not be made because something else was there, if that may be replaced.
+fn make_anew<T>(
+    parent: &OwnedFd,
+    name: &[u8],
+    existing: Existing,
+    make: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    if existing == Existing::Refuse {
+        return Err(Errno::EXIST);
+    }
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => make(),
+        Err(error) => Err(error),
+    }
+}
+
+fn refuse<T>(kind: io::ErrorKind, path: &RelPath, why: &str) -> io::Result<T> {
+    Err(io::Error::new(kind, why)).context(|| format!("create {path}"))
+}
+
+fn raw_device(number: DeviceNumber) -> u64 {
+    makedev(number.major, number.minor)
+}
+
+/// Whether the file is of the entry's kind: a device must not get what was meant for a file.
+fn has_kind_of(handle: &Handle<'_>, entry: &Entry) -> bool {
+    let expected = match entry.kind {
+        EntryKind::Directory => FileType::Directory,
+        EntryKind::File { .. } => FileType::RegularFile,
+        EntryKind::Symlink { .. } => FileType::Symlink,
+        EntryKind::Fifo => FileType::Fifo,
+        EntryKind::Socket => FileType::Socket,
+        EntryKind::CharDevice(_) => FileType::CharacterDevice,
+        EntryKind::BlockDevice(_) => FileType::BlockDevice,
+    };
+    handle.stat().is_ok_and(|stat| stat.file_type() == expected)
+}
