@@ -1,0 +1,332 @@
+//! Backups: their rows and tags, and the ways to look them up.
+//!
+//! Every list runs along an index, so that a page costs the same whether the account has a thousand
+//! backups or a million.
+
+use std::collections::HashMap;
+
+use model::{
+    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Region, ResourceId, ResourceKind, SnapshotId, Timestamp,
+};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, FromRow, Row};
+
+use crate::batch::{batches, parameters};
+use crate::column::Columns;
+use crate::database::{Catalog, Query, Write, operation};
+use crate::error::{CatalogError, CatalogErrorKind};
+use crate::lease::Fence;
+
+/// A backup.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupRow {
+    /// Its id.
+    pub id: BackupId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it is a backup of; that resource may be gone, or in another region.
+    pub resource_id: ResourceId,
+    /// What kind of resource that is.
+    pub resource_kind: ResourceKind,
+    /// What people called it when the backup was taken.
+    pub resource_name: Option<String>,
+    /// Where it is in its life.
+    pub state: BackupState,
+    /// Which contents it holds; known once it is available.
+    pub snapshot_id: Option<SnapshotId>,
+    /// The backup that this one was taken as a change of.
+    pub parent_id: Option<BackupId>,
+    /// The key under which its data keys are wrapped.
+    pub kms_key: KmsKeyId,
+    /// The data key that was made for it.
+    pub data_key: DataKeyId,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it became available.
+    pub completed_at: Option<Timestamp>,
+    /// For a copy: the region it was copied from.
+    pub source_region: Option<Region>,
+    /// For a copy: the backup it is a copy of.
+    pub source_backup: Option<BackupId>,
+    /// The parameters it was asked for with, as JSON: by these an interrupted job is found again.
+    pub request: String,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// How large its contents are.
+    pub size_bytes: u64,
+    /// How many bytes its packs hold in the store.
+    pub stored_bytes: u64,
+    /// How many of these had to be written or sent for it.
+    pub moved_bytes: u64,
+    /// How many were there already.
+    pub deduplicated_bytes: u64,
+    /// How many entries it has.
+    pub entry_count: u64,
+    /// How many things it left out.
+    pub omission_count: u64,
+    /// How far the work is.
+    pub done_bytes: u64,
+    /// How far it has to go, as far as is known.
+    pub total_bytes: u64,
+    /// Who is at work on it.
+    pub lease_owner: Option<String>,
+    /// How often the work changed hands.
+    pub lease_fence: Fence,
+    /// Until when nobody else may claim it; 0 when nobody is at work.
+    pub lease_expires_at: Timestamp,
+    /// Its tags, in the order in which they were given.
+    pub tags: Vec<(String, String)>,
+}
+
+impl BackupRow {
+    /// Whether it was copied from another backup, rather than taken of a resource.
+    pub fn is_copy(&self) -> bool {
+        self.source_backup.is_some()
+    }
+}
+
+/// Its tags are in another table and filled in by `Catalog::with_tags`.
+impl FromRow<'_, AnyRow> for BackupRow {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            account: row.parsed("account")?,
+            resource_id: row.parsed("resource_id")?,
+            resource_kind: row.parsed("resource_kind")?,
+            resource_name: row.try_get("resource_name")?,
+            state: row.parsed("state")?,
+            snapshot_id: row.bytes_or_null("snapshot_id")?.map(SnapshotId),
+            parent_id: row.parsed_or_null("parent_id")?,
+            kms_key: row.parsed("kms_key")?,
+            data_key: DataKeyId(row.bytes("data_key")?),
+            created_at: row.time("created_at")?,
+            completed_at: row.time_or_null("completed_at")?,
+            source_region: row.parsed_or_null("source_region")?,
+            source_backup: row.parsed_or_null("source_backup")?,
+            request: row.try_get("request")?,
+            failure: row.try_get("failure")?,
+            size_bytes: row.count("size_bytes")?,
+            stored_bytes: row.count("stored_bytes")?,
+            moved_bytes: row.count("moved_bytes")?,
+            deduplicated_bytes: row.count("deduplicated_bytes")?,
+            entry_count: row.count("entry_count")?,
+            omission_count: row.count("omission_count")?,
+            done_bytes: row.count("done_bytes")?,
+            total_bytes: row.count("total_bytes")?,
+            lease_owner: row.try_get("lease_owner")?,
+            lease_fence: Fence(row.try_get("lease_fence")?),
+            lease_expires_at: row.time("lease_expires_at")?,
+            tags: Vec::new(),
+        })
+    }
+}
+
+/// Which of an account's backups to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BackupFilter {
+    /// Only those of this resource.
+    pub resource: Option<ResourceId>,
+    /// Only those after this one, which was the last of the page before: `(created_at, id)`.
+    pub after: Option<(Timestamp, BackupId)>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A `SELECT` of whole backup rows.
+macro_rules! select_backups {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, account, resource_id, resource_kind, resource_name, state, snapshot_id, parent_id, kms_key, \
+             data_key, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
+             stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
+             lease_owner, lease_fence, lease_expires_at FROM backup ",
+            $tail
+        )
+    };
+}
+
+const LIST_ALL: &str =
+    select_backups!("WHERE account = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4");
+const LIST_OF_RESOURCE: &str = select_backups!(
+    "WHERE account = $1 AND (created_at, id) < ($2, $3) AND resource_id = $5 \
+     ORDER BY created_at DESC, id DESC LIMIT $4"
+);
+const LATEST_TAKEN: &str = select_backups!(
+    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL \
+     ORDER BY created_at DESC, id DESC LIMIT 1"
+);
+const LATEST_COPY: &str = select_backups!(
+    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NOT NULL \
+     ORDER BY created_at DESC, id DESC LIMIT 1"
+);
+const RESUMABLE: &str =
+    select_backups!("WHERE account = $1 AND state IN ('CREATING', 'COPYING') AND request = $2 ORDER BY created_at, id");
+
+impl Catalog {
+    /// The account's backup of that id, in whatever state it is.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn find_backup(&self, account: &AccountId, id: &BackupId) -> Result<Option<BackupRow>, CatalogError> {
+        let query = sqlx::query(select_backups!("WHERE account = $1 AND id = $2"));
+        Ok(self.backups("find the backup", query.bind(account.as_str()).bind(id.as_str())).await?.pop())
+    }
+
+    /// A page of the account's backups, newest first.
+    ///
+    /// Walking the pages by [`BackupFilter::after`] visits each backup that exists throughout once,
+    /// whatever else is made or deleted meanwhile.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn list_backups(
+        &self,
+        account: &AccountId,
+        filter: &BackupFilter,
+    ) -> Result<Vec<BackupRow>, CatalogError> {
+        let (created_at, id) = match &filter.after {
+            Some((created_at, id)) => (created_at.0, id.as_str()),
+            // Every backup comes after the end of time.
+            None => (i64::MAX, ""),
+        };
+        let sql = if filter.resource.is_some() { LIST_OF_RESOURCE } else { LIST_ALL };
+        let query = sqlx::query(sql).bind(account.as_str()).bind(created_at).bind(id).bind(i64::from(filter.limit));
+        let query = match &filter.resource {
+            Some(resource) => query.bind(resource.as_str()),
+            None => query,
+        };
+        self.backups("list backups", query).await
+    }
+
+    /// The account's unfinished backups that were asked for with exactly this `request`, oldest first.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn find_resumable(&self, account: &AccountId, request: &str) -> Result<Vec<BackupRow>, CatalogError> {
+        self.backups("find interrupted work", sqlx::query(RESUMABLE).bind(account.as_str()).bind(request)).await
+    }
+
+    /// The backup to take the resource's next one as a change of: the newest available one that was
+    /// taken here, or else the newest available copy.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn latest_available(
+        &self,
+        account: &AccountId,
+        resource: &ResourceId,
+    ) -> Result<Option<BackupRow>, CatalogError> {
+        for sql in [LATEST_TAKEN, LATEST_COPY] {
+            let query = sqlx::query(sql).bind(account.as_str()).bind(resource.as_str());
+            if let Some(found) = self.backups("find the latest backup", query).await?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every account's backups whose removal was begun and not finished.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn deleting_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
+        let sql = select_backups!("WHERE state = 'DELETING' ORDER BY account, id");
+        self.backups("list backups being removed", sqlx::query(sql)).await
+    }
+
+    /// All of the account's backups at once, oldest first: for checks and rebuilds, not for serving.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn all_backups(&self, account: &AccountId) -> Result<Vec<BackupRow>, CatalogError> {
+        let sql = select_backups!("WHERE account = $1 ORDER BY created_at, id");
+        self.backups("list all backups", sqlx::query(sql).bind(account.as_str())).await
+    }
+
+    /// Gives the backup these tags and no others.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has no such backup. `Conflict` when a key comes twice.
+    pub async fn set_tags(
+        &self,
+        account: &AccountId,
+        id: &BackupId,
+        tags: &[(String, String)],
+    ) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("set_tags", "tag the backup")).await?;
+        // An update that changes nothing: it locks the row on engines with many writers.
+        let query = sqlx::query("UPDATE backup SET state = state WHERE account = $1 AND id = $2");
+        if write.run(query.bind(account.as_str()).bind(id.as_str())).await? == 0 {
+            return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
+        }
+        write.replace_tags(id, tags).await?;
+        write.commit().await
+    }
+
+    async fn backups(&self, action: &'static str, query: Query<'_>) -> Result<Vec<BackupRow>, CatalogError> {
+        let rows = self.read(action).list(query).await?;
+        self.with_tags(action, rows).await
+    }
+
+    /// Fills in the tags of backups.
+    async fn with_tags(
+        &self,
+        action: &'static str,
+        mut backups: Vec<BackupRow>,
+    ) -> Result<Vec<BackupRow>, CatalogError> {
+        let mut tags: HashMap<String, Vec<(String, String)>> = HashMap::new();
+        let ids: Vec<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
+        for batch in batches(&ids) {
+            let sql = format!(
+                "SELECT backup_id, key, value FROM tag WHERE backup_id IN ({}) ORDER BY backup_id, ordinal",
+                parameters(1, batch.len())
+            );
+            let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(*id));
+            for (id, key, value) in self.read(action).list::<(String, String, String)>(query).await? {
+                tags.entry(id).or_default().push((key, value));
+            }
+        }
+        for backup in &mut backups {
+            backup.tags = tags.remove(backup.id.as_str()).unwrap_or_default();
+        }
+        Ok(backups)
+    }
+}
+
+impl Write {
+    pub(crate) async fn replace_tags(&mut self, id: &BackupId, tags: &[(String, String)]) -> Result<(), CatalogError> {
+        self.run(sqlx::query("DELETE FROM tag WHERE backup_id = $1").bind(id.as_str())).await?;
+        for (ordinal, (key, value)) in (0_i64..).zip(tags) {
+            let query = sqlx::query("INSERT INTO tag (backup_id, key, value, ordinal) VALUES ($1, $2, $3, $4)");
+            self.run(query.bind(id.as_str()).bind(key.as_str()).bind(value.as_str()).bind(ordinal)).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Missing;
+
+    /// Every page is a search along the index that also gives the order: nothing is scanned or sorted.
+    #[tokio::test]
+    async fn pages_are_read_along_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = crate::sqlite_url(&folder.path().join("catalog.db"));
+        let catalog = Catalog::open(&url, Missing::Create).await.unwrap();
+        for (sql, index) in [
+            (LIST_ALL, "backup_by_age (account=? AND (created_at,id)<(?,?))"),
+            (LIST_OF_RESOURCE, "backup_by_resource (account=? AND resource_id=? AND (created_at,id)<(?,?))"),
+            (LATEST_TAKEN, "backup_by_resource (account=? AND resource_id=?)"),
+            (LATEST_COPY, "backup_by_resource (account=? AND resource_id=?)"),
+            (RESUMABLE, "backup_in_progress (account=?)"),
+        ] {
+            let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+            let plan: Vec<(i64, i64, i64, String)> = catalog.read("explain").list(query).await.unwrap();
+            let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
+            assert_eq!(plan[0], format!("SEARCH backup USING INDEX {index}"), "{sql}");
+            assert_eq!(plan.len(), 1, "{plan:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Columns as the words of the model, and back. A column that holds what cannot be is an error, never a panic.
+
+use std::error::Error;
+use std::str::FromStr;
+use std::time::Duration;
+
+use model::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+/// Reads one column of a row by name.
+pub(crate) trait Columns {
+    /// A text that parses as `T`.
+    fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(&self, column: &str) -> sqlx::Result<T>;
+    /// A text that parses as `T`, or NULL.
+    fn parsed_or_null<T: FromStr<Err: Error + Send + Sync + 'static>>(&self, column: &str) -> sqlx::Result<Option<T>>;
+    /// Exactly `N` bytes.
+    fn bytes<const N: usize>(&self, column: &str) -> sqlx::Result<[u8; N]>;
+    /// Exactly `N` bytes, or NULL.
+    fn bytes_or_null<const N: usize>(&self, column: &str) -> sqlx::Result<Option<[u8; N]>>;
+    /// A number that is not negative.
+    fn count(&self, column: &str) -> sqlx::Result<u64>;
+    /// 0 or 1.
+    fn flag(&self, column: &str) -> sqlx::Result<bool>;
+    /// A time.
+    fn time(&self, column: &str) -> sqlx::Result<Timestamp>;
+    /// A time, or NULL.
+    fn time_or_null(&self, column: &str) -> sqlx::Result<Option<Timestamp>>;
+}
+
+impl Columns for AnyRow {
+    fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(&self, column: &str) -> sqlx::Result<T> {
+        self.try_get::<&str, _>(column)?.parse().map_err(|error: T::Err| damaged(column, error))
+    }
+
+    fn parsed_or_null<T: FromStr<Err: Error + Send + Sync + 'static>>(&self, column: &str) -> sqlx::Result<Option<T>> {
+        let text: Option<&str> = self.try_get(column)?;
+        text.map(str::parse).transpose().map_err(|error: T::Err| damaged(column, error))
+    }
+
+    fn bytes<const N: usize>(&self, column: &str) -> sqlx::Result<[u8; N]> {
+        let bytes: &[u8] = self.try_get(column)?;
+        bytes.try_into().map_err(|error| damaged(column, error))
+    }
+
+    fn bytes_or_null<const N: usize>(&self, column: &str) -> sqlx::Result<Option<[u8; N]>> {
+        let bytes: Option<&[u8]> = self.try_get(column)?;
+        bytes.map(TryInto::try_into).transpose().map_err(|error| damaged(column, error))
+    }
+
+    fn count(&self, column: &str) -> sqlx::Result<u64> {
+        u64::try_from(self.try_get::<i64, _>(column)?).map_err(|error| damaged(column, error))
+    }
+
+    fn flag(&self, column: &str) -> sqlx::Result<bool> {
+        match self.try_get::<i64, _>(column)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(damaged(column, format!("{other} is neither 0 nor 1"))),
+        }
+    }
+
+    fn time(&self, column: &str) -> sqlx::Result<Timestamp> {
+        self.try_get(column).map(Timestamp)
+    }
+
+    fn time_or_null(&self, column: &str) -> sqlx::Result<Option<Timestamp>> {
+        Ok(self.try_get::<Option<i64>, _>(column)?.map(Timestamp))
+    }
+}
+
+fn damaged(column: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: cause.into() }
+}
+
+/// A count as a BIGINT column takes it. The largest number of bytes that fits is 8 EiB, more than any
+/// file system holds.
+pub(crate) fn bigint(count: u64) -> sqlx::Result<i64> {
+    i64::try_from(count).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// The instant `wait` after `now`; the end of time when there is no such instant.
+pub(crate) fn after(now: Timestamp, wait: Duration) -> i64 {
+    now.0.saturating_add(milliseconds(wait))
+}
+
+/// The instant `wait` before `now`; the beginning of time when there is no such instant.
+pub(crate) fn before(now: Timestamp, wait: Duration) -> i64 {
+    now.0.saturating_sub(milliseconds(wait))
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

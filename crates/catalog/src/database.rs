@@ -1,0 +1,350 @@
+//! The database file: how it is opened, read and written.
+//!
+//! SQLite has one writer at a time, so one connection writes and up to four read. Every write goes
+//! through [`Write`]: the readers refuse to write, and nothing else reaches the writing connection,
+//! so no commit can miss the [effects](model::effect) that crash tests hook.
+
+use std::path::Path;
+use std::time::Duration;
+
+use model::Timestamp;
+use model::effect::effect;
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, FromRow, Transaction};
+
+use crate::error::{CatalogError, CatalogErrorKind};
+
+/// What follows is particular to SQLite; PostgreSQL will have its own of each. All other SQL text is shared.
+mod sqlite {
+    /// The database's clock, in milliseconds since 1970.
+    pub(super) const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)";
+
+    /// Takes the write lock at once: a transaction that read first and wrote later could not wait for it.
+    pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+    /// The first waits for other processes, `FULL` survives power loss, the last allows 8 MB of cache.
+    pub(super) const WRITER: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
+        PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000";
+
+    /// Readers of a database in WAL mode neither wait nor keep anyone waiting.
+    pub(super) const READER: &str = "PRAGMA busy_timeout = 30000; PRAGMA query_only = ON; PRAGMA cache_size = -8000";
+}
+
+const READERS_MAX: u32 = 4;
+
+/// How long a task waits for a connection of its own process: twice what one waits for other processes.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(60);
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// One region's catalog. Clones share the same connections.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    writer: AnyPool,
+    reader: AnyPool,
+}
+
+/// What to do about a catalog that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Make it.
+    Create,
+    /// Fail: a mistyped path must not look like an empty region.
+    Refuse,
+}
+
+/// The address of the SQLite file at `path`, which should be absolute.
+pub fn sqlite_url(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let encode = |byte: &u8| {
+        if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    let path: String = path.as_os_str().as_encoded_bytes().iter().map(encode).collect();
+    format!("sqlite:{path}")
+}
+
+impl Catalog {
+    /// Opens the catalog at `url` (see [`sqlite_url`]) and brings its schema up to date.
+    ///
+    /// Any number of processes may open, and even create, the same file at once. A schema newer than
+    /// this program is accepted: migrations expand before they contract. `?mode=ro` opens an existing
+    /// catalog for reading only.
+    ///
+    /// # Errors
+    /// `Unavailable` when the file is missing and that is refused, or cannot be opened. `Corrupt` when it is
+    /// no database. `Busy` when others kept it locked.
+    pub async fn open(url: &str, missing: Missing) -> Result<Self, CatalogError> {
+        const ACTION: &str = "open the catalog";
+        sqlx::any::install_default_drivers();
+        let options = connect_options(url, missing).map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
+        probe(&options).await?;
+        let writer = pool_options(1, sqlite::WRITER)
+            .connect_with(options.clone())
+            .await
+            .map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
+        migrate(&writer).await.map_err(|cause| CatalogError::from_sql("bring the catalog up to date", cause))?;
+        Ok(Self { writer, reader: pool_options(READERS_MAX, sqlite::READER).connect_lazy_with(options) })
+    }
+
+    /// Waits for what is under way and closes every connection. Later calls are `Unavailable`.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+
+    /// The database's clock, by which leases, holds and the grace before deletion are measured.
+    ///
+    /// # Errors
+    /// `Busy` or `Unavailable`.
+    pub async fn now(&self) -> Result<Timestamp, CatalogError> {
+        self.read("read the catalog's clock").one::<(i64,)>(sqlx::query(sqlite::NOW)).await.map(|(now,)| Timestamp(now))
+    }
+
+    /// Prepares to read; `action` is the verb phrase that errors will show.
+    pub(crate) fn read(&self, action: &'static str) -> Read<'_> {
+        Read { pool: &self.reader, action }
+    }
+
+    /// Begins a transaction, waiting for the writers before it.
+    pub(crate) async fn write(&self, operation: Operation) -> Result<Write, CatalogError> {
+        let begun = self.writer.begin_with(sqlite::BEGIN).await;
+        let tx = begun.map_err(|cause| CatalogError::from_sql(operation.action, cause))?;
+        Ok(Write { tx, operation })
+    }
+}
+
+fn connect_options(url: &str, missing: Missing) -> sqlx::Result<AnyConnectOptions> {
+    if !url.starts_with("sqlite:") {
+        return Err(sqlx::Error::Configuration("the address of a catalog begins with sqlite:".into()));
+    }
+    let mode = match missing {
+        Missing::Create => "rwc",
+        Missing::Refuse => "rw",
+    };
+    let url = match url.split_once('?') {
+        Some((_, query)) if query.contains("mode=") => url.to_owned(),
+        Some(_) => format!("{url}&mode={mode}"),
+        None => format!("{url}?mode={mode}"),
+    };
+    // Statements are not logged: the caller logs the operation, with the ids that say whose it is.
+    Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
+}
+
+/// Connects once and drops the connection: a pool would hide why it cannot connect behind a timeout.
+async fn probe(options: &AnyConnectOptions) -> Result<(), CatalogError> {
+    let outcome = async {
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(sqlite::WRITER).execute(&mut connection).await?;
+        connection.close().await
+    };
+    match outcome.await.map_err(|cause| CatalogError::from_sql("open the catalog", cause)) {
+        // Another process is turning a new file into a database in WAL mode: the pool will try again until that is done.
+        Err(error) if error.is(CatalogErrorKind::Busy) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn pool_options(connections_max: u32, pragmas: &'static str) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection to a file does not go stale.
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { sqlx::raw_sql(pragmas).execute(connection).await.map(|_| ()) })
+        })
+        .after_release(|connection, _| Box::pin(is_reusable(connection)))
+}
+
+/// Whether a connection is outside any transaction, once its pending rollback is through.
+///
+/// On a full disk SQLite rolls back by itself. The rollback that sqlx sends next then fails, and sqlx takes
+/// the connection to be inside that transaction for good: every later write through it would fail.
+async fn is_reusable(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// Applies what is missing in one transaction, so that two processes that open a new file at once take turns.
+async fn migrate(writer: &AnyPool) -> sqlx::Result<()> {
+    let applied = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(writer).await;
+    // An error means that there is no such table yet, or one that the next statement will meet as well.
+    if applied.is_ok_and(|(count,)| usize::try_from(count).is_ok_and(|count| count >= MIGRATOR.iter().count())) {
+        return Ok(());
+    }
+    let mut tx = writer.begin_with(sqlite::BEGIN).await?;
+    MIGRATOR.run_direct(None, &mut *tx, false).await?;
+    effect("catalog.migrate.before");
+    tx.commit().await?;
+    effect("catalog.migrate.after");
+    Ok(())
+}
+
+/// A query with its parameters.
+pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
+
+/// A row type that queries return.
+pub(crate) trait FromAny: for<'r> FromRow<'r, AnyRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin> FromAny for T {}
+
+/// Reading, outside any transaction.
+pub(crate) struct Read<'c> {
+    pool: &'c AnyPool,
+    action: &'static str,
+}
+
+impl Read<'_> {
+    pub(crate) async fn one<T: FromAny>(&self, query: Query<'_>) -> Result<T, CatalogError> {
+        query.fetch_one(self.pool).await.and_then(|row| T::from_row(&row)).map_err(|cause| self.failed(cause))
+    }
+
+    pub(crate) async fn find<T: FromAny>(&self, query: Query<'_>) -> Result<Option<T>, CatalogError> {
+        let row = query.fetch_optional(self.pool).await;
+        row.and_then(|row| row.map(|row| T::from_row(&row)).transpose()).map_err(|cause| self.failed(cause))
+    }
+
+    pub(crate) async fn list<T: FromAny>(&self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
+        let rows = query.fetch_all(self.pool).await;
+        rows.and_then(|rows| rows.iter().map(T::from_row).collect()).map_err(|cause| self.failed(cause))
+    }
+
+    pub(crate) fn failed(&self, cause: sqlx::Error) -> CatalogError {
+        CatalogError::from_sql(self.action, cause)
+    }
+
+    pub(crate) fn refused(&self, kind: CatalogErrorKind, cause: String) -> CatalogError {
+        CatalogError::new(kind, self.action, cause)
+    }
+}
+
+/// The names of one kind of write: for people, and for the effects around its commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub(crate) action: &'static str,
+    pub(crate) before: &'static str,
+    pub(crate) after: &'static str,
+}
+
+/// `operation!("land_packs", "record that packs landed")`: the name in effects, the action in errors.
+macro_rules! operation {
+    ($name:literal, $action:literal) => {
+        $crate::database::Operation {
+            action: $action,
+            before: concat!("catalog.", $name, ".before"),
+            after: concat!("catalog.", $name, ".after"),
+        }
+    };
+}
+pub(crate) use operation;
+
+/// A transaction. Dropped without [`commit`](Write::commit), it changes nothing.
+pub(crate) struct Write {
+    tx: Transaction<'static, Any>,
+    operation: Operation,
+}
+
+impl Write {
+    /// Runs a statement and returns how many rows it changed.
+    pub(crate) async fn run(&mut self, query: Query<'_>) -> Result<u64, CatalogError> {
+        let done = query.execute(&mut *self.tx).await;
+        done.map(|done| done.rows_affected()).map_err(|cause| self.failed(cause))
+    }
+
+    pub(crate) async fn find<T: FromAny>(&mut self, query: Query<'_>) -> Result<Option<T>, CatalogError> {
+        let row = query.fetch_optional(&mut *self.tx).await;
+        row.and_then(|row| row.map(|row| T::from_row(&row)).transpose()).map_err(|cause| self.failed(cause))
+    }
+
+    pub(crate) async fn list<T: FromAny>(&mut self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
+        let rows = query.fetch_all(&mut *self.tx).await;
+        rows.and_then(|rows| rows.iter().map(T::from_row).collect()).map_err(|cause| self.failed(cause))
+    }
+
+    /// The database's clock.
+    pub(crate) async fn now(&mut self) -> Result<Timestamp, CatalogError> {
+        let now = self.find::<(i64,)>(sqlx::query(sqlite::NOW)).await?;
+        now.map(|(now,)| Timestamp(now)).ok_or_else(|| self.failed(sqlx::Error::RowNotFound))
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), CatalogError> {
+        effect(self.operation.before);
+        self.tx.commit().await.map_err(|cause| CatalogError::from_sql(self.operation.action, cause))?;
+        effect(self.operation.after);
+        Ok(())
+    }
+
+    /// The error for a statement that failed.
+    pub(crate) fn failed(&self, cause: sqlx::Error) -> CatalogError {
+        CatalogError::from_sql(self.operation.action, cause)
+    }
+
+    /// The error for a write that the rules forbid.
+    pub(crate) fn refused(&self, kind: CatalogErrorKind, cause: impl Into<String>) -> CatalogError {
+        CatalogError::new(kind, self.operation.action, cause.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fresh() -> (tempfile::TempDir, Catalog) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = sqlite_url(&folder.path().join("catalog.db"));
+        let catalog = Catalog::open(&url, Missing::Create).await.unwrap();
+        (folder, catalog)
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_changes_nothing_and_says_so() {
+        let (_folder, catalog) = fresh().await;
+        // The file may not grow from here on: what a full disk looks like to a database.
+        sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&catalog.writer).await.unwrap();
+        let refused = catalog.set_meta("big", &"x".repeat(1 << 20)).await.unwrap_err();
+        assert!(refused.is(CatalogErrorKind::Full), "{refused:?}");
+        assert_eq!(catalog.meta("big").await.unwrap(), None);
+        // The limit went with its connection: there is room again.
+        catalog.set_meta("big", &"x".repeat(1 << 20)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_stays_locked_is_busy() {
+        let (folder, catalog) = fresh().await;
+        let other = Catalog::open(&sqlite_url(&folder.path().join("catalog.db")), Missing::Refuse).await.unwrap();
+        sqlx::raw_sql("PRAGMA busy_timeout = 1").execute(&catalog.writer).await.unwrap();
+        let held = other.write(operation!("test", "hold the lock")).await.unwrap();
+        let refused = catalog.set_meta("key", "value").await.unwrap_err();
+        assert!(refused.is(CatalogErrorKind::Busy), "{refused:?}");
+        assert_eq!(catalog.meta("key").await.unwrap(), None, "readers do not wait");
+        held.commit().await.unwrap();
+        catalog.set_meta("key", "value").await.unwrap();
+    }
+
+    /// A write that is dropped half-way, by an error or because its task was cancelled, leaves no trace.
+    #[tokio::test]
+    async fn a_write_that_does_not_commit_changes_nothing() {
+        let (_folder, catalog) = fresh().await;
+        let mut write = catalog.write(operation!("test", "test")).await.unwrap();
+        write.run(sqlx::query("INSERT INTO meta (key, value) VALUES ('a', 'b')")).await.unwrap();
+        drop(write);
+        assert_eq!(catalog.meta("a").await.unwrap(), None);
+        catalog.set_meta("a", "c").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_is_opened_as_durability_asks() {
+        let (_folder, catalog) = fresh().await;
+        for (pragma, value) in
+            [("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000), ("cache_size", -8000)]
+        {
+            let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+            let (found,): (i64,) = sqlx::query_as(sql).fetch_one(&catalog.writer).await.unwrap();
+            assert_eq!(found, value, "{pragma}");
+        }
+        let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&catalog.writer).await.unwrap();
+        assert_eq!(mode, "wal");
+        let write = sqlx::query("INSERT INTO meta (key, value) VALUES ('a', 'b')").execute(&catalog.reader).await;
+        let refused = write.map_err(|cause| CatalogError::from_sql("write as a reader", cause)).unwrap_err();
+        assert!(refused.is(CatalogErrorKind::ReadOnly), "{refused:?}");
+    }
+}

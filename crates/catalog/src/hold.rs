@@ -1,0 +1,109 @@
+//! Holds: what keeps a backup while another region copies it.
+//!
+//! A hold runs out by itself, so that a copier that died keeps nothing forever. One that is renewed
+//! in time cannot be slipped past: removal begins only when no unexpired hold exists, and from then
+//! on none can be placed or renewed.
+
+use std::time::Duration;
+
+use model::{AccountId, BackupId, BackupState, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
+
+use crate::column::{Columns, after};
+use crate::database::{Catalog, Write, operation};
+use crate::error::{CatalogError, CatalogErrorKind};
+
+/// A hold on a backup.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HoldRow {
+    /// Who holds it: the copy that needs it.
+    pub holder: String,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+}
+
+impl FromRow<'_, AnyRow> for HoldRow {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self { holder: row.try_get("holder")?, expires_at: row.time("expires_at")? })
+    }
+}
+
+impl Catalog {
+    /// Keeps an available backup for `ttl`, or for `ttl` from now if `holder` holds it already.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has no such backup. `Conflict` when it is not available.
+    pub async fn place_hold(
+        &self,
+        account: &AccountId,
+        id: &BackupId,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("place_hold", "hold the backup")).await?;
+        let now = write.now().await?;
+        match write.lock_backup(account, id).await?.map(|backup| backup.state) {
+            Some(BackupState::Available) => {}
+            Some(state) => {
+                return Err(write.refused(CatalogErrorKind::Conflict, format!("{id} is {state}")));
+            }
+            None => {
+                return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
+            }
+        }
+        let sql = "INSERT INTO hold (backup_id, holder, expires_at) VALUES ($1, $2, $3) \
+                   ON CONFLICT (backup_id, holder) DO UPDATE SET expires_at = excluded.expires_at";
+        write.run(sqlx::query(sql).bind(id.as_str()).bind(holder).bind(after(now, ttl))).await?;
+        write.commit().await
+    }
+
+    /// Lets a hold run `ttl` from now. Returns whether it still holds: `false` when it was released, or the
+    /// backup's removal has begun.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn renew_hold(&self, id: &BackupId, holder: &str, ttl: Duration) -> Result<bool, CatalogError> {
+        let mut write = self.write(operation!("renew_hold", "renew the hold")).await?;
+        let expires_at = after(write.now().await?, ttl);
+        // Locks the backup's row, on engines with many writers, against a removal that begins meanwhile.
+        let available = sqlx::query("UPDATE backup SET state = state WHERE id = $1 AND state = 'AVAILABLE'");
+        if write.run(available.bind(id.as_str())).await? == 0 {
+            return Ok(false);
+        }
+        let query = sqlx::query("UPDATE hold SET expires_at = $3 WHERE backup_id = $1 AND holder = $2");
+        let renewed = write.run(query.bind(id.as_str()).bind(holder).bind(expires_at)).await?;
+        write.commit().await?;
+        Ok(renewed == 1)
+    }
+
+    /// Gives up a hold. Giving it up again does nothing.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn release_hold(&self, id: &BackupId, holder: &str) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("release_hold", "release the hold")).await?;
+        let query = sqlx::query("DELETE FROM hold WHERE backup_id = $1 AND holder = $2");
+        write.run(query.bind(id.as_str()).bind(holder)).await?;
+        write.commit().await
+    }
+
+    /// The backup's holds that have not run out.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn active_holds(&self, id: &BackupId) -> Result<Vec<HoldRow>, CatalogError> {
+        let now = self.now().await?;
+        let sql = "SELECT holder, expires_at FROM hold WHERE backup_id = $1 AND expires_at > $2 ORDER BY holder";
+        self.read("list holds").list(sqlx::query(sql).bind(id.as_str()).bind(now.0)).await
+    }
+}
+
+impl Write {
+    /// Someone who holds the backup at `now`.
+    pub(crate) async fn find_holder(&mut self, id: &BackupId, now: Timestamp) -> Result<Option<String>, CatalogError> {
+        let query = sqlx::query("SELECT holder FROM hold WHERE backup_id = $1 AND expires_at > $2 LIMIT 1");
+        let found = self.find::<(String,)>(query.bind(id.as_str()).bind(now.0)).await?;
+        Ok(found.map(|(holder,)| holder))
+    }
+}

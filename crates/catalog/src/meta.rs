@@ -1,0 +1,41 @@
+//! Facts about the catalog itself: which region and store it belongs to, and whether the file is sound.
+
+use crate::database::{Catalog, operation};
+use crate::error::{CatalogError, CatalogErrorKind};
+
+impl Catalog {
+    /// The fact recorded under `key`.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn meta(&self, key: &str) -> Result<Option<String>, CatalogError> {
+        let query = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key);
+        let found = self.read("read a fact about the catalog").find::<(String,)>(query).await?;
+        Ok(found.map(|(value,)| value))
+    }
+
+    /// Records a fact, in place of what was recorded under the same `key`.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("set_meta", "record a fact about the catalog")).await?;
+        let sql =
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        write.run(sqlx::query(sql).bind(key).bind(value)).await?;
+        write.commit().await
+    }
+
+    /// Reads the whole file and checks its structure. Takes seconds per gigabyte.
+    ///
+    /// # Errors
+    /// `Corrupt` when something is wrong with it; the cause lists the first findings.
+    pub async fn integrity_check(&self) -> Result<(), CatalogError> {
+        let read = self.read("check the catalog's integrity");
+        // The second of the two texts that are SQLite's alone: PostgreSQL has no such check.
+        let findings: Vec<(String,)> = read.list(sqlx::query("PRAGMA quick_check(10)")).await?;
+        let findings: Vec<String> =
+            findings.into_iter().map(|(finding,)| finding).filter(|line| line != "ok").collect();
+        if findings.is_empty() { Ok(()) } else { Err(read.refused(CatalogErrorKind::Corrupt, findings.join("; "))) }
+    }
+}

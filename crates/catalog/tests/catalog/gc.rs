@@ -1,0 +1,115 @@
+//! Garbage: doomed, revived, deleted, forgotten.
+
+use std::time::Duration;
+
+use catalog::{CatalogErrorKind as Kind, Standing};
+use model::{DataKeyId, PackId};
+
+use crate::support::{Fresh, HOUR, account, assert_kind, other_account, pack};
+
+const NOW: Duration = Duration::ZERO;
+
+async fn doomed(fresh: &Fresh, older_than: Duration) -> Vec<PackId> {
+    fresh.doomed_packs(older_than).await.unwrap().into_iter().map(|(_, pack)| pack.pack_id).collect()
+}
+
+#[tokio::test]
+async fn a_pack_that_nothing_names_leaves_in_steps() {
+    let fresh = Fresh::new().await;
+    let id = fresh.available(1, &[pack(1)]).await;
+    assert_eq!(fresh.doom_unreferenced(None).await.unwrap(), 0);
+    fresh.delete(&id).await;
+    assert_eq!(fresh.doom_unreferenced(Some(&other_account())).await.unwrap(), 0);
+    assert_eq!(fresh.doom_unreferenced(Some(&account())).await.unwrap(), 1);
+    assert_eq!(fresh.doom_unreferenced(None).await.unwrap(), 0, "its grace is not begun anew");
+
+    assert_eq!(doomed(&fresh, HOUR).await, []);
+    assert!(!fresh.begin_pack_deletion(&account(), &pack(1).pack_id, HOUR).await.unwrap());
+    assert_eq!(doomed(&fresh, NOW).await, [pack(1).pack_id]);
+    fresh.forget_pack(&account(), &pack(1).pack_id).await.unwrap();
+    assert_eq!(doomed(&fresh, NOW).await.len(), 1, "a pack is not forgotten before its object is deleted");
+
+    assert!(fresh.begin_pack_deletion(&account(), &pack(1).pack_id, NOW).await.unwrap());
+    assert!(!fresh.begin_pack_deletion(&account(), &pack(1).pack_id, NOW).await.unwrap());
+    let deleting = fresh.deleting_packs().await.unwrap();
+    assert_eq!(deleting.len(), 1);
+    assert_eq!((&deleting[0].0, deleting[0].1.deleting), (&account(), true));
+    assert_eq!(fresh.held_packs(&account(), &[pack(1).pack_id]).await.unwrap(), []);
+
+    for _ in 0..2 {
+        fresh.forget_pack(&account(), &pack(1).pack_id).await.unwrap();
+        assert_eq!(fresh.deleting_packs().await.unwrap(), []);
+        assert_eq!(fresh.wrapped_keys(&account(), &[DataKeyId([1; 16])], None).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_doomed_pack_is_revived_by_an_edge() {
+    for holds in [true, false] {
+        let fresh = Fresh::new().await;
+        let gone = fresh.available(1, &[pack(1)]).await;
+        fresh.delete(&gone).await;
+        fresh.doom_unreferenced(None).await.unwrap();
+        let (id, fence) = fresh.begin(2).await;
+        if holds {
+            let held = fresh.hold_packs(&account(), &id, fence, &[pack(1).pack_id]).await.unwrap();
+            assert_eq!(held[0].doomed_at, None);
+        } else {
+            let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1)]).await.unwrap();
+            assert_eq!(standings, [Standing::Held]);
+        }
+        assert_eq!(doomed(&fresh, NOW).await, []);
+        assert!(!fresh.begin_pack_deletion(&account(), &pack(1).pack_id, NOW).await.unwrap());
+        assert_eq!(fresh.doom_unreferenced(None).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_writer_waits_for_a_deletion_and_then_stores_anew() {
+    let fresh = Fresh::new().await;
+    let gone = fresh.available(1, &[pack(1)]).await;
+    fresh.delete(&gone).await;
+    fresh.doom_unreferenced(None).await.unwrap();
+    fresh.begin_pack_deletion(&account(), &pack(1).pack_id, NOW).await.unwrap();
+    let (id, fence) = fresh.begin(2).await;
+    assert_eq!(fresh.hold_packs(&account(), &id, fence, &[pack(1).pack_id]).await.unwrap(), []);
+    let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1), pack(2)]).await.unwrap();
+    assert_eq!(standings, [Standing::Deleting, Standing::Missing]);
+    assert_eq!(fresh.backup_packs(&id).await.unwrap().len(), 1);
+    fresh.forget_pack(&account(), &pack(1).pack_id).await.unwrap();
+    let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1)]).await.unwrap();
+    assert_eq!(standings, [Standing::Missing]);
+}
+
+/// Not reachable through the catalog's own methods: the last line of defence.
+#[tokio::test]
+async fn the_database_refuses_to_forget_a_pack_that_a_backup_names() {
+    let fresh = Fresh::new().await;
+    let id = fresh.available(1, &[pack(1)]).await;
+    fresh.force("UPDATE pack SET deleting = 1").await;
+    assert_kind(fresh.forget_pack(&account(), &pack(1).pack_id).await, Kind::Conflict);
+    assert_eq!(fresh.backup_packs(&id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_data_key_stays_while_a_pack_or_a_backup_uses_it() {
+    let fresh = Fresh::new().await;
+    let mut second = pack(2);
+    second.data_key = pack(1).data_key;
+    let parent = fresh.available(1, &[pack(1), second]).await;
+    let (child, fence) = fresh.begin(3).await;
+    fresh.hold_packs(&account(), &child, fence, &[second.pack_id]).await.unwrap();
+    fresh.delete(&parent).await;
+    let collect = async || {
+        fresh.doom_unreferenced(None).await.unwrap();
+        for (account, pack) in fresh.doomed_packs(NOW).await.unwrap() {
+            assert!(fresh.begin_pack_deletion(&account, &pack.pack_id, NOW).await.unwrap());
+            fresh.forget_pack(&account, &pack.pack_id).await.unwrap();
+        }
+        fresh.wrapped_keys(&account(), &[DataKeyId([1; 16])], None).await.unwrap().len()
+    };
+    assert_eq!(collect().await, 1, "the child still reads a pack under it");
+    fresh.fail(&child, fence, "gave up").await.unwrap();
+    assert_eq!(collect().await, 0);
+    assert_eq!(fresh.wrapped_keys(&account(), &[DataKeyId([3; 16])], None).await.unwrap().len(), 1);
+}

@@ -1,0 +1,11 @@
+//! The catalog through its public methods, each test on a fresh file.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
+mod backups;
+mod gc;
+mod history;
+mod leases;
+mod opening;
+mod packs;
+mod support;

@@ -1,0 +1,146 @@
+//! Builders: a catalog in a temporary folder, backups and packs with telling names.
+
+use std::time::Duration;
+
+use catalog::{
+    Catalog, CatalogError, CatalogErrorKind, Fence, LeaseRequest, Missing, NewBackup, NewPack, Published, sqlite_url,
+};
+use model::{
+    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, ObjectName, PackId, ResourceKind, SnapshotId, Timestamp,
+};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// A catalog that is removed when this is dropped.
+pub(crate) struct Fresh {
+    pub(crate) catalog: Catalog,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Fresh {
+    type Target = Catalog;
+    fn deref(&self) -> &Catalog {
+        &self.catalog
+    }
+}
+
+impl Fresh {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = sqlite_url(&folder.path().join("catalog.db"));
+        Self { catalog: Catalog::open(&url, Missing::Create).await.unwrap(), folder }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        sqlite_url(&self.folder.path().join("catalog.db"))
+    }
+
+    /// A second process, as far as the database can tell.
+    pub(crate) async fn open_again(&self) -> Catalog {
+        Catalog::open(&self.url(), Missing::Refuse).await.unwrap()
+    }
+
+    /// Runs a statement that no method of the catalog would.
+    pub(crate) async fn force(&self, sql: &str) {
+        let pool = sqlx::AnyPool::connect(&self.url()).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    /// A backup in progress under a lease that runs for an hour.
+    pub(crate) async fn begin(&self, number: u8) -> (BackupId, Fence) {
+        let fence = self.insert_backup(&new_backup(number), &lease("worker", HOUR)).await.unwrap();
+        (backup_id(number), fence)
+    }
+
+    /// An available backup that names these packs.
+    pub(crate) async fn available(&self, number: u8, packs: &[NewPack]) -> BackupId {
+        let (id, fence) = self.begin(number).await;
+        self.store(&id, fence, packs).await;
+        self.publish(&id, fence, &published()).await.unwrap();
+        id
+    }
+
+    /// Announces packs and lands them.
+    pub(crate) async fn store(&self, id: &BackupId, fence: Fence, packs: &[NewPack]) {
+        self.intend_packs(&account(), id, fence, packs).await.unwrap();
+        let ids: Vec<PackId> = packs.iter().map(|pack| pack.pack_id).collect();
+        self.land_packs(&account(), id, fence, &ids, 0).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, id: &BackupId) {
+        self.begin_delete(&account(), id).await.unwrap();
+        self.finish_delete(id).await.unwrap();
+    }
+
+    pub(crate) async fn state(&self, id: &BackupId) -> BackupState {
+        self.find_backup(&account(), id).await.unwrap().unwrap().state
+    }
+}
+
+pub(crate) fn account() -> AccountId {
+    "123456789012".parse().unwrap()
+}
+
+pub(crate) fn other_account() -> AccountId {
+    "210987654321".parse().unwrap()
+}
+
+pub(crate) fn backup_id(number: u8) -> BackupId {
+    format!("backup-0{number:016x}").parse().unwrap()
+}
+
+pub(crate) fn kms_key() -> KmsKeyId {
+    "0f0e0d0c-0b0a-4908-8706-050403020100".parse().unwrap()
+}
+
+pub(crate) fn lease(owner: &str, ttl: Duration) -> LeaseRequest {
+    LeaseRequest { owner: owner.to_owned(), ttl }
+}
+
+pub(crate) fn new_backup(number: u8) -> NewBackup {
+    NewBackup {
+        id: backup_id(number),
+        account: account(),
+        resource_id: "fs-0123456789abcdef0".parse().unwrap(),
+        resource_kind: ResourceKind::Lustre,
+        resource_name: Some("projects".to_owned()),
+        source: None,
+        parent_id: None,
+        kms_key: kms_key(),
+        data_key: DataKeyId([number; 16]),
+        wrapped: vec![number; 40],
+        request: format!("{{\"number\":{number}}}"),
+        tags: vec![("z".to_owned(), "first".to_owned()), ("a".to_owned(), "second".to_owned())],
+    }
+}
+
+/// Pack `number`, sealed under the data key of backup `number`.
+pub(crate) fn pack(number: u8) -> NewPack {
+    NewPack {
+        pack_id: PackId([number; 16]),
+        object_name: ObjectName([number; 32]),
+        bytes: 1000 + u64::from(number),
+        data_key: DataKeyId([number; 16]),
+    }
+}
+
+pub(crate) fn published() -> Published {
+    Published {
+        snapshot_id: SnapshotId([7; 16]),
+        parent_id: None,
+        completed_at: Timestamp(4_000_000_000_000),
+        size_bytes: 1,
+        stored_bytes: 2,
+        moved_bytes: 3,
+        deduplicated_bytes: 4,
+        entry_count: 5,
+        omission_count: 6,
+    }
+}
+
+#[track_caller]
+pub(crate) fn assert_kind<T: std::fmt::Debug>(result: Result<T, CatalogError>, kind: CatalogErrorKind) {
+    let error = result.expect_err("it should have failed");
+    assert!(error.is(kind), "{error:?}");
+}
