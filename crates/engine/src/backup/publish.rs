@@ -1,0 +1,125 @@
+//! Publishing a backup: its record, then the row that says `AVAILABLE`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use catalog::{PackRow, Published};
+use model::{DataKeyId, PackId, SnapshotId};
+use store::manifest::Root;
+use store::record::Totals;
+use store::{Lineage, PackRef, Record, RecordHead};
+
+use super::read::Taken;
+use super::{BackupReport, Job};
+use crate::error::{EngineError, ErrorKind};
+use crate::keys::{record_keys, unwrap_any};
+
+/// Makes a backup visible. Every pack it names has landed by now.
+pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Result<BackupReport, EngineError> {
+    let (ctx, account) = (&job.ctx, &job.request.account);
+    let used: Vec<PackId> = taken.assembled.packs.iter().copied().collect();
+    ctx.catalog.keep_only(&job.id, job.fence, &used).await?;
+    let packs = named_packs(job, &taken).await?;
+    let totals = totals(job, &taken, &packs);
+    let root = Root {
+        kind: job.resource.kind.source_kind(),
+        source_path: job.resource.path.clone(),
+        resource_name: job.resource.name.clone(),
+        resource_created_at: job.resource.created_at,
+        entry_pages: taken.assembled.entry_pages,
+        omission_pages: taken.assembled.omission_pages,
+    };
+    let needed: BTreeSet<DataKeyId> = packs.iter().map(|pack| pack.data_key).chain([job.data_key.id()]).collect();
+    let wrapped_keys = record_keys(ctx, account, &job.kms_key, &needed, |key| unwrap_any(ctx, account, key)).await?;
+    let row = ctx.catalog.find_backup(account, &job.id).await?.ok_or_else(gone)?;
+    let head = RecordHead {
+        backup: job.id.clone(),
+        account: account.clone(),
+        region: ctx.region.clone(),
+        resource: job.resource.id.clone(),
+        resource_kind: job.resource.kind,
+        snapshot,
+        created_at: row.created_at,
+        completed_at: ctx.catalog.now().await?,
+        lineage: Lineage { parent: taken.parent, ..Lineage::default() },
+        kms_key: job.kms_key.clone(),
+        root_key: job.data_key.id(),
+        wrapped_keys,
+        tags: row.tags,
+        totals,
+    };
+    let record = Record { head, packs, sealed_root: root.seal(&job.data_key, snapshot) };
+    publish_record(ctx, &record, job.fence).await?;
+    let backup = ctx.catalog.find_backup(account, &job.id).await?.ok_or_else(gone)?;
+    Ok(BackupReport {
+        backup,
+        omissions: taken.omissions,
+        files_read: taken.counts.files_read,
+        bytes_read: taken.counts.bytes_read,
+        bytes_stored: taken.counts.bytes_stored,
+    })
+}
+
+fn gone() -> EngineError {
+    EngineError::refused(ErrorKind::Conflict, "the backup was removed while it was being made")
+}
+
+/// Writes the record, makes sure that the store is still the one that took the packs, and says
+/// `AVAILABLE`. In this order, so that what is shown as done is done.
+pub(crate) async fn publish_record(
+    ctx: &crate::RegionContext,
+    record: &Record,
+    fence: catalog::Fence,
+) -> Result<(), EngineError> {
+    let head = &record.head;
+    ctx.store.still_there().await?;
+    ctx.store.put_record(record).await?;
+    ctx.store.still_there().await?;
+    let published = Published {
+        snapshot_id: head.snapshot,
+        parent_id: head.lineage.parent.clone(),
+        completed_at: head.completed_at,
+        size_bytes: head.totals.size_bytes,
+        stored_bytes: head.totals.stored_bytes,
+        moved_bytes: head.totals.moved_bytes,
+        deduplicated_bytes: head.totals.deduplicated_bytes,
+        entry_count: head.totals.entry_count,
+        omission_count: head.totals.omission_count,
+    };
+    ctx.catalog.publish(&head.backup, fence, &published).await?;
+    Ok(())
+}
+
+/// A catalog's row as a record's.
+pub(crate) fn pack_ref(row: &PackRow) -> PackRef {
+    PackRef { id: row.pack_id, object_name: row.object_name, bytes: row.bytes, data_key: row.data_key }
+}
+
+/// Where every pack that the manifest names lies.
+async fn named_packs(job: &Job, taken: &Taken) -> Result<Vec<PackRef>, EngineError> {
+    let rows = job.ctx.catalog.backup_packs(&job.id).await?;
+    let landed: HashMap<PackId, PackRef> =
+        rows.into_iter().filter(|row| row.landed && !row.deleting).map(|row| (row.pack_id, pack_ref(&row))).collect();
+    let find = |id: &PackId| {
+        landed.get(id).copied().ok_or_else(|| {
+            let message = format!("pack {id} has not landed in {}, so the backup is not complete", job.ctx.region);
+            EngineError::refused(ErrorKind::Failed, message)
+        })
+    };
+    let mut packs: Vec<PackRef> = taken.assembled.packs.iter().map(find).collect::<Result<_, _>>()?;
+    packs.sort_by_key(|pack| pack.id);
+    Ok(packs)
+}
+
+fn totals(job: &Job, taken: &Taken, packs: &[PackRef]) -> Totals {
+    let stored_bytes = packs.iter().map(|pack| pack.bytes).sum();
+    let own = packs.iter().filter(|pack| pack.data_key == job.data_key.id());
+    let moved_bytes = own.map(|pack| pack.bytes).sum();
+    Totals {
+        size_bytes: taken.counts.size_bytes,
+        stored_bytes,
+        moved_bytes,
+        deduplicated_bytes: stored_bytes - moved_bytes,
+        entry_count: taken.counts.entries,
+        omission_count: taken.omissions.len() as u64,
+    }
+}

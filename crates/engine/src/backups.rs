@@ -1,0 +1,99 @@
+//! Finding and removing backups.
+
+use catalog::{BackupFilter, BackupRow, CatalogErrorKind};
+use model::{AccountId, BackupId, BackupState};
+
+use crate::context::RegionContext;
+use crate::error::{EngineError, ErrorKind};
+use crate::worker::is_dead;
+
+/// Backups of an account, newest first, a page at a time.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn list_backups(
+    ctx: &RegionContext,
+    account: &AccountId,
+    filter: &BackupFilter,
+) -> Result<Vec<BackupRow>, EngineError> {
+    Ok(ctx.catalog.list_backups(account, filter).await?)
+}
+
+/// One backup.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn find_backup(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+) -> Result<Option<BackupRow>, EngineError> {
+    Ok(ctx.catalog.find_backup(account, id).await?)
+}
+
+/// One backup that can be read.
+pub(crate) async fn load_available(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+) -> Result<BackupRow, EngineError> {
+    let Some(row) = ctx.catalog.find_backup(account, id).await? else { return Err(missing(ctx, id)) };
+    if row.state == BackupState::Available {
+        return Ok(row);
+    }
+    let why = row.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    Err(EngineError::refused(ErrorKind::Conflict, format!("backup {id} in {} is {}{why}", ctx.region, row.state))
+        .with_hint("only a backup that is AVAILABLE can be read or copied"))
+}
+
+fn missing(ctx: &RegionContext, id: &BackupId) -> EngineError {
+    EngineError::refused(ErrorKind::NotFound, format!("there is no backup {id} in {}", ctx.region))
+        .with_hint(format!("`offsite backup ls --region {}` shows those there are", ctx.region))
+}
+
+/// Removes a backup: first the promise (its state), then its record, then its row. Its packs stay
+/// until gc finds that nothing names them.
+///
+/// Safe to repeat; an interrupted removal is also finished by gc.
+///
+/// # Errors
+/// `Conflict` while it is being copied or worked on.
+pub async fn delete_backup(ctx: &RegionContext, account: &AccountId, id: &BackupId) -> Result<(), EngineError> {
+    give_up_if_abandoned(ctx, account, id).await?;
+    ctx.catalog.begin_delete(account, id).await.map_err(|error| match error.kind {
+        CatalogErrorKind::NotFound => missing(ctx, id),
+        CatalogErrorKind::Held => {
+            EngineError::refused(ErrorKind::Conflict, format!("backup {id} is being copied to another region"))
+                .with_hint("remove it when the copy has ended")
+        }
+        CatalogErrorKind::Leased => EngineError::refused(ErrorKind::Conflict, format!("backup {id} is being made"))
+            .with_hint("remove it when the work on it has ended"),
+        _ => error.into(),
+    })?;
+    finish_deletion(ctx, account, id).await?;
+    ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
+    Ok(())
+}
+
+/// A lease whose holder has died protects nothing: take it, and end the work.
+async fn give_up_if_abandoned(ctx: &RegionContext, account: &AccountId, id: &BackupId) -> Result<(), EngineError> {
+    let Some(row) = ctx.catalog.find_backup(account, id).await? else { return Ok(()) };
+    let Some(owner) = row.lease_owner.filter(|owner| is_dead(owner)) else { return Ok(()) };
+    let request = catalog::LeaseRequest { owner: "removal".to_owned(), ttl: std::time::Duration::ZERO };
+    if let Some(fence) = ctx.catalog.claim(id, &request, Some(&owner)).await? {
+        ctx.catalog.fail(id, fence, "the work on it was interrupted, and it was removed").await?;
+    }
+    Ok(())
+}
+
+/// The second half of a removal, for a backup that is `DELETING`.
+pub(crate) async fn finish_deletion(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+) -> Result<(), EngineError> {
+    // Record before row: a rebuild must not bring back what was acknowledged as removed.
+    ctx.store.delete_record(account, id).await?;
+    ctx.catalog.finish_delete(id).await?;
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! A region as the engine sees it: its catalog, its store and its key service.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use catalog::Catalog;
+use model::{Clock, Partition, Region};
+use store::{KeyService, RegionStore};
+
+/// One region's three parts, and where its work may put scratch files.
+#[derive(Clone, Debug)]
+pub struct RegionContext {
+    /// Its name.
+    pub region: Region,
+    /// The set of regions that copies may not leave.
+    pub partition: Partition,
+    /// Its bytes.
+    pub store: RegionStore,
+    /// Its rows.
+    pub catalog: Catalog,
+    /// What wraps its data keys.
+    pub keys: Arc<dyn KeyService>,
+    /// An existing directory for files that live only while a command runs.
+    pub scratch: PathBuf,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}

@@ -1,0 +1,88 @@
+//! Copying a backup to other regions: only what each lacks, verified on arrival, under its own key.
+//!
+//! There is one way to copy: a first run, a retry and a run after a crash all enter at
+//! [`copy_backup`]. What has landed in a target is in its catalog, so nothing is sent twice.
+
+mod place;
+mod plan;
+mod run;
+mod submit;
+mod target;
+
+use std::sync::Arc;
+
+use catalog::BackupRow;
+use model::{AccountId, BackupId, ByteSize, KmsKeyId, Region};
+use serde::Serialize;
+
+pub use plan::{CopyPlanSummary, plan, plan_copy};
+
+use crate::context::RegionContext;
+use crate::error::EngineError;
+use crate::progress::Progress;
+use crate::worker::Worker;
+
+/// What is to be copied, and how.
+#[derive(Clone, Debug, Serialize)]
+pub struct CopyRequest {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The backup in the source region.
+    pub backup: BackupId,
+    /// The target's KMS key; its default where none is named.
+    pub kms_key: Option<KmsKeyId>,
+    /// Tags for the copy; they win over the source's.
+    pub tags: Vec<(String, String)>,
+    /// Whether the source's tags are copied.
+    pub copy_tags: bool,
+    /// Whether packs are opened and sealed anew under a data key of the target's.
+    pub reencrypt: bool,
+    /// Bytes per second that may be read from the source.
+    pub bandwidth: Option<ByteSize>,
+}
+
+/// A finished copy and what it took.
+#[derive(Clone, Debug)]
+pub struct CopyReport {
+    /// The copy's row in the target.
+    pub backup: BackupRow,
+    /// Packs that were sent.
+    pub packs_moved: u64,
+    /// Their bytes.
+    pub bytes_moved: u64,
+    /// Packs that the target had already.
+    pub packs_held: u64,
+    /// Their bytes.
+    pub bytes_held: u64,
+}
+
+/// Copies a backup to each of `targets` and returns when every one is done or has failed.
+///
+/// The source is read once for all; one target that is slow or fails does not hold up the others.
+/// Safe to repeat after a crash: with the same request it goes on with the interrupted copies.
+///
+/// # Errors
+/// When nothing could be started: no such backup, its record is damaged. What happens to one target
+/// is in its own result.
+pub async fn copy_backup(
+    source: &Arc<RegionContext>,
+    targets: &[Arc<RegionContext>],
+    worker: &Worker,
+    request: CopyRequest,
+    progress: Arc<Progress>,
+) -> Result<Vec<(Region, Result<CopyReport, EngineError>)>, EngineError> {
+    let row = crate::backups::load_available(source, &request.account, &request.backup).await?;
+    let record = Arc::new(source.store.read_record(&request.account, &request.backup).await?);
+    let mut results = Vec::new();
+    let mut jobs = Vec::new();
+    for target in targets {
+        match submit::submit(source, target, worker, &request, &row, &record, &progress).await {
+            Ok(job) => jobs.push(job),
+            Err(error) => results.push((target.region.clone(), Err(error))),
+        }
+    }
+    results.extend(run::run(source, &record, jobs, request.bandwidth, &progress).await);
+    let place = |region: &Region| targets.iter().position(|target| target.region == *region);
+    results.sort_by_key(|(region, _)| place(region));
+    Ok(results)
+}

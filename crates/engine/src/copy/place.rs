@@ -1,0 +1,82 @@
+//! Placing a copy's packs in the target's catalog: what is there is held on to, what is not is
+//! announced before it is written.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use catalog::{NewPack, Standing};
+use model::PackId;
+use store::PackRef;
+
+use super::plan::plan_copy;
+use super::target::TargetJob;
+use crate::error::{EngineError, ErrorKind};
+
+/// Packs announced in one transaction.
+const BATCH: usize = 500;
+
+/// A pack that something else is at work on is asked for again after this.
+const POLL: Duration = Duration::from_millis(100);
+
+/// One object is removed or written well within this; what takes longer has been interrupted.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is left to do for one target.
+pub(super) struct Placed {
+    pub(super) missing: Vec<PackRef>,
+    pub(super) packs_held: u64,
+    pub(super) bytes_held: u64,
+}
+
+/// Draws edges to all packs that the target holds, and announces those that it lacks.
+pub(super) async fn place(job: &TargetJob) -> Result<Placed, EngineError> {
+    let ids: Vec<PackId> = job.record.packs.iter().map(|pack| pack.id).collect();
+    let held = job.ctx.catalog.hold_packs(&job.account, &job.id, job.lease.fence, &ids).await?;
+    let held: HashSet<PackId> = held.into_iter().map(|row| row.pack_id).collect();
+    let (missing, held) = plan_copy(&job.record.packs, &held);
+    let mut placed = Placed {
+        missing: Vec::new(),
+        packs_held: held.len() as u64,
+        bytes_held: held.iter().map(|pack| pack.bytes).sum(),
+    };
+    // Under a new data key an object's name is not known before it is sealed.
+    if job.new_key.is_some() {
+        placed.missing = missing.into_iter().copied().collect();
+        return Ok(placed);
+    }
+    for batch in missing.chunks(BATCH) {
+        let rows: Vec<NewPack> = batch.iter().map(|pack| new_pack(pack)).collect();
+        for (pack, standing) in batch.iter().zip(announce(job, &rows).await?) {
+            if standing == Standing::Held {
+                placed.packs_held += 1;
+                placed.bytes_held += pack.bytes;
+            } else {
+                placed.missing.push(**pack);
+            }
+        }
+    }
+    Ok(placed)
+}
+
+pub(super) fn new_pack(pack: &PackRef) -> NewPack {
+    NewPack { pack_id: pack.id, object_name: pack.object_name, bytes: pack.bytes, data_key: pack.data_key }
+}
+
+/// Announces packs, waiting for those that gc is removing or another copy is sealing anew.
+pub(super) async fn announce(job: &TargetJob, rows: &[NewPack]) -> Result<Vec<Standing>, EngineError> {
+    let started = tokio::time::Instant::now();
+    loop {
+        let standings = job.ctx.catalog.intend_packs(&job.account, &job.id, job.lease.fence, rows).await?;
+        let busy = |standing: &Standing| matches!(standing, Standing::Deleting | Standing::Taken);
+        if !standings.iter().any(busy) {
+            return Ok(standings);
+        }
+        if started.elapsed() > PATIENCE {
+            let message =
+                format!("another piece of work in {} has begun with a pack that this copy needs", job.ctx.region);
+            let hint = format!("finish it (or run `offsite gc --region {}`), then run this again", job.ctx.region);
+            return Err(EngineError::refused(ErrorKind::Unavailable, message).with_hint(hint));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

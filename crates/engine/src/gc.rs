@@ -1,0 +1,119 @@
+//! gc: removes packs that nothing names. Only this deletes a pack.
+//!
+//! A pack without an edge is first doomed; for the grace that follows, any writer may revive it by
+//! drawing an edge. After the grace, still without an edge, its row turns to deleting, the object is
+//! removed, then the row. A deleting row makes a writer of the same pack wait, so none can meet a
+//! deletion half-way. Each step is safe to repeat.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use catalog::Orphan;
+use model::{AccountId, BackupId, ObjectName, PackId};
+
+use crate::backups::finish_deletion;
+use crate::context::RegionContext;
+use crate::error::EngineError;
+
+/// How gc is to go about it.
+#[derive(Clone, Copy, Debug)]
+pub struct GcOptions {
+    /// How long a pack must have been without an edge.
+    pub grace: Duration,
+    /// Whether only to say what would be removed.
+    pub dry_run: bool,
+}
+
+/// What gc did, or would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// Packs that were removed.
+    pub packs_deleted: u64,
+    /// Their bytes.
+    pub bytes_deleted: u64,
+    /// Packs that will be removed once their grace is over, if nothing revives them.
+    pub packs_doomed: u64,
+    /// Removals of backups that had been interrupted and were finished.
+    pub backups_finished: u64,
+}
+
+/// Orphans taken into the catalog in one transaction.
+const BATCH: usize = 500;
+
+/// Object names read from the catalog at a time.
+const PAGE: u32 = 10_000;
+
+/// Removes what nothing names. Safe to run beside anything, any number of times.
+///
+/// # Errors
+/// When the store or the catalog fails; what was begun is finished by the next run.
+pub async fn collect(ctx: &RegionContext, options: GcOptions) -> Result<GcReport, EngineError> {
+    ctx.store.still_there().await?;
+    let mut report = GcReport::default();
+    if !options.dry_run {
+        report.backups_finished = finish_removals(ctx).await?;
+        adopt_orphans(ctx).await?;
+        ctx.catalog.doom_unreferenced(None).await?;
+    }
+    let ripe = ctx.catalog.doomed_packs(options.grace).await?;
+    report.packs_doomed = (ctx.catalog.doomed_packs(Duration::ZERO).await?.len() - ripe.len()) as u64;
+    for (account, pack) in ripe {
+        if options.dry_run || ctx.catalog.begin_pack_deletion(&account, &pack.pack_id, options.grace).await? {
+            report.packs_deleted += 1;
+            report.bytes_deleted += pack.bytes;
+        }
+    }
+    if !options.dry_run {
+        for (account, pack) in ctx.catalog.deleting_packs().await? {
+            remove(ctx, &account, &pack.pack_id, &pack.object_name).await?;
+        }
+    }
+    Ok(report)
+}
+
+async fn remove(
+    ctx: &RegionContext,
+    account: &AccountId,
+    pack: &PackId,
+    object: &ObjectName,
+) -> Result<(), EngineError> {
+    ctx.store.delete_pack(account, object).await?;
+    ctx.catalog.forget_pack(account, pack).await?;
+    Ok(())
+}
+
+async fn finish_removals(ctx: &RegionContext) -> Result<u64, EngineError> {
+    let mut finished = 0;
+    for row in ctx.catalog.deleting_backups().await? {
+        let id: &BackupId = &row.id;
+        finish_deletion(ctx, &row.account, id).await?;
+        finished += 1;
+    }
+    Ok(finished)
+}
+
+/// Takes objects that no row names (left by a rebuild, or by a worker that lost its lease while it
+/// wrote) into the catalog as doomed packs. Whoever needs one of them announces it, and so revives it.
+async fn adopt_orphans(ctx: &RegionContext) -> Result<(), EngineError> {
+    for account in ctx.store.list_accounts().await? {
+        let objects = ctx.store.list_packs(&account).await?;
+        let known = known_objects(ctx, &account).await?;
+        let orphan = |(object_name, bytes)| Orphan { pack_id: PackId::random(&mut rand::rng()), object_name, bytes };
+        let orphans: Vec<Orphan> = objects.into_iter().filter(|(name, _)| !known.contains(name)).map(orphan).collect();
+        for batch in orphans.chunks(BATCH) {
+            ctx.catalog.adopt_orphans(&account, batch).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn known_objects(ctx: &RegionContext, account: &AccountId) -> Result<HashSet<ObjectName>, EngineError> {
+    let mut known = HashSet::new();
+    let mut after = None;
+    loop {
+        let page = ctx.catalog.known_objects(account, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(known) };
+        after = Some(*last);
+        known.extend(page);
+    }
+}

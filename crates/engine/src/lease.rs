@@ -1,0 +1,87 @@
+//! Leases: a worker's time-limited right to work on one backup.
+//!
+//! A lease carries a fence, a number that grows each time the work changes hands. Every catalog
+//! write of the work names its fence, so a worker paused past its expiry can publish nothing when it
+//! wakes: its writes match no row. Expiry uses the database's clock, never the worker's.
+
+use std::future::Future;
+use std::time::Duration;
+
+use catalog::{BackupRow, Catalog, CatalogError, Fence};
+use model::BackupId;
+use tokio::task::JoinHandle;
+
+use crate::error::EngineError;
+use crate::worker::{Worker, is_dead};
+
+// Renew at a third of the lease, so that two renewals in a row can be lost before it expires.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// Work that is repeated until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Renewal(JoinHandle<()>);
+
+impl Renewal {
+    /// Calls `renew` several times per `ttl` until it says that there is nothing left to renew.
+    pub(crate) fn of<F>(ttl: Duration, renew: impl Fn() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send,
+    {
+        Self(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(ttl / RENEWALS_PER_LEASE);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                if !renew().await {
+                    return;
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The right to work on one backup, renewed in the background until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) fence: Fence,
+    _renewal: Renewal,
+}
+
+impl Lease {
+    /// Keeps the lease that `fence` stands for.
+    pub(crate) fn keep(catalog: &Catalog, backup: &BackupId, fence: Fence, worker: &Worker) -> Self {
+        let (catalog, backup, ttl) = (catalog.clone(), backup.clone(), worker.lease);
+        let renewal = Renewal::of(ttl, move || {
+            let (catalog, backup) = (catalog.clone(), backup.clone());
+            // A lost lease shows in the next write; a renewal that failed is tried again.
+            async move { !matches!(catalog.renew(&backup, fence, ttl).await, Err(e) if is_lost(&e)) }
+        });
+        Self { fence, _renewal: renewal }
+    }
+}
+
+fn is_lost(error: &CatalogError) -> bool {
+    error.kind == catalog::CatalogErrorKind::LostLease
+}
+
+/// Finds interrupted work that was asked for with the same `request`, and takes it over.
+pub(crate) async fn take_over(
+    catalog: &Catalog,
+    account: &model::AccountId,
+    request: &str,
+    worker: &Worker,
+) -> Result<Option<(BackupRow, Fence)>, EngineError> {
+    for row in catalog.find_resumable(account, request).await? {
+        let dead_owner = row.lease_owner.as_deref().filter(|owner| is_dead(owner));
+        if let Some(fence) = catalog.claim(&row.id, &worker.lease_request(), dead_owner).await? {
+            return Ok(Some((row, fence)));
+        }
+    }
+    Ok(None)
+}

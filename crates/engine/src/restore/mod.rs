@@ -1,0 +1,67 @@
+//! Restoring a backup, whole or in part, to a directory or an image.
+//!
+//! The manifest is read in path order and cut into windows of a bounded size. The chunks of one
+//! window are fetched together, each pack once, while a thread of its own writes the window before.
+//! What cannot be restored is listed; no byte that failed its check is ever written.
+
+mod image;
+mod mark;
+mod plan;
+mod tree;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::{AccountId, BackupId, Omission, RelPath, SourceKind};
+
+use crate::context::RegionContext;
+use crate::error::EngineError;
+use crate::manifest_view::open_manifest;
+use crate::progress::Progress;
+
+/// What is to be restored, and where to.
+#[derive(Clone, Debug)]
+pub struct RestoreRequest {
+    /// Whose backup it is.
+    pub account: AccountId,
+    /// Which.
+    pub backup: BackupId,
+    /// A directory, or for an image a file or block device.
+    pub target: PathBuf,
+    /// What to restore; all of it where nothing is named.
+    pub paths: Vec<RelPath>,
+    /// Whether what is there already may be replaced.
+    pub overwrite: bool,
+}
+
+/// A finished restore.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreReport {
+    /// Entries that were made.
+    pub entries: u64,
+    /// Bytes of files that were restored, holes included.
+    pub bytes: u64,
+    /// What was left out, and why.
+    pub omissions: Vec<Omission>,
+}
+
+/// Restores a backup and returns once everything is on disk.
+///
+/// Safe to repeat: a restore of the same backup that was interrupted is begun again in its place.
+///
+/// # Errors
+/// `Failed` with a hint when the target is in the way; `Full` when the disk is; damage to single
+/// files is listed in the report instead.
+pub async fn restore(
+    ctx: &RegionContext,
+    request: RestoreRequest,
+    progress: Arc<Progress>,
+) -> Result<RestoreReport, EngineError> {
+    let manifest = open_manifest(ctx, &request.account, &request.backup).await?;
+    let row = crate::backups::load_available(ctx, &request.account, &request.backup).await?;
+    progress.begin("restoring", if request.paths.is_empty() { row.size_bytes } else { 0 });
+    match manifest.root().kind {
+        SourceKind::Tree => tree::restore_tree(manifest, request, progress).await,
+        SourceKind::Image => image::restore_image(manifest, request, progress).await,
+    }
+}

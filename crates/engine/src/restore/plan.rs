@@ -1,0 +1,139 @@
+//! Cutting a restore into windows: a bounded run of steps and the chunks they need.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use model::{ChunkLocation, Entry, Extent, PackId, RelPath};
+use store::{ChunkError, ChunkSource};
+
+/// Plaintext that one window may need.
+const WINDOW_BYTES: u64 = 24 << 20;
+
+/// Steps that one window may hold, so that a million empty files do not become one window.
+const WINDOW_STEPS: usize = 4096;
+
+/// One thing to do in the target, in order.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Make a directory; its attributes come last of all.
+    Directory(Entry),
+    /// Begin a file.
+    File(Entry),
+    /// The next run of the file that was begun last.
+    Run(Extent),
+    /// Give the file that was begun last its attributes.
+    EndFile,
+    /// Another name of a file that was restored before.
+    Link(Entry),
+    /// A symbolic link, FIFO, device or socket.
+    Node(Entry),
+}
+
+/// A bounded part of a restore.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    pub(super) steps: Vec<Step>,
+    /// The chunks that the steps need, by where they lie; one that is damaged is not in here.
+    pub(super) chunks: HashMap<(PackId, u32), Bytes>,
+    /// Why chunks could not be had.
+    pub(super) damage: HashMap<(PackId, u32), String>,
+    wanted: Vec<ChunkLocation>,
+    bytes: u64,
+}
+
+pub(super) fn place_of(chunk: &ChunkLocation) -> (PackId, u32) {
+    (chunk.pack, chunk.offset)
+}
+
+impl Window {
+    pub(super) fn push(&mut self, step: Step) {
+        if let Step::Run(extent) = &step
+            && let Some(chunk) = extent.chunk()
+            && self.chunks.insert(place_of(chunk), Bytes::new()).is_none()
+        {
+            self.wanted.push(*chunk);
+            self.bytes += u64::from(chunk.plain_len);
+        }
+        self.steps.push(step);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= WINDOW_BYTES || self.steps.len() >= WINDOW_STEPS
+    }
+
+    /// Fetches the chunks. Where some cannot be had, the others are; only a store that is gone ends it.
+    pub(super) async fn fetch(&mut self, source: &ChunkSource) -> Result<(), ChunkError> {
+        let wanted = std::mem::take(&mut self.wanted);
+        match source.fetch(&wanted).await {
+            Ok(plain) => {
+                self.chunks.extend(wanted.iter().map(place_of).zip(plain));
+                return Ok(());
+            }
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(error),
+        }
+        for chunk in wanted {
+            match source.fetch(&[chunk]).await {
+                Ok(mut plain) => {
+                    self.chunks.insert(place_of(&chunk), plain.remove(0));
+                }
+                Err(error) if is_damage(&error) => {
+                    self.chunks.remove(&place_of(&chunk));
+                    self.damage.insert(place_of(&chunk), crate::backup::describe(&error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_damage(error: &ChunkError) -> bool {
+    use store::StoreErrorKind as K;
+    match error {
+        ChunkError::Store(error) => matches!(error.kind, K::NotFound | K::Corrupt),
+        ChunkError::Damaged { .. } | ChunkError::Unlisted { .. } => true,
+    }
+}
+
+/// Which entries a restore of `wanted` takes: those named, what is below them, and the directories
+/// above them. All where nothing is named.
+pub(super) fn is_wanted(entry: &Entry, wanted: &[RelPath]) -> bool {
+    let path = &entry.path;
+    let above = |named: &RelPath| entry.is_directory() && named.starts_with(path);
+    wanted.is_empty() || wanted.iter().any(|named| path.starts_with(named) || above(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::EntryKind;
+
+    fn entry(path: &str, kind: EntryKind) -> Entry {
+        Entry {
+            path: RelPath::new(path).unwrap(),
+            kind,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: Default::default(),
+            ctime: Default::default(),
+            inode: Default::default(),
+            links: 1,
+            settled: true,
+            xattrs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_named_path_takes_what_is_below_and_the_directories_above() {
+        let wanted = [RelPath::new("a/b").unwrap()];
+        let takes = |path, kind| is_wanted(&entry(path, kind), &wanted);
+        assert!(takes("", EntryKind::Directory));
+        assert!(takes("a", EntryKind::Directory));
+        assert!(takes("a/b", EntryKind::File { size: 0 }));
+        assert!(takes("a/b/c", EntryKind::Fifo));
+        assert!(!takes("a/bc", EntryKind::File { size: 0 }));
+        assert!(!takes("a", EntryKind::Fifo));
+    }
+}

@@ -1,0 +1,311 @@
+//! Restoring a tree: an async side that plans and fetches, a thread that writes.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use capture::TreeTarget;
+use model::{Entry, EntryKind, Extent, Inode, Omission, OmissionKind, RelPath};
+use store::ChunkError;
+use store::manifest::{Content, ManifestEntry, ManifestReader};
+use tokio::sync::mpsc;
+
+use super::mark;
+use super::plan::{Step, Window, is_wanted, place_of};
+use super::{RestoreReport, RestoreRequest};
+use crate::error::{EngineError, ErrorKind};
+use crate::manifest_view::bytes_of;
+use crate::progress::Progress;
+
+/// Windows that wait for the writer: with the one being written and the one being fetched, three.
+const WINDOWS_WAITING: usize = 1;
+
+pub(super) async fn restore_tree(
+    manifest: ManifestReader,
+    request: RestoreRequest,
+    progress: Arc<Progress>,
+) -> Result<RestoreReport, EngineError> {
+    let (windows, incoming) = mpsc::channel(WINDOWS_WAITING);
+    let writer = open_writer(&request, Arc::clone(&progress))?;
+    let writing = tokio::task::spawn_blocking(move || writer.write_windows(incoming));
+    let planned = plan_windows(&manifest, &request, &windows).await;
+    drop(windows);
+    let mut writer = writing.await.expect("restoring does not panic")?;
+    let found = planned?;
+    if let Some(missing) = request.paths.iter().find(|path| !found.contains(*path)) {
+        let message = format!("backup {} has nothing at {missing}", request.backup);
+        let hint = format!("`offsite backup files {}` lists what it has", request.backup);
+        return Err(EngineError::refused(ErrorKind::NotFound, message).with_hint(hint));
+    }
+    for directory in directories(&manifest, &request).await? {
+        writer.finish_directories_before(Some(&directory.path));
+        writer.open_directories.push(directory);
+    }
+    tokio::task::spawn_blocking(move || writer.finish(&request.target)).await.expect("restoring does not panic")
+}
+
+fn open_writer(request: &RestoreRequest, progress: Arc<Progress>) -> Result<Writer, EngineError> {
+    let target = &request.target;
+    let opened = TreeTarget::open(target, mark::existing(request)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            let message = format!("{} is not empty", target.display());
+            EngineError::refused(ErrorKind::Conflict, message)
+                .with_hint("choose an empty or new directory, or replace what is there with --overwrite")
+        }
+        _ => EngineError::file(format!("open {} to restore into", target.display()))(error),
+    })?;
+    mark::set(request);
+    Ok(Writer {
+        target: opened,
+        progress,
+        report: RestoreReport::default(),
+        open: None,
+        first_names: HashMap::new(),
+        open_directories: Vec::new(),
+    })
+}
+
+/// Sends the whole restore to the writer, window by window; returns the named paths that were met.
+async fn plan_windows(
+    manifest: &ManifestReader,
+    request: &RestoreRequest,
+    windows: &mpsc::Sender<Window>,
+) -> Result<HashSet<RelPath>, EngineError> {
+    let mut planner = Planner { manifest, windows, window: Window::default(), linked: HashSet::new() };
+    let mut found = HashSet::new();
+    let mut entries = manifest.entries();
+    while let Some(ManifestEntry { entry, content }) = entries.next().await? {
+        if request.paths.contains(&entry.path) {
+            found.insert(entry.path.clone());
+        }
+        if is_wanted(&entry, &request.paths) && !planner.plan_entry(entry, &content).await? {
+            break;
+        }
+    }
+    planner.send().await?;
+    Ok(found)
+}
+
+struct Planner<'a> {
+    manifest: &'a ManifestReader,
+    windows: &'a mpsc::Sender<Window>,
+    window: Window,
+    linked: HashSet<Inode>,
+}
+
+impl Planner<'_> {
+    /// Returns `false` when the writer has stopped.
+    async fn plan_entry(&mut self, entry: Entry, content: &Content) -> Result<bool, EngineError> {
+        if entry.is_directory() {
+            self.window.push(Step::Directory(entry));
+        } else if entry.is_hard_linked() && !self.linked.insert(entry.inode) {
+            self.window.push(Step::Link(entry));
+        } else if entry.is_file() {
+            self.window.push(Step::File(entry));
+            let mut extents = Vec::new();
+            let collect = |extent| {
+                extents.push(extent);
+                Ok::<_, ChunkError>(())
+            };
+            self.manifest.extents(content, collect).await?;
+            for extent in extents {
+                self.window.push(Step::Run(extent));
+                if self.window.is_full() && !self.send().await? {
+                    return Ok(false);
+                }
+            }
+            self.window.push(Step::EndFile);
+        } else {
+            self.window.push(Step::Node(entry));
+        }
+        if self.window.is_full() { self.send().await } else { Ok(true) }
+    }
+
+    async fn send(&mut self) -> Result<bool, EngineError> {
+        let mut window = std::mem::take(&mut self.window);
+        window.fetch(self.manifest.source()).await?;
+        Ok(self.windows.send(window).await.is_ok())
+    }
+}
+
+/// The directories of a restore, in path order.
+async fn directories(manifest: &ManifestReader, request: &RestoreRequest) -> Result<Vec<Entry>, EngineError> {
+    let mut directories = Vec::new();
+    let mut entries = manifest.entries();
+    while let Some(ManifestEntry { entry, .. }) = entries.next().await? {
+        if entry.is_directory() && is_wanted(&entry, &request.paths) {
+            directories.push(entry);
+        }
+    }
+    Ok(directories)
+}
+
+/// Makes what the steps say. Lives on a blocking thread.
+struct Writer {
+    target: TreeTarget,
+    progress: Arc<Progress>,
+    report: RestoreReport,
+    open: Option<OpenFile>,
+    /// The first name under which each hard-linked file was restored.
+    first_names: HashMap<Inode, RelPath>,
+    /// The directories whose attributes are still to be set, outermost first.
+    open_directories: Vec<Entry>,
+}
+
+/// The file that is being written.
+struct OpenFile {
+    entry: Entry,
+    file: File,
+    offset: u64,
+    /// Why it cannot be restored whole, once that is known.
+    damage: Option<String>,
+}
+
+impl Writer {
+    fn write_windows(mut self, mut windows: mpsc::Receiver<Window>) -> Result<Self, EngineError> {
+        while let Some(mut window) = windows.blocking_recv() {
+            for step in std::mem::take(&mut window.steps) {
+                self.take_step(step, &window)?;
+            }
+        }
+        Ok(self)
+    }
+
+    fn take_step(&mut self, step: Step, window: &Window) -> Result<(), EngineError> {
+        match step {
+            Step::Directory(entry) => {
+                let made = self.target.make_directory(&entry.path);
+                self.count(&entry, made)
+            }
+            Step::File(entry) => self.begin_file(entry),
+            Step::Run(extent) => self.write_run(&extent, window),
+            Step::EndFile => self.end_file(),
+            Step::Link(entry) => {
+                let Some(first) = self.first_names.get(&entry.inode) else {
+                    self.omit(
+                        &entry.path,
+                        OmissionKind::NotRestored,
+                        "the file it is another name of was not restored",
+                    );
+                    return Ok(());
+                };
+                let made = self.target.hard_link(first, &entry.path);
+                self.count(&entry, made)
+            }
+            Step::Node(entry) if entry.kind == EntryKind::Socket => {
+                self.omit(&entry.path, OmissionKind::Socket, "");
+                Ok(())
+            }
+            Step::Node(entry) => {
+                let made = self.target.make_node(&entry);
+                if made.is_ok() {
+                    let unset = self.target.set_metadata(&entry);
+                    self.report.omissions.extend(unset);
+                    self.remember_name(&entry);
+                }
+                self.count(&entry, made)
+            }
+        }
+    }
+
+    fn begin_file(&mut self, entry: Entry) -> Result<(), EngineError> {
+        match self.target.create_file(&entry.path, entry.size()) {
+            Ok(file) => {
+                self.open = Some(OpenFile { entry, file, offset: 0, damage: None });
+                Ok(())
+            }
+            Err(error) => self.count(&entry, Err(error)),
+        }
+    }
+
+    fn write_run(&mut self, extent: &Extent, window: &Window) -> Result<(), EngineError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if let Some(chunk) = extent.chunk() {
+            let plain = window.chunks.get(&place_of(chunk));
+            match plain.and_then(|plain| bytes_of(extent, plain)) {
+                Some(bytes) => {
+                    let written = open.file.write_all_at(bytes, open.offset);
+                    written.map_err(EngineError::file(format!("write {}", open.entry.path)))?;
+                }
+                None => {
+                    let why = window.damage.get(&place_of(chunk)).map_or("its manifest is damaged", String::as_str);
+                    open.damage.get_or_insert_with(|| why.to_owned());
+                }
+            }
+        }
+        open.offset += extent.len();
+        self.progress.advance(extent.len());
+        Ok(())
+    }
+
+    fn end_file(&mut self) -> Result<(), EngineError> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        if open.offset != open.entry.size() {
+            open.damage.get_or_insert_with(|| "its extents do not add up to its size".to_owned());
+        }
+        if let Some(why) = open.damage {
+            // A file with a hole in place of its bytes must not be taken for the file.
+            self.omit(&open.entry.path, OmissionKind::NotRestored, &why);
+            let removed = self.target.remove_file(&open.entry.path);
+            return removed.map_err(EngineError::file(format!("remove {}", open.entry.path)));
+        }
+        self.report.omissions.extend(TreeTarget::set_file_metadata(&open.file, &open.entry));
+        self.remember_name(&open.entry);
+        self.report.bytes += open.entry.size();
+        self.count(&open.entry, Ok(()))
+    }
+
+    fn remember_name(&mut self, entry: &Entry) {
+        if entry.is_hard_linked() {
+            self.first_names.insert(entry.inode, entry.path.clone());
+        }
+    }
+
+    /// Counts an entry that was made, or lists one that was not. A full disk ends the restore.
+    fn count(&mut self, entry: &Entry, made: std::io::Result<()>) -> Result<(), EngineError> {
+        match made {
+            Ok(()) => {
+                self.report.entries += 1;
+                self.progress.count_entry();
+                Ok(())
+            }
+            Err(error) => {
+                let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+                if full {
+                    return Err(EngineError::file(format!("restore {}", entry.path))(error));
+                }
+                self.omit(&entry.path, OmissionKind::NotRestored, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn omit(&mut self, path: &RelPath, kind: OmissionKind, detail: &str) {
+        self.report.omissions.push(Omission { path: path.clone(), kind, detail: detail.to_owned() });
+    }
+
+    /// Sets the attributes of directories that are complete: those that `next` is not in.
+    fn finish_directories_before(&mut self, next: Option<&RelPath>) {
+        while let Some(innermost) = self.open_directories.last() {
+            if next.is_some_and(|next| next.starts_with(&innermost.path)) {
+                return;
+            }
+            let unset = self.target.set_metadata(innermost);
+            self.report.omissions.extend(unset);
+            self.open_directories.pop();
+        }
+    }
+
+    fn finish(mut self, target: &Path) -> Result<RestoreReport, EngineError> {
+        // Files were not synced one by one: what is on this file system is made durable once, at the
+        // end. The root's attributes come after that, because setting them removes the mark.
+        self.finish_directories_before(Some(&RelPath::root()));
+        let synced = File::open(target).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
+        synced.map_err(EngineError::file(format!("make {} durable", target.display())))?;
+        mark::remove(target);
+        self.finish_directories_before(None);
+        Ok(self.report)
+    }
+}
