@@ -1,2 +1,48 @@
-//! x
-fn main(){}
+//! Project chores, run as `cargo xtask <task>`.
+//!
+//! Compiled before anything else, so it depends on little and on no crate of the product.
+
+mod bench;
+mod corpus;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Project chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Checks everything: formatting, lints, documentation, layers, tests.
+    Test(test::Options),
+    /// Times whole processes beside restic, rclone and cp.
+    Bench(bench::Options),
+    /// Makes the trees and images that tests and benchmarks use.
+    #[command(subcommand)]
+    Corpus(corpus::Task),
+    /// Touches so much memory, for the benchmark.
+    #[command(hide = true)]
+    TouchMemory {
+        /// How much.
+        bytes: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Corpus(task) => corpus::run(&task),
+        Task::TouchMemory { bytes } => {
+            bench::touch_memory(bytes);
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,1 +1,3 @@
-//! testkit
+//! What tests and benchmarks are built from; never part of the product.
+
+pub mod corpus;

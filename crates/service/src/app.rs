@@ -1,0 +1,142 @@
+//! What every command starts from: the configuration, the account, and the way from an id to its region.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use catalog::{BackupRow, Catalog, CatalogError, ResourceRow};
+use engine::{EngineError, Progress, RegionContext, Worker};
+use model::{AccountId, BackupId, Region, ResourceId};
+
+use crate::cli::Global;
+use crate::config::{Config, RegionSettings};
+use crate::exit::hinted;
+use crate::output::say;
+use crate::progress;
+
+/// One command's surroundings.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// What the configuration says.
+    pub(crate) config: Config,
+    /// On whose behalf the command runs.
+    pub(crate) account: AccountId,
+    quiet: bool,
+}
+
+/// What was found under an id, and where.
+#[derive(Debug)]
+pub(crate) struct Found<'a, T> {
+    settings: &'a RegionSettings,
+    catalog: Catalog,
+    /// What was found.
+    pub(crate) row: T,
+}
+
+impl<T> Found<'_, T> {
+    /// The region it was found in.
+    pub(crate) fn region(&self) -> &Region {
+        &self.settings.region
+    }
+
+    /// Opens the region it was found in.
+    pub(crate) async fn open(self) -> anyhow::Result<(RegionContext, T)> {
+        Ok((self.settings.open_around(self.catalog).await?, self.row))
+    }
+}
+
+impl App {
+    /// Reads the configuration and chooses the account.
+    pub(crate) fn load(global: &Global) -> anyhow::Result<Self> {
+        let config = Config::load(&global.config)?;
+        let account = config.identities.find(global.account.as_deref())?.id.clone();
+        Ok(Self { config, account, quiet: global.quiet })
+    }
+
+    /// Opens a region.
+    pub(crate) async fn open(&self, region: &Region) -> anyhow::Result<RegionContext> {
+        self.config.region(region)?.open().await
+    }
+
+    /// This process, with leases as the configuration has them.
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::this_process(self.config.lease)
+    }
+
+    /// Runs `work` and shows its progress.
+    pub(crate) async fn watch<T, F: Future<Output = T>>(&self, work: impl FnOnce(Arc<Progress>) -> F) -> T {
+        let progress = Arc::new(Progress::default());
+        progress::watch(&progress, self.quiet, work(Arc::clone(&progress))).await
+    }
+
+    /// Prints a sentence for the user, but not with `-q`.
+    pub(crate) fn note(&self, sentence: impl Display) {
+        if !self.quiet {
+            say(sentence);
+        }
+    }
+
+    /// The backup of this id, in whichever region has it.
+    pub(crate) async fn find_backup(&self, id: &BackupId) -> anyhow::Result<Found<'_, BackupRow>> {
+        self.find("backup", id, async |catalog| catalog.find_backup(&self.account, id).await).await
+    }
+
+    /// The resource of this id, in whichever region has it.
+    pub(crate) async fn find_resource(&self, id: &ResourceId) -> anyhow::Result<Found<'_, ResourceRow>> {
+        self.find("resource", id, async |catalog| catalog.find_resource(&self.account, id).await).await
+    }
+
+    /// The catalogs of `region`, or of every region; those that cannot be opened are named and skipped.
+    ///
+    /// The second value is how many were skipped. A region that was asked for by name is never skipped.
+    pub(crate) async fn catalogs(
+        &self,
+        region: Option<&Region>,
+    ) -> anyhow::Result<(Vec<(&RegionSettings, Catalog)>, usize)> {
+        if let Some(region) = region {
+            let settings = self.config.region(region)?;
+            return Ok((vec![(settings, settings.open_catalog().await?)], 0));
+        }
+        let mut opened = Vec::new();
+        for settings in &self.config.regions {
+            if let Some(catalog) = self.open_or_skip(settings).await {
+                opened.push((settings, catalog));
+            }
+        }
+        let skipped = self.config.regions.len() - opened.len();
+        Ok((opened, skipped))
+    }
+
+    async fn open_or_skip(&self, settings: &RegionSettings) -> Option<Catalog> {
+        let opened = settings.open_catalog().await;
+        opened.inspect_err(|error| self.note(format_args!("note: {} is skipped: {error}", settings.region))).ok()
+    }
+
+    async fn find<T>(
+        &self,
+        kind: &str,
+        id: &impl Display,
+        ask: impl AsyncFn(&Catalog) -> Result<Option<T>, CatalogError>,
+    ) -> anyhow::Result<Found<'_, T>> {
+        let mut skipped = Vec::new();
+        for settings in &self.config.regions {
+            let Some(catalog) = self.open_or_skip(settings).await else {
+                skipped.push(settings.region.as_str());
+                continue;
+            };
+            if let Some(row) = ask(&catalog).await.map_err(EngineError::from)? {
+                return Ok(Found { settings, catalog, row });
+            }
+        }
+        Err(unknown(kind, id, &skipped))
+    }
+}
+
+fn unknown(kind: &str, id: &impl Display, skipped: &[&str]) -> anyhow::Error {
+    let list = format!("`offsite {kind} ls` shows those there are");
+    if skipped.is_empty() {
+        return hinted(anyhow::anyhow!("there is no {kind} {id} in any region"), list);
+    }
+    let skipped = skipped.join(", ");
+    let error = anyhow::anyhow!("there is no {kind} {id} in the regions that could be asked");
+    hinted(error, format!("it may be in {skipped}, which could not be opened; {list}"))
+}

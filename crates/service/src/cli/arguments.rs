@@ -1,0 +1,122 @@
+//! Arguments that several commands share, and how they are read.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory};
+use engine::verify::Depth;
+use model::{ByteSize, RelPath};
+
+use super::Cli;
+
+/// How thoroughly to verify.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct DepthArgs {
+    /// Only check that every pack is there and has the right size [default: read and hash every pack].
+    #[arg(long, conflicts_with = "read_data")]
+    quick: bool,
+    /// Also open every chunk and check what is in it.
+    #[arg(long)]
+    read_data: bool,
+}
+
+impl DepthArgs {
+    pub(super) fn depth(self) -> Depth {
+        match self {
+            Self { quick: true, .. } => Depth::Quick,
+            Self { read_data: true, .. } => Depth::ReadData,
+            _ => Depth::Hash,
+        }
+    }
+}
+
+/// Tags of a new backup or copy.
+#[derive(Clone, Debug, Args)]
+pub(super) struct TagArgs {
+    /// A tag for the new backup; may be given several times.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = parse_tag)]
+    tags: Vec<(String, String)>,
+}
+
+impl TagArgs {
+    /// The tags, in the order in which they were given.
+    pub(super) fn into_tags(self) -> Result<Vec<(String, String)>, clap::Error> {
+        for (place, (key, _)) in self.tags.iter().enumerate() {
+            if self.tags[..place].iter().any(|(earlier, _)| earlier == key) {
+                let message = format!("the tag {key} is given twice");
+                return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+            }
+        }
+        Ok(self.tags)
+    }
+}
+
+fn parse_tag(given: &str) -> Result<(String, String), String> {
+    match given.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("\"{given}\" is not a tag: write KEY=VALUE")),
+    }
+}
+
+/// Reads a path inside a backup. A leading `./` and trailing slashes mean nothing; `.` is the root.
+pub(super) fn parse_path(given: OsString) -> Result<RelPath, model::entry::InvalidPath> {
+    let bytes = given.into_vec();
+    let mut rest = bytes.as_slice();
+    while let Some(shorter) = rest.strip_prefix(b"./") {
+        rest = shorter;
+    }
+    while let Some(shorter) = rest.strip_suffix(b"/") {
+        rest = shorter;
+    }
+    if rest == b"." { Ok(RelPath::root()) } else { RelPath::new(rest) }
+}
+
+/// A path argument that takes any bytes.
+pub(super) fn path_parser() -> impl clap::builder::TypedValueParser<Value = RelPath> {
+    use clap::builder::{OsStringValueParser, TypedValueParser};
+    OsStringValueParser::new().try_map(parse_path)
+}
+
+/// Reads `50MB/s`: a size, the `/s` being optional, never 0.
+pub(super) fn parse_bandwidth(given: &str) -> Result<ByteSize, String> {
+    let size: ByteSize =
+        given.trim().trim_end_matches("/s").parse().map_err(|e: model::size::InvalidSize| e.to_string())?;
+    if size.0 == 0 { Err("a bandwidth of 0 would never end".to_owned()) } else { Ok(size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_people_write_them() {
+        let path = |given: &str| parse_path(given.into()).map(|path| path.to_string());
+        for (given, expected) in [("a/b", "a/b"), ("./a/b/", "a/b"), (".", "."), ("./", "."), ("", "."), ("././a", "a")]
+        {
+            assert_eq!(path(given).as_deref(), Ok(expected), "{given:?}");
+        }
+        for bad in ["/etc", "..", "a/../b", "a//b"] {
+            assert!(path(bad).is_err(), "{bad:?}");
+        }
+        let odd = OsString::from_vec(b"\xff/\n".to_vec());
+        assert_eq!(parse_path(odd).unwrap().as_bytes(), b"\xff/\n");
+    }
+
+    #[test]
+    fn bandwidths_take_a_unit_per_second() {
+        assert_eq!(parse_bandwidth("50MB/s"), Ok(ByteSize(50_000_000)));
+        assert_eq!(parse_bandwidth("1MiB"), Ok(ByteSize(1 << 20)));
+        assert!(parse_bandwidth("0").is_err());
+        assert!(parse_bandwidth("fast").is_err());
+    }
+
+    #[test]
+    fn tags_need_a_key_and_come_once() {
+        assert_eq!(parse_tag("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(parse_tag("=b").is_err());
+        assert!(parse_tag("a").is_err());
+        let twice = TagArgs { tags: vec![("a".into(), "1".into()), ("a".into(), "2".into())] };
+        assert!(twice.into_tags().is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! `offsite backup create`.
+
+use std::time::Instant;
+
+use clap::Args;
+use engine::backup::{BackupReport, BackupRequest, create_backup};
+use engine::{EngineError, RegionContext};
+use model::{ByteSize, KmsKeyId, Region, ResourceId};
+use serde_json::{Value, json};
+
+use super::view::BackupView;
+use crate::app::App;
+use crate::cli::Format;
+use crate::cli::arguments::TagArgs;
+use crate::exit::Outcome;
+use crate::output::{counted, print_json, print_line, say_omissions};
+use crate::progress::rate;
+
+/// Arguments of `offsite backup create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// The resource to back up.
+    #[arg(value_name = "RESOURCE")]
+    resource: ResourceId,
+    #[command(flatten)]
+    tags: TagArgs,
+    /// The KMS key that protects the backup [default: the resource's].
+    #[arg(long, value_name = "KEY")]
+    kms_key: Option<KmsKeyId>,
+    /// Leave out what cannot be read and list it, instead of failing.
+    #[arg(long)]
+    allow_incomplete: bool,
+    /// Also read file systems that are mounted inside the tree.
+    #[arg(long)]
+    cross_mounts: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> {
+    let request = BackupRequest {
+        account: app.account.clone(),
+        resource: args.resource,
+        tags: args.tags.into_tags()?,
+        kms_key: args.kms_key,
+        allow_incomplete: args.allow_incomplete,
+        cross_mounts: args.cross_mounts,
+    };
+    let (ctx, _) = app.find_resource(&request.resource).await?.open().await?;
+    let started = Instant::now();
+    let report = create(app, &ctx, request).await?;
+    let took = started.elapsed();
+    app.note(format_args!(
+        "read {} of {} ({} in {:.1} s, {}/s), stored {}",
+        ByteSize(report.bytes_read),
+        ByteSize(report.backup.size_bytes),
+        counted(report.files_read, "file"),
+        took.as_secs_f64(),
+        ByteSize(rate(report.bytes_read, took)),
+        ByteSize(report.bytes_stored)
+    ));
+    if args.format.json {
+        print_json(&to_json(&ctx.region, &report))?;
+    } else {
+        print_line(&report.backup.id)?;
+    }
+    Ok(say_omissions(&report.omissions, &format!("`offsite backup show {} --omissions`", report.backup.id)))
+}
+
+fn to_json(region: &Region, report: &BackupReport) -> Value {
+    json!({
+        "backup": BackupView::new(region, &report.backup).with_omissions(&report.omissions),
+        "files_read": report.files_read,
+        "bytes_read": report.bytes_read,
+        "bytes_stored": report.bytes_stored,
+    })
+}
+
+/// Makes one backup and shows the progress.
+pub(in crate::cli) async fn create(
+    app: &App,
+    ctx: &RegionContext,
+    request: BackupRequest,
+) -> Result<BackupReport, EngineError> {
+    let worker = app.worker();
+    app.watch(|progress| create_backup(ctx, &worker, request, progress)).await
+}

@@ -1,0 +1,81 @@
+//! `offsite backup`: the life of backups in one region.
+
+mod create;
+mod files;
+mod list;
+mod restore;
+mod show;
+mod verify;
+mod view;
+
+use clap::{Args, Subcommand};
+use engine::backups::delete_backup;
+use engine::manifest_view::cat;
+use model::{BackupId, RelPath};
+
+use super::arguments::path_parser;
+use crate::app::App;
+use crate::exit::Outcome;
+use crate::output::Stdout;
+
+pub(super) use create::create;
+pub(super) use restore::restore;
+pub(super) use view::BackupView;
+
+/// The `offsite backup` commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Back up a resource: only what changed since its last backup is read. Prints the backup's id.
+    Create(create::CreateArgs),
+    /// List backups, newest first.
+    Ls(list::ListArgs),
+    /// Show a backup.
+    Show(show::ShowArgs),
+    /// List the files of a backup.
+    Files(files::FilesArgs),
+    /// Write a file of a backup, or a whole disk image, to standard output.
+    Cat(CatArgs),
+    /// Remove a backup. Its packs stay until `offsite gc` finds that no other backup needs them.
+    Rm {
+        /// The backup to remove.
+        #[arg(value_name = "BACKUP")]
+        id: BackupId,
+    },
+    /// Check that every byte of a backup is in its region's store.
+    Verify(verify::VerifyArgs),
+    /// Restore a backup, or parts of it.
+    Restore(restore::RestoreArgs),
+}
+
+/// Arguments of `offsite backup cat`.
+#[derive(Debug, Args)]
+pub(crate) struct CatArgs {
+    /// The backup that has the file.
+    #[arg(value_name = "BACKUP")]
+    id: BackupId,
+    /// The file's path in the backup; not needed for a disk.
+    #[arg(default_value = ".", value_parser = path_parser())]
+    path: RelPath,
+}
+
+pub(super) async fn run(app: &App, command: BackupCommand) -> anyhow::Result<Outcome> {
+    match command {
+        BackupCommand::Create(args) => create::run(app, args).await,
+        BackupCommand::Ls(args) => list::run(app, &args).await,
+        BackupCommand::Show(args) => show::run(app, &args).await,
+        BackupCommand::Files(args) => files::run(app, &args).await,
+        BackupCommand::Cat(args) => {
+            let (ctx, _) = app.find_backup(&args.id).await?.open().await?;
+            cat(&ctx, &app.account, &args.id, &args.path, &mut Stdout::open()?).await?;
+            Ok(Outcome::Done)
+        }
+        BackupCommand::Rm { id } => {
+            let (ctx, _) = app.find_backup(&id).await?.open().await?;
+            delete_backup(&ctx, &app.account, &id).await?;
+            app.note(format_args!("{id} is removed; `offsite gc --region {}` frees its space", ctx.region));
+            Ok(Outcome::Done)
+        }
+        BackupCommand::Verify(args) => verify::run(app, &args).await,
+        BackupCommand::Restore(args) => restore::run(app, args).await,
+    }
+}

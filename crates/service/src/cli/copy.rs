@@ -1,0 +1,175 @@
+//! `offsite copy`: copies a backup to other regions, or says what that would move.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use clap::Args;
+use engine::copy::{CopyPlanSummary, CopyReport, CopyRequest, copy_backup, plan};
+use engine::{EngineError, RegionContext};
+use model::{BackupId, ByteSize, KmsKeyId, Region};
+use serde_json::{Value, json};
+
+use super::Format;
+use super::arguments::{TagArgs, parse_bandwidth};
+use super::backup::BackupView;
+use crate::app::App;
+use crate::exit::{Outcome, print_error};
+use crate::output::{Table, counted, grouped, print_json, print_line};
+
+/// Arguments of `offsite copy`.
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    /// The backup to copy.
+    #[arg(value_name = "BACKUP")]
+    id: BackupId,
+    /// A region to copy it to; may be given several times, and the source is read once for all.
+    #[arg(long = "to", value_name = "REGION", required = true)]
+    targets: Vec<Region>,
+    /// The target's KMS key that protects the copy [default: the target region's].
+    #[arg(long, value_name = "KEY")]
+    kms_key: Option<KmsKeyId>,
+    /// Give the copy the tags of the backup, too; those of --tag win.
+    #[arg(long)]
+    copy_tags: bool,
+    #[command(flatten)]
+    tags: TagArgs,
+    /// Encrypt everything anew under a data key that is made in the target.
+    #[arg(long)]
+    reencrypt: bool,
+    /// Read no more than this from the source, e.g. 50MB/s.
+    #[arg(long, value_name = "SIZE/s", value_parser = parse_bandwidth)]
+    bandwidth: Option<ByteSize>,
+    /// Only say what would be moved, to the byte.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// How each target fared, in the order in which they were named.
+type Results = Vec<(Region, anyhow::Result<CopyReport>)>;
+
+pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
+    let request = CopyRequest {
+        account: app.account.clone(),
+        backup: args.id,
+        kms_key: args.kms_key,
+        tags: args.tags.into_tags()?,
+        copy_tags: args.copy_tags,
+        reencrypt: args.reencrypt,
+        bandwidth: args.bandwidth,
+    };
+    let mut seen = HashSet::new();
+    let regions: Vec<Region> = args.targets.into_iter().filter(|region| seen.insert(region.clone())).collect();
+    let (source, _) = app.find_backup(&request.backup).await?.open().await?;
+    let source = Arc::new(source);
+    let (targets, mut results) = open_targets(app, &source, &regions).await;
+    if args.dry_run {
+        let targets: Vec<&RegionContext> = targets.iter().map(Arc::as_ref).collect();
+        present_plan(&plan(&source, &targets, &request).await?, args.format)?;
+        return Ok(succeeded(app, results).1);
+    }
+    if !targets.is_empty() {
+        let copied = copy(app, &source, &targets, request).await?;
+        results.extend(copied.into_iter().map(|(region, result)| (region, result.map_err(Into::into))));
+    }
+    results.sort_by_key(|(region, _)| regions.iter().position(|named| named == region));
+    let (reports, outcome) = succeeded(app, results);
+    present(&reports, args.format)?;
+    Ok(outcome)
+}
+
+/// Opens each target. One that cannot be opened has failed already, and keeps none of the others.
+async fn open_targets(
+    app: &App,
+    source: &Arc<RegionContext>,
+    regions: &[Region],
+) -> (Vec<Arc<RegionContext>>, Results) {
+    let (mut targets, mut failed) = (Vec::new(), Vec::new());
+    for region in regions {
+        if *region == source.region {
+            targets.push(Arc::clone(source));
+            continue;
+        }
+        match app.open(region).await {
+            Ok(target) => targets.push(Arc::new(target)),
+            Err(error) => failed.push((region.clone(), Err(error))),
+        }
+    }
+    (targets, failed)
+}
+
+/// Copies one backup and shows the progress.
+pub(super) async fn copy(
+    app: &App,
+    source: &Arc<RegionContext>,
+    targets: &[Arc<RegionContext>],
+    request: CopyRequest,
+) -> Result<Vec<(Region, Result<CopyReport, EngineError>)>, EngineError> {
+    let worker = app.worker();
+    app.watch(|progress| copy_backup(source, targets, &worker, request, progress)).await
+}
+
+/// The copies that were made, and how the command ends; says on standard error how each target fared.
+fn succeeded(app: &App, results: Results) -> (Vec<(Region, CopyReport)>, Outcome) {
+    let mut outcome = Outcome::Done;
+    let mut reports = Vec::new();
+    for (region, result) in results {
+        match result {
+            Ok(report) => {
+                app.note(format_args!("{region}: {}", sentence(&report)));
+                reports.push((region, report));
+            }
+            Err(error) => {
+                print_error(&error.context(format!("the copy to {region} failed")));
+                outcome = Outcome::Failed;
+            }
+        }
+    }
+    (reports, outcome)
+}
+
+fn present(reports: &[(Region, CopyReport)], format: Format) -> anyhow::Result<()> {
+    if format.json {
+        return print_json(&reports.iter().map(report_json).collect::<Vec<_>>());
+    }
+    Ok(reports.iter().try_for_each(|(_, report)| print_line(&report.backup.id))?)
+}
+
+fn sentence(report: &CopyReport) -> String {
+    let moved = (counted(report.packs_moved, "pack"), ByteSize(report.bytes_moved));
+    let held = (counted(report.packs_held, "pack"), ByteSize(report.bytes_held));
+    format!("{} ({}) moved, {} ({}) there already", moved.0, moved.1, held.0, held.1)
+}
+
+fn report_json((region, report): &(Region, CopyReport)) -> Value {
+    json!({
+        "backup": BackupView::new(region, &report.backup),
+        "packs_moved": report.packs_moved,
+        "bytes_moved": report.bytes_moved,
+        "packs_held": report.packs_held,
+        "bytes_held": report.bytes_held,
+    })
+}
+
+fn present_plan(plans: &[CopyPlanSummary], format: Format) -> anyhow::Result<()> {
+    if format.json {
+        return print_json(&plans.iter().map(plan_json).collect::<Vec<_>>());
+    }
+    let mut table = Table::new(&["TARGET", "PACKS TO MOVE", "BYTES TO MOVE", "PACKS HELD", "BYTES HELD"]);
+    for plan in plans {
+        let numbers = [plan.packs_to_move, plan.bytes_to_move, plan.packs_held, plan.bytes_held];
+        table.push([plan.target.to_string()].into_iter().chain(numbers.map(grouped)));
+    }
+    Ok(table.print()?)
+}
+
+fn plan_json(plan: &CopyPlanSummary) -> Value {
+    json!({
+        "target": plan.target,
+        "packs_to_move": plan.packs_to_move,
+        "bytes_to_move": plan.bytes_to_move,
+        "packs_held": plan.packs_held,
+        "bytes_held": plan.bytes_held,
+    })
+}

@@ -1,0 +1,155 @@
+//! `offsite init`: makes the configuration, the identities, and each region's directory.
+//!
+//! The configuration file is written last and in one piece: as long as it is not there, running the
+//! command again keeps what has been made and makes the rest.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use catalog::{Catalog, Missing, sqlite_url};
+use clap::Args;
+use engine::EngineError;
+use model::effect::effect;
+use model::{PackId, Partition, Region, SystemClock};
+use serde::Serialize;
+use store::keys::KeyFileService;
+use store::region_store::open_directory;
+use store::{RegionStore, StoreErrorKind};
+
+use crate::config::{CONFIG_FILE, Identities, META_REGION, META_STORE_ID, RegionEntry};
+use crate::exit::{Outcome, hinted};
+use crate::output::say;
+
+const IDENTITIES_FILE: &str = "identities.toml";
+
+/// The regions that are made, each with its partition.
+const REGIONS: [(&str, &str); 7] = [
+    ("us-east-1", "aws"),
+    ("us-west-2", "aws"),
+    ("eu-west-1", "aws"),
+    ("cn-north-1", "aws-cn"),
+    ("us-gov-west-1", "aws-us-gov"),
+    ("ap-guangzhou", "tencent"),
+    ("ap-beijing", "tencent"),
+];
+
+/// Arguments of `offsite init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The directory to make everything in.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct NewConfig {
+    identities: &'static str,
+    gc_grace: &'static str,
+    lease_seconds: u64,
+    region: Vec<RegionEntry>,
+}
+
+pub(super) async fn run(args: &InitArgs, quiet: bool) -> anyhow::Result<Outcome> {
+    let file = init(&args.dir).await?;
+    if !quiet {
+        let names: Vec<&str> = REGIONS.iter().map(|(region, _)| *region).collect();
+        say(format_args!("made {} with the regions {}", file.display(), names.join(", ")));
+        say("next: `offsite resource add PATH --region us-east-1`, then `offsite backup create ID`");
+    }
+    Ok(Outcome::Done)
+}
+
+/// Makes everything below `dir` and returns the path of the configuration.
+pub(super) async fn init(dir: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
+    let dir = dir.canonicalize().with_context(|| format!("failed to find {}", dir.display()))?;
+    let file = dir.join(CONFIG_FILE);
+    if file.exists() {
+        return Err(there_already(&file));
+    }
+    let mut entries = Vec::new();
+    for (region, partition) in REGIONS {
+        let (region, partition): (Region, Partition) = (region.parse()?, partition.parse()?);
+        make_region(&region, &dir.join(region.as_str())).await?;
+        entries.push(entry(region, partition));
+    }
+    let identities = dir.join(IDENTITIES_FILE);
+    if !identities.exists() {
+        write_new(&identities, &toml::to_string(&Identities::generate())?)?;
+    }
+    effect("init.config.before");
+    write_new(&file, &config_text(entries)?)?;
+    effect("init.config.after");
+    Ok(file)
+}
+
+fn there_already(file: &Path) -> anyhow::Error {
+    let error = anyhow::anyhow!("{} is there already", file.display());
+    hinted(error, "use it as it is, or name another directory with --dir")
+}
+
+fn entry(region: Region, partition: Partition) -> RegionEntry {
+    RegionEntry {
+        partition,
+        store: format!("file:{region}/store"),
+        catalog: format!("sqlite:{region}/catalog.db"),
+        kms: format!("file:{region}/kms.json"),
+        scratch: None,
+        name: region,
+    }
+}
+
+fn config_text(region: Vec<RegionEntry>) -> anyhow::Result<String> {
+    let config = NewConfig { identities: IDENTITIES_FILE, gc_grace: "24h", lease_seconds: 60, region };
+    let text = toml::to_string(&config)?;
+    Ok(format!("# offsite's configuration. Relative paths start at this file's directory.\n\n{text}"))
+}
+
+async fn make_region(region: &Region, dir: &Path) -> anyhow::Result<()> {
+    let store_dir = dir.join("store");
+    for made in [&store_dir, &dir.join("scratch")] {
+        std::fs::create_dir_all(made).with_context(|| format!("failed to make {}", made.display()))?;
+    }
+    KeyFileService::create(region, &dir.join("kms.json"), Arc::new(SystemClock)).map_err(EngineError::from)?;
+    let store = make_store(region, &store_dir).await?;
+    let made = make_catalog(region, &store, &dir.join("catalog.db")).await;
+    made.map_err(EngineError::from).with_context(|| format!("failed to make the catalog of {region}"))
+}
+
+async fn make_store(region: &Region, dir: &Path) -> anyhow::Result<RegionStore> {
+    let inner = open_directory(dir).with_context(|| format!("failed to open {}", dir.display()))?;
+    match RegionStore::open(region, Arc::clone(&inner)).await {
+        // There is no format file yet.
+        Err(error) if error.kind == StoreErrorKind::Unavailable => {
+            let store_id = PackId::random(&mut rand::rng()).to_string();
+            Ok(RegionStore::create(region, inner, &store_id).await.map_err(EngineError::from)?)
+        }
+        opened => Ok(opened.map_err(EngineError::from)?),
+    }
+}
+
+async fn make_catalog(region: &Region, store: &RegionStore, file: &Path) -> Result<(), catalog::CatalogError> {
+    let catalog = Catalog::open(&sqlite_url(file), Missing::Create).await?;
+    catalog.set_meta(META_REGION, region.as_str()).await?;
+    catalog.set_meta(META_STORE_ID, store.store_id()).await?;
+    catalog.close().await;
+    Ok(())
+}
+
+/// Writes a file that was not there, whole, durable, readable by its owner only.
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    let Some(dir) = path.parent() else { bail!("{} has no directory", path.display()) };
+    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
+    file.write_all(text.as_bytes()).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    match file.persist_noclobber(path) {
+        Ok(_) => {}
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => return Err(there_already(path)),
+        Err(error) => return Err(anyhow::Error::new(error.error).context(failed())),
+    }
+    File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)
+}

@@ -1,0 +1,120 @@
+//! The command line: one file per command family.
+//!
+//! A command parses its arguments, finds its region, calls the engine and presents what comes back.
+//! Ids and reports go to standard output, everything else to standard error.
+
+mod arguments;
+mod backup;
+mod completions;
+mod copy;
+mod demo;
+mod gc;
+mod init;
+mod kms;
+mod rebuild;
+mod resource;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::CONFIG_FILE;
+use crate::exit::Outcome;
+
+/// Cross-region backup copies, on storage you run.
+///
+/// Takes backups of directory trees, disk images and HSM token stores into per-region stores, copies
+/// them to other regions, proves the copies, and restores them.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 done with a list of what was left out, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "offsite", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration file.
+    #[arg(long, global = true, env = "OFFSITE_CONFIG", value_name = "FILE", default_value = CONFIG_FILE)]
+    pub(crate) config: PathBuf,
+    /// Print no progress and no notes, only results and errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// The account to act for, by id or name [default: the first in the identities file].
+    #[arg(long, global = true, value_name = "ID|NAME")]
+    pub(crate) account: Option<String>,
+}
+
+/// Whether a report is for people or for programs.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a configuration, identities, and a directory with store, catalog and keys for each region.
+    Init(init::InitArgs),
+    /// Register what is to be backed up.
+    #[command(subcommand)]
+    Resource(resource::ResourceCommand),
+    /// Make, list, inspect, verify, restore and remove backups.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Copy a backup to other regions: only what each of them lacks. Prints the ids of the copies.
+    Copy(copy::CopyArgs),
+    /// Check every backup of a region, and mend it from another region.
+    Verify(verify::VerifyArgs),
+    /// Remove the packs that no backup has named for a while.
+    Gc(gc::GcArgs),
+    /// Make a new catalog from the store alone.
+    Rebuild(rebuild::RebuildArgs),
+    /// List, make, disable, enable and rotate the keys that protect backups.
+    #[command(subcommand)]
+    Kms(kms::KmsCommand),
+    /// Show the whole story in a scratch place: back up, copy, lose a region, restore, compare.
+    Demo(demo::DemoArgs),
+    /// Print a script that completes offsite's commands in a shell.
+    Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command.
+    Man(completions::ManArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let load = || App::load(&self.global);
+        match self.command {
+            Command::Init(args) => init::run(&args, self.global.quiet).await,
+            Command::Resource(command) => resource::run(&load()?, command).await,
+            Command::Backup(command) => backup::run(&load()?, command).await,
+            Command::Copy(args) => copy::run(&load()?, args).await,
+            Command::Verify(args) => verify::run(&load()?, &args).await,
+            Command::Gc(args) => gc::run(&load()?, &args).await,
+            Command::Rebuild(args) => rebuild::run(&load()?, &args).await,
+            Command::Kms(command) => kms::run(&load()?, command).await,
+            Command::Demo(args) => demo::run(args, self.global.quiet).await,
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => completions::run_man(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,114 @@
+//! `offsite verify`: checks every backup of a region, and mends it with good packs from another one.
+
+use clap::Args;
+use engine::verify::{Fault, RegionVerifyReport, VerifyReport, verify_region};
+use model::{BackupId, ByteSize, Region};
+use serde_json::{Value, json};
+
+use super::Format;
+use super::arguments::DepthArgs;
+use crate::app::App;
+use crate::exit::{Outcome, hinted};
+use crate::output::{counted, print_json, print_line};
+
+/// More names than this say less, not more; `--json` has them all.
+const FILES_SHOWN_MAX: usize = 20;
+
+/// Arguments of `offsite verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The region to verify.
+    #[arg(long)]
+    region: Region,
+    #[command(flatten)]
+    depth: DepthArgs,
+    /// Fetch packs that are missing or damaged from this region.
+    #[arg(long, value_name = "REGION")]
+    repair_from: Option<Region>,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let ctx = app.open(&args.region).await?;
+    let other = match &args.repair_from {
+        Some(region) => Some(app.open(region).await?),
+        None => None,
+    };
+    let depth = args.depth.depth();
+    let report = app.watch(|progress| verify_region(&ctx, &app.account, depth, other.as_ref(), progress)).await?;
+    if args.format.json {
+        print_json(&region_json(&args.region, &report))?;
+    } else {
+        print_region(&args.region, &report)?;
+    }
+    let damaged = report.backups.iter().filter(|(_, report)| !report.faults.is_empty()).count();
+    if damaged == 0 {
+        return Ok(Outcome::Done);
+    }
+    let error = anyhow::anyhow!(
+        "{} of {} in {} are damaged",
+        damaged,
+        counted(report.backups.len() as u64, "backup"),
+        args.region
+    );
+    Err(hinted(error, repair_hint(&args.region)))
+}
+
+/// What to do about damage in `region`.
+pub(super) fn repair_hint(region: &Region) -> String {
+    format!("mend it from another region with `offsite verify --region {region} --repair-from <region>`")
+}
+
+fn print_region(region: &Region, report: &RegionVerifyReport) -> std::io::Result<()> {
+    for (backup, report) in &report.backups {
+        print_backup(region, backup, report)?;
+    }
+    if !report.repaired.is_empty() {
+        print_line(format_args!("{region}: {} mended", counted(report.repaired.len() as u64, "pack")))?;
+    }
+    print_line(format_args!("{region}: {} verified", counted(report.backups.len() as u64, "backup")))
+}
+
+/// Prints what verifying one backup found.
+pub(super) fn print_backup(region: &Region, backup: &BackupId, report: &VerifyReport) -> std::io::Result<()> {
+    let (packs, bytes, chunks) =
+        (counted(report.packs, "pack"), ByteSize(report.bytes), counted(report.chunks, "chunk"));
+    let found = match report.faults.len() as u64 {
+        0 => "all good".to_owned(),
+        faults => counted(faults, "fault"),
+    };
+    let opened = if report.chunks == 0 { String::new() } else { format!(", {chunks} opened") };
+    print_line(format_args!("{backup} in {region}: {packs}, {bytes}{opened}: {found}"))?;
+    report.faults.iter().try_for_each(print_fault)
+}
+
+fn print_fault(fault: &Fault) -> std::io::Result<()> {
+    let pack = fault.pack.map(|pack| format!("pack {pack}, ")).unwrap_or_default();
+    print_line(format_args!("  {pack}{}: {}", fault.object, fault.cause))?;
+    for file in fault.files.iter().take(FILES_SHOWN_MAX) {
+        print_line(format_args!("    needed by {file}"))?;
+    }
+    match fault.files.len().checked_sub(FILES_SHOWN_MAX) {
+        Some(rest @ 1..) => print_line(format_args!("    and {rest} more: see --json")),
+        _ => Ok(()),
+    }
+}
+
+fn region_json(region: &Region, report: &RegionVerifyReport) -> Value {
+    let backups: Vec<Value> = report.backups.iter().map(|(id, report)| backup_json(region, id, report)).collect();
+    json!({ "region": region, "backups": backups, "repaired": report.repaired })
+}
+
+/// What verifying one backup found, as JSON.
+pub(super) fn backup_json(region: &Region, backup: &BackupId, report: &VerifyReport) -> Value {
+    let fault = |fault: &Fault| json!({ "pack": fault.pack, "object": fault.object, "cause": fault.cause, "files": fault.files });
+    json!({
+        "backup": backup,
+        "region": region,
+        "packs": report.packs,
+        "bytes": report.bytes,
+        "chunks": report.chunks,
+        "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
+    })
+}

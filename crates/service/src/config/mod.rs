@@ -1,0 +1,172 @@
+//! Configuration: `offsite.toml` and the identities file it names, read once and checked whole.
+//!
+//! Every error names the file, the line or field, and what is accepted there: a mistyped path must
+//! not look like an empty region.
+
+mod duration;
+pub(crate) mod environment;
+mod identities;
+mod region;
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use model::Region;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+pub(crate) use duration::parse_duration;
+pub(crate) use identities::Identities;
+pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
+
+use crate::exit::hinted;
+
+/// The name of the configuration file that `offsite init` writes.
+pub(crate) const CONFIG_FILE: &str = "offsite.toml";
+
+/// How long a lease lasts without renewal, where the file does not say.
+const LEASE_SECONDS: u64 = 60;
+
+/// What `offsite.toml` says, with its paths made absolute.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where it was read from.
+    file: PathBuf,
+    /// Who may use the regions.
+    pub(crate) identities: Identities,
+    /// How long gc leaves a pack that nothing names.
+    pub(crate) gc_grace: Duration,
+    /// How long a worker's lease lasts without renewal.
+    pub(crate) lease: Duration,
+    /// The regions, in the order of the file.
+    pub(crate) regions: Vec<RegionSettings>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    identities: PathBuf,
+    #[serde(default = "default_grace", deserialize_with = "duration_text")]
+    gc_grace: Duration,
+    #[serde(default = "default_lease_seconds")]
+    lease_seconds: u64,
+    #[serde(default)]
+    region: Vec<RegionEntry>,
+}
+
+fn default_grace() -> Duration {
+    Duration::from_secs(24 * 60 * 60)
+}
+
+fn default_lease_seconds() -> u64 {
+    LEASE_SECONDS
+}
+
+fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+impl Config {
+    /// Reads and checks the file at `path` and the identities it names.
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        let file = std::path::absolute(path).with_context(|| format!("failed to find {}", path.display()))?;
+        if !file.exists() {
+            let error = anyhow::anyhow!("there is no configuration at {}", file.display());
+            return Err(hinted(error, "make one with `offsite init`, or name one with --config or OFFSITE_CONFIG"));
+        }
+        let read: ConfigFile = read_toml(&file)?;
+        let base = file.parent().unwrap_or(Path::new("/"));
+        let regions = check_regions(&read.region, base).with_context(|| file.display().to_string())?;
+        if !(1..=3600).contains(&read.lease_seconds) {
+            bail!("{}: lease_seconds: {} is not between 1 and 3600", file.display(), read.lease_seconds);
+        }
+        Ok(Self {
+            identities: Identities::load(&base.join(&read.identities))?,
+            gc_grace: read.gc_grace,
+            lease: Duration::from_secs(read.lease_seconds),
+            regions,
+            file,
+        })
+    }
+
+    /// The settings of one region.
+    pub(crate) fn region(&self, region: &Region) -> anyhow::Result<&RegionSettings> {
+        self.regions.iter().find(|settings| settings.region == *region).ok_or_else(|| {
+            let names: Vec<&str> = self.regions.iter().map(|settings| settings.region.as_str()).collect();
+            let error = anyhow::anyhow!("there is no region {region} in {}", self.file.display());
+            hinted(error, format!("the regions there are {}", names.join(", ")))
+        })
+    }
+}
+
+fn check_regions(entries: &[RegionEntry], base: &Path) -> anyhow::Result<Vec<RegionSettings>> {
+    if entries.is_empty() {
+        bail!("region: none is given; at least one [[region]] table is needed");
+    }
+    let mut names = HashSet::new();
+    if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name)) {
+        bail!("region: {} is given twice", twice.name);
+    }
+    entries.iter().map(|entry| entry.check(base)).collect()
+}
+
+/// Reads a TOML file; errors name the file and the line, on one line.
+fn read_toml<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let place = error.span().map(|span| format!(", line {}", line_of(&text, &span))).unwrap_or_default();
+        anyhow::anyhow!("{}{place}: {}", path.display(), error.message())
+    })
+}
+
+fn line_of(text: &str, span: &Range<usize>) -> usize {
+    text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITIES: &str = "[[account]]\nid = \"123456789012\"\nname = \"default\"\n";
+    const REGION: &str = "[[region]]\nname = \"us-east-1\"\npartition = \"aws\"\nstore = \"file:store\"\n\
+                          catalog = \"sqlite:a/catalog.db\"\nkms = \"file:kms.json\"\n";
+
+    fn load(config: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("identities.toml"), IDENTITIES).unwrap();
+        let file = dir.path().join(CONFIG_FILE);
+        std::fs::write(&file, config).unwrap();
+        Config::load(&file).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn paths_are_taken_from_the_files_directory() {
+        let config = load(&format!("identities = \"identities.toml\"\n{REGION}")).unwrap();
+        let base = config.file.parent().unwrap();
+        assert_eq!(config.regions[0].store, base.join("store"));
+        assert_eq!(config.regions[0].scratch, base.join("a/scratch"));
+        assert_eq!(config.gc_grace, Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let ids = "identities = \"identities.toml\"\n";
+        for (config, expected) in [
+            (format!("{ids}colour = 1\n{REGION}"), "offsite.toml, line 2: unknown field `colour`"),
+            (ids.to_owned(), "region: none is given"),
+            (format!("{ids}{REGION}{REGION}"), "region: us-east-1 is given twice"),
+            (format!("{ids}gc_grace = \"soon\"\n{REGION}"), "line 2: \"soon\" is not a duration"),
+            (format!("{ids}lease_seconds = 0\n{REGION}"), "lease_seconds: 0 is not between"),
+            (format!("{ids}{}", REGION.replace("file:store", "s3://x")), "region us-east-1: store: \"s3://x\""),
+            (format!("{ids}{}", REGION.replace("sqlite:a/catalog.db", "sqlite:")), "catalog: \"sqlite:\""),
+            (format!("{ids}{}", REGION.replace("us-east-1", "US EAST")), "is not a valid region name"),
+            (format!("identities = \"other.toml\"\n{REGION}"), "other.toml"),
+        ] {
+            let error = load(&config).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One region's settings, and the opening of its catalog, store and key service.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing, sqlite_url};
+use engine::{EngineError, RegionContext};
+use model::{Partition, Region, SystemClock};
+use serde::{Deserialize, Serialize};
+use store::RegionStore;
+use store::keys::KeyFileService;
+use store::region_store::open_directory;
+
+use crate::exit::hinted;
+
+/// The fact in a catalog's `meta` table that names its region.
+pub(crate) const META_REGION: &str = "region";
+
+/// The fact in a catalog's `meta` table that names the store it was made for.
+pub(crate) const META_STORE_ID: &str = "store_id";
+
+/// A `[[region]]` table as written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegionEntry {
+    /// Its name.
+    pub(crate) name: Region,
+    /// The set of regions that copies may not leave.
+    pub(crate) partition: Partition,
+    /// `file:<directory>`.
+    pub(crate) store: String,
+    /// `sqlite:<file>`.
+    pub(crate) catalog: String,
+    /// `file:<file>`.
+    pub(crate) kms: String,
+    /// A directory for files that live only while a command runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scratch: Option<PathBuf>,
+}
+
+impl RegionEntry {
+    /// Resolves the paths against `base`, the directory of the configuration file.
+    pub(super) fn check(&self, base: &Path) -> anyhow::Result<RegionSettings> {
+        let resolve = |field, value: &str, scheme| {
+            local_path(value, scheme)
+                .map(|path| base.join(path))
+                .with_context(|| format!("region {}: {field}", self.name))
+        };
+        let catalog = resolve("catalog", &self.catalog, "sqlite:")?;
+        let scratch = match &self.scratch {
+            Some(scratch) => base.join(scratch),
+            None => catalog.parent().unwrap_or(base).join("scratch"),
+        };
+        Ok(RegionSettings {
+            region: self.name.clone(),
+            partition: self.partition.clone(),
+            store: resolve("store", &self.store, "file:")?,
+            kms: resolve("kms", &self.kms, "file:")?,
+            catalog,
+            scratch,
+        })
+    }
+}
+
+fn local_path<'v>(value: &'v str, scheme: &str) -> anyhow::Result<&'v Path> {
+    match value.strip_prefix(scheme) {
+        Some(path) if !path.is_empty() => Ok(Path::new(path)),
+        _ => bail!("\"{value}\" is not supported; write {scheme}<path>"),
+    }
+}
+
+/// Where the parts of one region are; every path absolute.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionSettings {
+    /// Its name.
+    pub(crate) region: Region,
+    /// The set of regions that copies may not leave.
+    pub(crate) partition: Partition,
+    /// The directory that is its store.
+    pub(crate) store: PathBuf,
+    /// Its catalog's file.
+    pub(crate) catalog: PathBuf,
+    /// Its key file.
+    pub(crate) kms: PathBuf,
+    /// A directory for files that live only while a command runs.
+    pub(crate) scratch: PathBuf,
+}
+
+impl RegionSettings {
+    /// Opens all parts of the region and checks that they belong together.
+    pub(crate) async fn open(&self) -> anyhow::Result<RegionContext> {
+        let catalog = self.open_catalog().await?;
+        self.open_around(catalog).await
+    }
+
+    /// Opens the catalog alone, which is enough to look things up.
+    pub(crate) async fn open_catalog(&self) -> anyhow::Result<Catalog> {
+        let hint = self.rebuild_hint();
+        let shown = self.catalog.display();
+        if !self.catalog.exists() {
+            return Err(hinted(anyhow::anyhow!("the catalog of {} is missing: {shown}", self.region), hint));
+        }
+        let opened = Catalog::open(&sqlite_url(&self.catalog), Missing::Refuse).await;
+        let catalog = opened.map_err(|error| self.unusable(error))?;
+        let region = catalog.meta(META_REGION).await.map_err(|error| self.unusable(error))?;
+        if region.as_deref() == Some(self.region.as_str()) {
+            return Ok(catalog);
+        }
+        let why = region.map_or("has been emptied".to_owned(), |region| format!("is the catalog of {region}"));
+        Err(hinted(anyhow::anyhow!("the catalog of {} ({shown}) {why}", self.region), hint))
+    }
+
+    fn unusable(&self, error: CatalogError) -> anyhow::Error {
+        let is_damaged = error.is(CatalogErrorKind::Corrupt);
+        let shown = self.catalog.display();
+        let error = anyhow::Error::new(EngineError::from(error))
+            .context(format!("the catalog of {} ({shown}) cannot be used", self.region));
+        if is_damaged { hinted(error, self.rebuild_hint()) } else { error }
+    }
+
+    fn rebuild_hint(&self) -> String {
+        format!("`offsite rebuild --region {}` makes a new one from the store", self.region)
+    }
+
+    /// Opens the rest of the region around its catalog.
+    pub(crate) async fn open_around(&self, catalog: Catalog) -> anyhow::Result<RegionContext> {
+        let ctx = self.open_unchecked(catalog).await?;
+        let made_for = ctx.catalog.meta(META_STORE_ID).await.map_err(EngineError::from)?;
+        if made_for.as_deref() != Some(ctx.store.store_id()) {
+            let error = anyhow::anyhow!("the store of {} is not the one its catalog was made for", self.region);
+            let hint = format!(
+                "put the right store back at {}, or make a catalog for this one with `offsite rebuild --region {}`",
+                self.store.display(),
+                self.region
+            );
+            return Err(hinted(error, hint));
+        }
+        Ok(ctx)
+    }
+
+    /// Opens the store, the key service and the scratch directory around a catalog that may be new.
+    pub(crate) async fn open_unchecked(&self, catalog: Catalog) -> anyhow::Result<RegionContext> {
+        let clock = Arc::new(SystemClock);
+        let store = self.open_store().await?;
+        std::fs::create_dir_all(&self.scratch)
+            .with_context(|| format!("failed to make the scratch directory {}", self.scratch.display()))?;
+        Ok(RegionContext {
+            region: self.region.clone(),
+            partition: self.partition.clone(),
+            store,
+            catalog,
+            keys: Arc::new(KeyFileService::open(&self.region, &self.kms, clock.clone())),
+            scratch: self.scratch.clone(),
+            clock,
+        })
+    }
+
+    async fn open_store(&self) -> anyhow::Result<RegionStore> {
+        if !self.store.is_dir() {
+            let error = anyhow::anyhow!("the store of {} is not there: {}", self.region, self.store.display());
+            return Err(hinted(
+                error,
+                "check that its disk is mounted and that offsite.toml names the right directory",
+            ));
+        }
+        let inner = open_directory(&self.store)
+            .with_context(|| format!("failed to open the store of {} at {}", self.region, self.store.display()))?;
+        Ok(RegionStore::open(&self.region, inner).await.map_err(EngineError::from)?)
+    }
+}

@@ -1,0 +1,470 @@
+//! The commands as a user meets them: the real binary, its output and its exit status.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory with a configuration and a small tree to back up.
+struct Scene {
+    dir: TempDir,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+struct Ended {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn offsite(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offsite"));
+    command.args(args).env_remove("OFFSITE_CONFIG").env_remove("OFFSITE_LOG").stdin(Stdio::null());
+    command
+}
+
+fn end(mut command: Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Ended { status: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+}
+
+impl Ended {
+    #[track_caller]
+    fn with_status(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "{self:#?}");
+        assert!(!self.stderr.contains("panicked"), "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    fn ok(self) -> Self {
+        self.with_status(0)
+    }
+
+    /// The one line on standard output.
+    #[track_caller]
+    fn line(&self) -> String {
+        assert_eq!(self.stdout.lines().count(), 1, "{self:#?}");
+        self.stdout.trim_end().to_owned()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect("JSON")
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        end(offsite(&["init", "--dir", dir.path().to_str().expect("UTF-8")])).ok();
+        let scene = Self { dir };
+        let tree = scene.path("tree");
+        fs::create_dir_all(tree.join("docs")).expect("a directory");
+        fs::write(tree.join("docs/readme"), "read me\n").expect("a file");
+        let numbers: Vec<u8> = (0..2_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        fs::write(tree.join("large"), numbers).expect("a file");
+        std::os::unix::fs::symlink("nowhere", tree.join("docs/link")).expect("a link");
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        let mut command = offsite(args);
+        command.current_dir(self.dir.path());
+        end(command)
+    }
+
+    fn add_tree(&self) -> String {
+        self.run(&["resource", "add", "tree", "--region", "us-east-1", "--name", "a tree"]).ok().line()
+    }
+
+    fn back_up(&self, resource: &str) -> String {
+        self.run(&["backup", "create", resource, "-q"]).ok().line()
+    }
+}
+
+fn same_trees(a: &Path, b: &Path) {
+    let compared = Command::new("diff").args(["-r", "--no-dereference"]).args([a, b]).output().expect("diff runs");
+    assert!(compared.status.success(), "{compared:?}");
+}
+
+const COMMANDS: [&[&str]; 31] = [
+    &[],
+    &["init"],
+    &["resource"],
+    &["resource", "add"],
+    &["resource", "ls"],
+    &["resource", "show"],
+    &["resource", "rm"],
+    &["backup"],
+    &["backup", "create"],
+    &["backup", "ls"],
+    &["backup", "show"],
+    &["backup", "files"],
+    &["backup", "cat"],
+    &["backup", "rm"],
+    &["backup", "verify"],
+    &["backup", "restore"],
+    &["copy"],
+    &["verify"],
+    &["gc"],
+    &["rebuild"],
+    &["kms"],
+    &["kms", "ls"],
+    &["kms", "create"],
+    &["kms", "disable"],
+    &["kms", "enable"],
+    &["kms", "rotate"],
+    &["demo"],
+    &["completions"],
+    &["man"],
+    &["help"],
+    &["help", "copy"],
+];
+
+#[test]
+fn every_command_explains_itself() {
+    for command in COMMANDS {
+        let mut args = command.to_vec();
+        if command.first() != Some(&"help") {
+            args.push("--help");
+        }
+        let help = end(offsite(&args)).ok();
+        assert!(help.stdout.contains("Usage: offsite"), "{args:?}: {help:?}");
+        assert!(help.stderr.is_empty(), "{args:?}: {help:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_status_2() {
+    let scene = Scene::new();
+    let id = "backup-0123456789abcdef0";
+    for args in [
+        &["frobnicate"][..],
+        &["backup", "show"],
+        &["backup", "show", "not-an-id"],
+        &["backup", "verify", id, "--quick", "--read-data"],
+        &["backup", "cat", id, "../etc/passwd"],
+        &["backup", "restore", id, "out", "--path", "/etc"],
+        &["backup", "create", "fs-0123456789abcdef0", "--tag", "novalue"],
+        &["copy", id],
+        &["copy", id, "--to", "us-west-2", "--bandwidth", "0"],
+        &["gc", "--region", "us-east-1", "--grace", "soon"],
+        &["gc"],
+        &["resource", "add", "tree", "--region", "us-east-1", "--type", "tape"],
+        &["kms", "enable", "key", "--region", "us-east-1"],
+    ] {
+        let ended = scene.run(args).with_status(2);
+        assert!(ended.stdout.is_empty() && ended.stderr.contains("error: "), "{args:?}: {ended:?}");
+    }
+    let resource = scene.add_tree();
+    scene.run(&["backup", "create", &resource, "--tag", "a=1", "--tag", "a=2"]).with_status(2);
+}
+
+#[test]
+fn init_makes_private_files_and_refuses_to_run_twice() {
+    let scene = Scene::new();
+    for private in ["identities.toml", "us-east-1/kms.json"] {
+        assert_eq!(fs::metadata(scene.path(private)).unwrap().permissions().mode() & 0o777, 0o600, "{private}");
+    }
+    let before = fs::read(scene.path("offsite.toml")).unwrap();
+    let again = scene.run(&["init"]).with_status(1);
+    assert!(again.stderr.contains("offsite.toml is there already"), "{again:?}");
+    assert!(again.stderr.contains("\nhint: "), "{again:?}");
+    assert_eq!(fs::read(scene.path("offsite.toml")).unwrap(), before);
+}
+
+#[test]
+fn init_goes_on_after_a_crash_and_keeps_what_was_made() {
+    let scene = Scene::new();
+    let kept = ["identities.toml", "us-east-1/kms.json", "us-east-1/store/format.json"];
+    let before = kept.map(|name| fs::read(scene.path(name)).unwrap());
+    fs::remove_file(scene.path("offsite.toml")).unwrap();
+    fs::remove_dir_all(scene.path("ap-beijing")).unwrap();
+    scene.run(&["init"]).ok();
+    assert_eq!(kept.map(|name| fs::read(scene.path(name)).unwrap()), before);
+    scene.run(&["kms", "ls", "--region", "ap-beijing"]).ok();
+}
+
+#[test]
+fn a_missing_configuration_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = offsite(&["backup", "ls"]);
+    command.current_dir(dir.path()).env("OFFSITE_CONFIG", "elsewhere.toml");
+    let ended = end(command).with_status(1);
+    assert!(ended.stderr.contains("elsewhere.toml") && ended.stderr.contains("offsite init"), "{ended:?}");
+}
+
+#[test]
+fn a_resource_gets_the_type_its_path_calls_for() {
+    let scene = Scene::new();
+    fs::write(scene.path("disk.img"), vec![1; 10_000]).unwrap();
+    let odd = scene.path("").join(std::ffi::OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    let tree = scene.add_tree();
+    assert!(tree.starts_with("fs-"), "{tree}");
+    let disk = scene.run(&["resource", "add", "disk.img", "--region", "us-east-1"]).ok().line();
+    assert!(disk.starts_with("disk-"), "{disk}");
+    let refused = scene.run(&["resource", "add", "disk.img", "--region", "us-east-1", "--type", "hsm"]).with_status(1);
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("a directory"), "{refused:?}");
+
+    let shown = scene.run(&["resource", "show", &tree, "--json"]).ok().json();
+    let path = scene.path("tree").canonicalize().unwrap();
+    assert_eq!(shown["path"], path.to_str().unwrap());
+    assert_eq!((&shown["type"], &shown["name"]), (&"openzfs".into(), &"a tree".into()));
+
+    let mut command = offsite(&["resource", "add", "--region", "us-east-1"]);
+    let odd_id = end({
+        command.arg(&odd).current_dir(scene.dir.path());
+        command
+    });
+    let shown = scene.run(&["resource", "show", &odd_id.ok().line(), "--json"]).ok().json();
+    assert!(shown["path"].as_str().unwrap().ends_with("odd\\xff"), "{shown}");
+    assert!(shown["path_hex"].as_str().unwrap().ends_with("6f6464ff"), "{shown}");
+
+    assert_eq!(scene.run(&["resource", "ls", "--json"]).ok().json().as_array().unwrap().len(), 3);
+    scene.run(&["resource", "rm", &disk]).ok();
+    scene.run(&["resource", "show", &disk]).with_status(1);
+    assert_eq!(scene.run(&["resource", "ls", "--json"]).ok().json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_backup_is_made_listed_read_restored_and_removed() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let backup = scene.run(&["backup", "create", &resource, "--tag", "day=1", "--tag", "by=me"]).ok().line();
+    assert!(backup.starts_with("backup-"), "{backup}");
+
+    let listed = scene.run(&["backup", "ls", "--json"]).ok().json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["id"], backup.as_str());
+    assert_eq!((&listed[0]["state"], &listed[0]["region"]), (&"AVAILABLE".into(), &"us-east-1".into()));
+    assert!(scene.run(&["backup", "ls"]).ok().stdout.contains(&backup));
+    assert_eq!(scene.run(&["backup", "ls", "--region", "us-west-2", "--json"]).ok().json(), Value::Array(vec![]));
+
+    let again = scene.run(&["backup", "create", &resource, "--json"]).ok().json();
+    assert_eq!(again["backup"]["parent_id"], backup.as_str());
+    assert!(again["bytes_stored"].as_u64().unwrap() < 10_000, "{again}");
+    let shown = scene.run(&["backup", "show", &backup, "--json"]).ok().json();
+    assert_eq!((&shown["tags"]["day"], &shown["tags"]["by"]), (&"1".into(), &"me".into()));
+    assert_eq!(shown["omissions"], Value::Array(vec![]));
+
+    let files = scene.run(&["backup", "files", &backup, "--json"]).ok().json();
+    let paths: Vec<&str> = files.as_array().unwrap().iter().filter_map(|file| file["path"].as_str()).collect();
+    assert_eq!(paths, [".", "docs", "docs/link", "docs/readme", "large"]);
+    let below = scene.run(&["backup", "files", &backup, "./docs/"]).ok();
+    assert_eq!(below.stdout.lines().count(), 3, "{below:?}");
+    assert!(below.stdout.contains("docs/link -> nowhere"), "{below:?}");
+    scene.run(&["backup", "files", &backup, "nowhere"]).with_status(1);
+
+    assert_eq!(scene.run(&["backup", "cat", &backup, "docs/readme"]).ok().stdout, "read me\n");
+    scene.run(&["backup", "cat", &backup, "docs"]).with_status(1);
+    for depth in [&[][..], &["--quick"], &["--read-data"]] {
+        scene.run(&[&["backup", "verify", &backup], depth].concat()).ok();
+    }
+
+    scene.run(&["backup", "restore", &backup, "restored"]).ok();
+    same_trees(&scene.path("tree"), &scene.path("restored"));
+    scene.run(&["backup", "restore", &backup, "part", "--path", "docs/readme"]).ok();
+    assert!(scene.path("part/docs/readme").exists() && !scene.path("part/large").exists());
+    fs::write(scene.path("restored/docs/readme"), "changed").unwrap();
+    scene.run(&["backup", "restore", &backup, "restored"]).with_status(1);
+    scene.run(&["backup", "restore", &backup, "restored", "--overwrite"]).ok();
+    same_trees(&scene.path("tree"), &scene.path("restored"));
+
+    scene.run(&["backup", "rm", &backup]).ok();
+    let gone = scene.run(&["backup", "show", &backup]).with_status(1);
+    assert!(gone.stderr.contains(&backup) && gone.stderr.contains("hint: "), "{gone:?}");
+}
+
+#[test]
+fn a_copy_outlives_the_region_it_came_from() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    let planned = scene.run(&["copy", &backup, "--to", "us-west-2", "--dry-run", "--json"]).ok().json();
+    fs::remove_dir_all(scene.path("us-gov-west-1")).unwrap();
+    let copied = scene.run(&["copy", &backup, "--to", "us-west-2", "--to", "us-gov-west-1", "--to", "eu-west-1"]);
+    let copied = copied.with_status(1);
+    assert!(copied.stderr.contains("the copy to us-gov-west-1 failed: the catalog"), "{copied:?}");
+    let [west, europe] = copied.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{copied:?}") };
+    let shown = scene.run(&["backup", "show", west, "--json"]).ok().json();
+    assert_eq!(shown["moved_bytes"], planned[0]["bytes_to_move"]);
+    assert_eq!((&shown["source_backup"], &shown["source_region"]), (&backup.as_str().into(), &"us-east-1".into()));
+
+    let planned = scene.run(&["copy", &backup, "--to", "us-west-2", "--dry-run", "--json"]).ok().json();
+    assert_eq!(planned[0]["bytes_to_move"], 0);
+    let refused = scene.run(&["copy", &backup, "--to", "cn-north-1"]).with_status(1);
+    assert!(refused.stderr.contains("aws-cn"), "{refused:?}");
+    scene.run(&["copy", &backup, "--to", "nowhere-1"]).with_status(1);
+
+    fs::remove_dir_all(scene.path("us-east-1")).unwrap();
+    let listed = scene.run(&["backup", "ls", "--json"]).with_status(3);
+    assert!(listed.stderr.contains("us-east-1 is skipped"), "{listed:?}");
+    assert_eq!(listed.json().as_array().unwrap().len(), 2);
+    let unknown = scene.run(&["backup", "show", &backup]).with_status(1);
+    assert!(unknown.stderr.contains("it may be in us-east-1"), "{unknown:?}");
+    for (copy, target) in [(west, "from-west"), (europe, "from-europe")] {
+        scene.run(&["backup", "restore", copy, target]).ok();
+        same_trees(&scene.path("tree"), &scene.path(target));
+    }
+}
+
+/// Every pack in a region's store.
+fn packs(region: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut left = vec![region.join("store")];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir).expect("a directory").flatten() {
+            let path = entry.path();
+            if path.is_dir() { left.push(path) } else { found.push(path) }
+        }
+    }
+    found.retain(|path| path.components().any(|part| part.as_os_str() == "packs"));
+    found
+}
+
+#[test]
+fn damage_is_reported_and_mended_from_another_region() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    scene.run(&["copy", &backup, "--to", "us-west-2"]).ok();
+    scene.run(&["verify", "--region", "us-east-1"]).ok();
+    let pack = packs(&scene.path("us-east-1")).pop().unwrap();
+    let mut bytes = fs::read(&pack).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, bytes).unwrap();
+
+    let damaged = scene.run(&["backup", "verify", &backup, "--json"]).with_status(1);
+    assert_eq!(damaged.json()["faults"].as_array().unwrap().len(), 1, "{damaged:?}");
+    assert!(damaged.stderr.contains("--repair-from"), "{damaged:?}");
+    let mended = scene.run(&["verify", "--region", "us-east-1", "--repair-from", "us-west-2", "--json"]).ok();
+    assert_eq!(mended.json()["repaired"].as_array().unwrap().len(), 1, "{mended:?}");
+    scene.run(&["backup", "verify", &backup, "--read-data"]).ok();
+}
+
+#[test]
+fn gc_takes_what_no_backup_needs_after_its_grace() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    scene.run(&["backup", "rm", &backup]).ok();
+    let gc = |more: &[&str]| scene.run(&[&["gc", "--region", "us-east-1", "--json"], more].concat()).ok().json();
+    assert_eq!(gc(&["--grace", "1h"])["packs_deleted"], 0);
+    assert!(!packs(&scene.path("us-east-1")).is_empty());
+    gc(&["--grace", "0s"]);
+    gc(&["--grace", "0s"]);
+    assert!(packs(&scene.path("us-east-1")).is_empty());
+}
+
+#[test]
+fn a_lost_catalog_comes_back_from_the_store() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    let before = scene.run(&["backup", "show", &backup, "--json"]).ok().json();
+    for lost in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
+        drop(fs::remove_file(scene.path("us-east-1").join(lost)));
+    }
+    let missing = scene.run(&["backup", "ls", "--region", "us-east-1"]).with_status(1);
+    assert!(missing.stderr.contains("hint: `offsite rebuild --region us-east-1`"), "{missing:?}");
+    let rebuilt = scene.run(&["rebuild", "--region", "us-east-1", "--json"]).ok().json();
+    assert_eq!((&rebuilt["backups"], &rebuilt["resources"]), (&1.into(), &1.into()));
+    assert_eq!(scene.run(&["backup", "show", &backup, "--json"]).ok().json(), before);
+    scene.run(&["rebuild", "--region", "us-east-1"]).ok();
+    assert!(scene.path("us-east-1/catalog.db.before-rebuild-1").exists());
+    assert_eq!(scene.run(&["backup", "show", &backup, "--json"]).ok().json(), before);
+}
+
+#[test]
+fn a_store_of_another_making_is_refused() {
+    let scene = Scene::new();
+    let other = Scene::new();
+    fs::remove_dir_all(scene.path("us-east-1/store")).unwrap();
+    fs::rename(other.path("us-east-1/store"), scene.path("us-east-1/store")).unwrap();
+    let refused = scene.run(&["kms", "ls", "--region", "us-east-1"]).with_status(1);
+    assert!(refused.stderr.contains("not the one its catalog was made for"), "{refused:?}");
+}
+
+#[test]
+fn a_catalog_that_was_emptied_is_not_taken_for_an_empty_region() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    for companion in ["catalog.db-wal", "catalog.db-shm"] {
+        drop(fs::remove_file(scene.path("us-east-1").join(companion)));
+    }
+    fs::write(scene.path("us-east-1/catalog.db"), "").unwrap();
+    let refused = scene.run(&["backup", "ls", "--region", "us-east-1"]).with_status(1);
+    assert!(refused.stderr.contains("hint: `offsite rebuild --region us-east-1`"), "{refused:?}");
+    scene.run(&["rebuild", "--region", "us-east-1"]).ok();
+    scene.run(&["backup", "verify", &backup]).ok();
+}
+
+#[test]
+fn keys_are_made_disabled_enabled_and_rotated() {
+    let scene = Scene::new();
+    let place = ["--region", "us-east-1"];
+    let key = scene.run(&[&["kms", "create"], &place[..]].concat()).ok().line();
+    let resource = scene.add_tree();
+    let backup = scene.run(&["backup", "create", &resource, "--kms-key", &key]).ok().line();
+    scene.run(&[&["kms", "disable", &key], &place[..]].concat()).ok();
+    let denied = scene.run(&["backup", "cat", &backup, "docs/readme"]).with_status(1);
+    assert!(denied.stderr.contains(&key), "{denied:?}");
+    scene.run(&[&["kms", "enable", &key], &place[..]].concat()).ok();
+    scene.run(&[&["kms", "rotate", &key], &place[..]].concat()).ok();
+    scene.run(&["backup", "cat", &backup, "docs/readme"]).ok();
+    let keys = scene.run(&[&["kms", "ls", "--json"], &place[..]].concat()).ok().json();
+    assert_eq!((&keys[1]["id"], &keys[1]["state"], &keys[1]["versions"]), (&key.into(), &"ENABLED".into(), &2.into()));
+}
+
+#[test]
+fn a_socket_is_listed_as_left_out() {
+    let scene = Scene::new();
+    let _socket = std::os::unix::net::UnixListener::bind(scene.path("tree/socket")).unwrap();
+    let resource = scene.add_tree();
+    let made = scene.run(&["backup", "create", &resource]);
+    let backup = made.line();
+    let restored = scene.run(&["backup", "restore", &backup, "out"]).with_status(3);
+    assert!(restored.stderr.contains("left out: socket"), "{restored:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    let mut command = offsite(&["backup", "cat", &backup, "large"]);
+    let mut child =
+        command.current_dir(scene.dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(0), &b""[..]), "{ended:?}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(end(offsite(&["completions", shell])).ok().stdout.contains("offsite"), "{shell}");
+    }
+    end(offsite(&["man", dir.path().to_str().unwrap()])).ok();
+    assert!(dir.path().join("offsite-backup-create.1").exists());
+}
+
+#[test]
+fn the_demo_ends_well() {
+    let scene = Scene::new();
+    let mut command = offsite(&["demo", "-q", "--size", "9MB"]);
+    command.arg(scene.path("tree")).env("TMPDIR", scene.dir.path());
+    let told = end(command).ok();
+    assert!(told.stdout.ends_with("\nAll equal.\n"), "{told:?}");
+    let left = fs::read_dir(scene.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().contains("demo")), "the scratch place was left behind");
+}

@@ -1,0 +1,239 @@
+//! The real process is killed before and after every write it makes; the same command again finishes
+//! the work, sends nothing twice that had landed, and leaves nothing behind that gc does not take.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use testkit::corpus;
+
+use crate::world::{Ran, SOURCE, TARGET, World, assert_same_to_rsync, tool};
+
+/// Packs that may be on their way when the process dies: they are written again.
+const IN_FLIGHT: usize = 3;
+
+/// A site that is put back as it was before each kill.
+struct Stage {
+    world: World,
+    pristine: PathBuf,
+    tree: PathBuf,
+    resource: String,
+}
+
+impl Stage {
+    /// A resource with three backups, so that the last one names several packs.
+    fn new(seed: u64) -> (Self, Vec<String>) {
+        let world = World::new();
+        let tree = world.path("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let resource = world.add(&tree);
+        let mut backups = Vec::new();
+        for day in 0..3 {
+            let mut noise = corpus::Random::new(seed + day);
+            for file in 0..4 {
+                let bytes: Vec<u8> = (0..20_000).flat_map(|_| noise.number().to_le_bytes()).collect();
+                std::fs::create_dir_all(tree.join(format!("day-{day}"))).unwrap();
+                std::fs::write(tree.join(format!("day-{day}/file-{file}")), bytes).unwrap();
+            }
+            std::os::unix::fs::symlink("target", tree.join(format!("link-{day}"))).unwrap();
+            backups.push(world.backup(&resource));
+        }
+        let stage = Self { pristine: world.path("pristine"), world, tree, resource };
+        stage.keep();
+        (stage, backups)
+    }
+
+    fn keep(&self) {
+        drop(std::fs::remove_dir_all(&self.pristine));
+        tool("cp", ["-a".as_ref(), self.world.site().as_os_str(), self.pristine.as_os_str()]);
+    }
+
+    fn reset(&self) {
+        std::fs::remove_dir_all(self.world.site()).unwrap();
+        drop(std::fs::remove_dir_all(self.target()));
+        tool("cp", ["-a".as_ref(), self.pristine.as_os_str(), self.world.site().as_os_str()]);
+    }
+
+    fn target(&self) -> PathBuf {
+        self.world.path("restored")
+    }
+
+    /// How many effects the command has when nothing stops it.
+    fn effects(&self, arguments: &[&str]) -> usize {
+        let log = self.world.path("effects");
+        drop(std::fs::remove_file(&log));
+        let output = self.world.command(arguments).env("OFFSITE_EFFECTS_LOG", &log).output().unwrap();
+        Ran::from(output).exits(0);
+        let count = std::fs::read_to_string(&log).unwrap().lines().count();
+        self.reset();
+        count
+    }
+
+    /// Kills the command at every effect in turn; after each, runs it again and calls `check` with what
+    /// the second run printed. Returns the number of kills.
+    fn kill_everywhere(&self, arguments: &[&str], check: impl Fn(&Ran, usize)) -> usize {
+        let effects = self.effects(arguments);
+        assert!(effects > 0);
+        for at in 1..=effects {
+            let killed = self.world.command(arguments).env("OFFSITE_CRASH_AT", at.to_string()).output().unwrap();
+            assert_eq!(
+                std::os::unix::process::ExitStatusExt::signal(&killed.status),
+                Some(9),
+                "{arguments:?} was not killed at effect {at} of {effects}"
+            );
+            let before = [stamps(&self.world, SOURCE), stamps(&self.world, TARGET)];
+            let again = self.world.run(arguments);
+            let after = [stamps(&self.world, SOURCE), stamps(&self.world, TARGET)];
+            let rewritten: usize = before.iter().zip(&after).map(|(before, after)| rewritten(before, after)).sum();
+            assert!(rewritten <= IN_FLIGHT, "{rewritten} packs were sent again after a kill at effect {at}");
+            check(&again, at);
+            self.reset();
+        }
+        effects
+    }
+
+    /// Removes every backup of a region and asserts that gc leaves no object.
+    #[track_caller]
+    fn assert_gc_takes_everything(&self, region: &str, at: usize) {
+        let listed = self.world.run(["backup", "ls", "--region", region, "--all", "--json"]).json();
+        for backup in listed.as_array().unwrap() {
+            self.world.run(["backup", "rm", backup["id"].as_str().unwrap()]).exits(0);
+        }
+        self.world.run(["gc", "--region", region, "--grace", "0s"]).exits(0);
+        assert_eq!(self.world.packs(region), Vec::<PathBuf>::new(), "orphans after a kill at effect {at}");
+    }
+}
+
+fn stamps(world: &World, region: &str) -> BTreeMap<PathBuf, SystemTime> {
+    world.packs(region).into_iter().map(|p| (p.clone(), p.metadata().unwrap().modified().unwrap())).collect()
+}
+
+fn rewritten(before: &BTreeMap<PathBuf, SystemTime>, after: &BTreeMap<PathBuf, SystemTime>) -> usize {
+    before.iter().filter(|(path, time)| after.get(*path).is_some_and(|now| now != *time)).count()
+}
+
+fn only_available(world: &World, region: &str) -> usize {
+    let listed = world.run(["backup", "ls", "--region", region, "--all", "--json"]).json();
+    let listed = listed.as_array().unwrap();
+    assert!(listed.iter().all(|backup| backup["state"] == "AVAILABLE"), "{listed:?}");
+    listed.len()
+}
+
+#[test]
+fn a_backup_killed_at_any_effect_is_finished_by_the_same_command() {
+    let (stage, backups) = Stage::new(1000);
+    std::fs::write(stage.tree.join("new"), vec![7; 300_000]).unwrap();
+    let kills = stage.kill_everywhere(&["backup", "create", &stage.resource], |again, at| {
+        let backup = again.stdout.trim();
+        assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+        // Killed after the row said AVAILABLE, the command has nothing to go on with and makes another.
+        let available = only_available(&stage.world, SOURCE);
+        assert!(available == backups.len() + 1 || available == backups.len() + 2, "{available} backups");
+        stage.world.run(["backup", "verify", backup, "--read-data"]).exits(0);
+        stage.world.restore(backup, &stage.target()).exits(0);
+        assert_same_to_rsync(&stage.tree, &stage.target());
+        if at % 4 == 0 {
+            stage.assert_gc_takes_everything(SOURCE, at);
+        }
+    });
+    println!("{kills} kills");
+}
+
+#[test]
+fn a_copy_killed_at_any_effect_is_finished_by_the_same_command() {
+    let (stage, backups) = Stage::new(2000);
+    let last = backups.last().unwrap();
+    for extra in [&[][..], &["--reencrypt"][..]] {
+        let arguments = [&["copy", last, "--to", TARGET][..], extra].concat();
+        let kills = stage.kill_everywhere(&arguments, |again, at| {
+            assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+            let copy = again.stdout.trim();
+            assert!(only_available(&stage.world, TARGET) <= 2);
+            stage.world.run(["backup", "verify", copy, "--read-data"]).exits(0);
+            if at % 4 == 0 {
+                stage.world.restore(copy, &stage.target()).exits(0);
+                assert_same_to_rsync(&stage.tree, &stage.target());
+                stage.assert_gc_takes_everything(TARGET, at);
+            }
+        });
+        println!("{kills} kills");
+    }
+}
+
+#[test]
+fn a_restore_killed_at_any_effect_is_finished_by_the_same_command() {
+    let (stage, backups) = Stage::new(3000);
+    let target = stage.target();
+    let arguments = ["backup", "restore", backups.last().unwrap(), target.to_str().unwrap()];
+    let kills = stage.kill_everywhere(&arguments, |again, at| {
+        if again.status == Some(1) {
+            // Finished before the kill, or killed before the directory could be marked: nothing is
+            // replaced without being told to.
+            assert!(again.stderr.contains("--overwrite"), "after a kill at effect {at}: {again:?}");
+            let overwrite = [&arguments[..], &["--overwrite"]].concat();
+            stage.world.run(overwrite).exits(0);
+        } else {
+            assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+        }
+        assert_same_to_rsync(&stage.tree, &target);
+    });
+    println!("{kills} kills");
+}
+
+#[test]
+fn a_removal_killed_at_any_effect_is_finished_by_the_same_command_or_by_gc() {
+    let (stage, backups) = Stage::new(4000);
+    let kills = stage.kill_everywhere(&["backup", "rm", &backups[0]], |again, at| {
+        let gone = again.status == Some(0) || again.stderr.contains("no backup");
+        assert!(gone, "after a kill at effect {at}: {again:?}");
+        stage.world.run(["gc", "--region", SOURCE, "--grace", "0s"]).exits(0);
+        assert_eq!(only_available(&stage.world, SOURCE), backups.len() - 1);
+        stage.world.run(["verify", "--region", SOURCE, "--read-data"]).exits(0);
+        stage.world.run(["rebuild", "--region", SOURCE]).exits(0);
+        assert_eq!(only_available(&stage.world, SOURCE), backups.len() - 1, "a removed backup came back");
+    });
+    println!("{kills} kills");
+}
+
+#[test]
+fn gc_killed_at_any_effect_is_finished_by_the_same_command() {
+    let (stage, backups) = Stage::new(5000);
+    for backup in &backups {
+        stage.world.run(["backup", "rm", backup]).exits(0);
+    }
+    let survivor = stage.world.backup(&stage.resource);
+    stage.keep();
+    let kills = stage.kill_everywhere(&["gc", "--region", SOURCE, "--grace", "0s"], |again, at| {
+        assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+        stage.world.run(["backup", "verify", &survivor, "--read-data"]).exits(0);
+        if at % 2 == 0 {
+            stage.assert_gc_takes_everything(SOURCE, at);
+        }
+    });
+    println!("{kills} kills");
+}
+
+/// Kept small, so that a reader sees what a crash can leave: nothing but staging files.
+#[test]
+fn a_killed_init_is_finished_by_the_same_command() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |at: Option<usize>, site: &Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_offsite"));
+        command.arg("init").arg("--dir").arg(site);
+        if let Some(at) = at {
+            command.env("OFFSITE_CRASH_AT", at.to_string());
+        }
+        command.output().unwrap()
+    };
+    for at in 1..40 {
+        let site = scratch.path().join(at.to_string());
+        let killed = run(Some(at), &site);
+        let done = killed.status.success();
+        let again = Ran::from(run(None, &site));
+        if done {
+            assert_eq!(again.status, Some(1), "init over a finished site: {again:?}");
+            break;
+        }
+        assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Outside programs: which are missing, and their installation from Debian's packages.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A program and the Debian package that brings it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+}
+
+/// What the tests call.
+pub(crate) const FOR_TESTS: [Tool; 9] = [
+    Tool { program: "rsync", package: "rsync" },
+    Tool { program: "setfacl", package: "acl" },
+    Tool { program: "getfattr", package: "attr" },
+    Tool { program: "getcap", package: "libcap2-bin" },
+    Tool { program: "qemu-img", package: "qemu-utils" },
+    Tool { program: "faketime", package: "faketime" },
+    Tool { program: "mkfs.ext4", package: "e2fsprogs" },
+    Tool { program: "losetup", package: "mount" },
+    Tool { program: "unshare", package: "util-linux" },
+];
+
+/// What the benchmark runs beside offsite.
+pub(crate) const FOR_BENCH: [Tool; 2] =
+    [Tool { program: "restic", package: "restic" }, Tool { program: "rclone", package: "rclone" }];
+
+/// Installs what is missing of `tools`; touches nothing when all are there.
+///
+/// # Errors
+/// When something is missing and this user may not install it: the message is the command to run.
+pub(crate) fn install(tools: &[Tool]) -> Result<()> {
+    let packages: Vec<&str> = tools.iter().filter(|tool| !is_there(tool.program)).map(|tool| tool.package).collect();
+    if packages.is_empty() {
+        println!("every outside program is there");
+        return Ok(());
+    }
+    let wanted = packages.join(" ");
+    if !is_there("apt-get") {
+        bail!("some outside programs are missing and there is no apt-get: install {wanted} (Debian's names)");
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("some outside programs are missing, run: sudo apt-get install --no-install-recommends {wanted}");
+    }
+    println!("installing {wanted}");
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat())?;
+    for tool in tools {
+        ensure!(is_there(tool.program), "package {} did not bring {}", tool.package, tool.program);
+    }
+    Ok(())
+}
+
+/// Whether `program` is on the path or where Debian keeps an administrator's programs.
+fn is_there(program: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "finding programs is what PATH is for; xtask has no service::config")]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .any(|folder| Path::new(&folder).join(program).is_file())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    let status = command.status().context("failed to run apt-get")?;
+    ensure!(status.success(), "apt-get {} failed: {status}", arguments.join(" "));
+    Ok(())
+}
