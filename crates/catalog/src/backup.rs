@@ -234,6 +234,18 @@ impl Catalog {
         self.backups("list backups being removed", sqlx::query(sql)).await
     }
 
+    /// Every account's backups that a worker holds an unexpired lease on, by the database's clock.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn leased_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
+        let now = self.now().await?;
+        let sql = select_backups!(
+            "WHERE state IN ('CREATING', 'COPYING') AND lease_owner IS NOT NULL AND lease_expires_at > $1"
+        );
+        self.backups("list backups at work", sqlx::query(sql).bind(now.0)).await
+    }
+
     /// All of the account's backups at once, oldest first: for checks and rebuilds, not for serving.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use model::{AccountId, BackupId, ObjectName, PackId};
 use crate::backups::finish_deletion;
 use crate::context::RegionContext;
 use crate::error::EngineError;
+use crate::worker::is_dead;
 
 /// How gc is to go about it.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,7 @@ pub async fn collect(ctx: &RegionContext, options: GcOptions) -> Result<GcReport
     let mut report = GcReport::default();
     if !options.dry_run {
         report.backups_finished = finish_removals(ctx).await?;
+        remove_staging(ctx).await?;
         adopt_orphans(ctx).await?;
         ctx.catalog.doom_unreferenced(None).await?;
     }
@@ -90,6 +92,16 @@ async fn finish_removals(ctx: &RegionContext) -> Result<u64, EngineError> {
         finished += 1;
     }
     Ok(finished)
+}
+
+/// Removes half-written files, unless some worker is alive who may be writing one.
+async fn remove_staging(ctx: &RegionContext) -> Result<(), EngineError> {
+    let leased = ctx.catalog.leased_backups().await?;
+    let alive = leased.iter().any(|row| !row.lease_owner.as_deref().is_some_and(is_dead));
+    if !alive {
+        ctx.store.remove_staging().await?;
+    }
+    Ok(())
 }
 
 /// Takes objects that no row names (left by a rebuild, or by a worker that lost its lease while it

@@ -47,16 +47,21 @@ impl Stdout {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(mark_closed)
+        self.0.write(bytes).map_err(name_stdout)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(mark_closed)
+        self.0.flush().map_err(name_stdout)
     }
 }
 
-fn mark_closed(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::BrokenPipe { io::Error::new(error.kind(), StdoutClosed) } else { error }
+fn name_stdout(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), StdoutClosed),
+        // A retry by the caller is not a failure yet.
+        io::ErrorKind::Interrupted => error,
+        kind => io::Error::new(kind, format!("failed to write to standard output: {error}")),
+    }
 }
 
 /// Prints one line on standard output.

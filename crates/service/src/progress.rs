@@ -18,6 +18,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 const WITH_TOTAL: &str = "{msg:12} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
 const WITHOUT_TOTAL: &str = "{msg:12} {spinner} {bytes}  {binary_bytes_per_sec}  {elapsed}";
+const WITHOUT_BYTES: &str = "{msg:12} {spinner} {elapsed}";
 
 /// Runs `work` and shows how far `progress` has come until it ends.
 pub(crate) async fn watch<T>(progress: &Arc<Progress>, quiet: bool, work: impl Future<Output = T>) -> T {
@@ -54,14 +55,14 @@ async fn paint(progress: Arc<Progress>) {
 
 async fn paint_bar(progress: &Progress) {
     let bar = Bar(ProgressBar::new_spinner());
-    let mut shown = (String::new(), false);
+    let mut shown = (String::new(), "");
     loop {
         tokio::time::sleep(BAR_INTERVAL).await;
         for note in progress.take_notes() {
             bar.0.println(note);
         }
-        let (phase, total) = (progress.phase(), progress.total_bytes());
-        let now = (phase, total > 0);
+        let (done, total) = (progress.done_bytes(), progress.total_bytes());
+        let now = (progress.phase(), template(done, total));
         if now != shown {
             bar.begin(&now.0, now.1);
             shown = now;
@@ -69,8 +70,16 @@ async fn paint_bar(progress: &Progress) {
         if total > 0 {
             bar.0.set_length(total);
         }
-        bar.0.set_position(progress.done_bytes());
+        bar.0.set_position(done);
         bar.0.tick();
+    }
+}
+
+fn template(done: u64, total: u64) -> &'static str {
+    match (done, total) {
+        (0, 0) => WITHOUT_BYTES,
+        (_, 0) => WITHOUT_TOTAL,
+        _ => WITH_TOTAL,
     }
 }
 
@@ -78,8 +87,7 @@ async fn paint_bar(progress: &Progress) {
 struct Bar(ProgressBar);
 
 impl Bar {
-    fn begin(&self, phase: &str, has_total: bool) {
-        let template = if has_total { WITH_TOTAL } else { WITHOUT_TOTAL };
+    fn begin(&self, phase: &str, template: &str) {
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.0.set_style(style.progress_chars("=> "));
         }

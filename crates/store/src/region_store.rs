@@ -63,6 +63,8 @@ pub struct RegionStore {
     region: Region,
     inner: Arc<dyn ObjectStore>,
     store_id: Arc<str>,
+    /// Where the store is, if it is a directory.
+    directory: Option<Arc<std::path::Path>>,
 }
 
 impl RegionStore {
@@ -93,7 +95,7 @@ impl RegionStore {
     /// [`StoreErrorKind::Unavailable`] when there is no format file: the store is not mounted, or
     /// was emptied. [`StoreErrorKind::Corrupt`] when it is damaged, of another region or version.
     pub async fn open(region: &Region, inner: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
-        let mut store = Self { region: region.clone(), inner, store_id: Arc::from("") };
+        let mut store = Self { region: region.clone(), inner, store_id: Arc::from(""), directory: None };
         let file = store.read_format().await?;
         store.store_id = file.store_id.into();
         Ok(store)
@@ -114,6 +116,26 @@ impl RegionStore {
             f if f.region != self.region => Err(bad(&format!("it is the store of {}", f.region))),
             _ => Ok(file),
         }
+    }
+
+    /// Tells that the store is a directory, so that gc can remove what interrupted writes left in it.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &std::path::Path) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Removes what interrupted writes left: `object_store` writes to `<name>#<number>`, then renames.
+    ///
+    /// Call this only while nothing writes to the store: a write whose file is removed fails.
+    ///
+    /// # Errors
+    /// When a file cannot be removed or a directory cannot be read.
+    pub async fn remove_staging(&self) -> Result<u64, StoreError> {
+        let Some(directory) = self.directory.clone() else { return Ok(0) };
+        let removed = blocking(move || remove_staging_below(&directory)).await;
+        let failed = |e: std::io::Error| object_store::Error::Generic { store: "file", source: e.into() };
+        removed.map_err(|e| wrap(&self.region, "clean", "/", failed(e)))
     }
 
     /// Whose store it is.
@@ -350,6 +372,24 @@ impl RegionStore {
 /// When the directory does not exist or cannot be read.
 pub fn open_directory(root: &std::path::Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
     Ok(Arc::new(object_store::local::LocalFileSystem::new_with_prefix(root)?.with_fsync(true)))
+}
+
+fn remove_staging_below(directory: &std::path::Path) -> std::io::Result<u64> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            removed += remove_staging_below(&entry.path())?;
+        } else if is_staging(&entry.file_name().to_string_lossy()) {
+            std::fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn is_staging(name: &str) -> bool {
+    name.rsplit_once('#').is_some_and(|(_, tail)| !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn pack_key(account: &AccountId, name: &ObjectName) -> Path {

@@ -14,6 +14,9 @@ use rustix::io::Errno;
 use crate::Existing;
 use crate::context::Context;
 
+/// What file systems allocate: a smaller run of zeros saves nothing.
+const PAGE_BYTES: usize = 4096;
+
 const ZEROS_TOGETHER_BYTES: usize = 1024 * 1024;
 
 /// An image file or block device that is being written.
@@ -53,12 +56,29 @@ impl ImageTarget {
         Ok(Self { file: file.context(action)?, path: path.to_owned(), size, is_device })
     }
 
-    /// Writes `bytes` at `offset`.
+    /// Writes `bytes` at `offset`. In a file, pages of zeros are left as the holes they are.
     ///
     /// # Errors
     /// Of kind `InvalidInput` when that goes past the image's size.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.check_range(offset, bytes.len() as u64)?;
+        if self.is_device {
+            return self.write_all(offset, bytes);
+        }
+        let is_hole = |page: &&[u8]| page.iter().all(|byte| *byte == 0);
+        let pages: Vec<&[u8]> = bytes.chunks(PAGE_BYTES).collect();
+        let mut at = 0;
+        for run in pages.chunk_by(|a, b| is_hole(a) == is_hole(b)) {
+            let len: usize = run.iter().map(|page| page.len()).sum();
+            if !is_hole(&run[0]) {
+                self.write_all(offset + at as u64, &bytes[at..at + len])?;
+            }
+            at += len;
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         effect("restore.write_image");
         let written = self.file.write_all_at(bytes, offset);
         effect("restore.write_image");
@@ -104,7 +124,7 @@ impl ImageTarget {
         let zeros = vec![0; ZEROS_TOGETHER_BYTES];
         while len > 0 {
             let now = usize::try_from(len).unwrap_or(usize::MAX).min(zeros.len());
-            self.write_at(offset, &zeros[..now])?;
+            self.write_all(offset, &zeros[..now])?;
             offset += now as u64;
             len -= now as u64;
         }

@@ -47,21 +47,38 @@ pub(super) struct TargetJob {
 }
 
 /// Writes every parcel that comes in; returns how many packs and bytes were written.
+///
+/// Writing and committing are polled side by side: a write may hold the catalog's only writing connection,
+/// so a commit that kept the writes from going on would wait for it for ever. The queue between the two
+/// is not bounded for the same reason; it holds a few bytes per pack.
 pub(super) async fn write_parcels(job: &TargetJob, parcels: mpsc::Receiver<Parcel>) -> Result<(u64, u64), EngineError> {
+    let (written, landing) = mpsc::unbounded_channel();
     let incoming = stream::unfold(parcels, |mut parcels| async move { Some((parcels.recv().await?, parcels)) });
-    let landed = incoming
-        .map(|(pack, bytes)| async move { write_pack(job, pack, bytes).await.map(|()| pack) })
-        .buffer_unordered(WRITES_AT_ONCE)
-        .ready_chunks(COMMITS_TOGETHER);
-    let mut landed = std::pin::pin!(landed);
+    let write = async move {
+        let writes = incoming.map(|(pack, bytes)| async move { write_pack(job, pack, bytes).await.map(|()| pack) });
+        let mut writes = std::pin::pin!(writes.buffer_unordered(WRITES_AT_ONCE));
+        while let Some(pack) = writes.next().await {
+            written.send(pack?).expect("the committer ends after the writer");
+        }
+        Ok(())
+    };
+    let ((), moved) = tokio::try_join!(write, commit_landed(job, landing))?;
+    Ok(moved)
+}
+
+async fn commit_landed(
+    job: &TargetJob,
+    mut landing: mpsc::UnboundedReceiver<PackRef>,
+) -> Result<(u64, u64), EngineError> {
     let (mut packs, mut bytes) = (0, 0);
-    while let Some(group) = landed.next().await {
-        let group: Vec<PackRef> = group.into_iter().collect::<Result<_, _>>()?;
+    let mut group = Vec::new();
+    while landing.recv_many(&mut group, COMMITS_TOGETHER).await > 0 {
         let ids: Vec<PackId> = group.iter().map(|pack| pack.id).collect();
-        let group_bytes = group.iter().map(|pack| pack.bytes).sum();
+        let group_bytes = group.iter().map(|pack: &PackRef| pack.bytes).sum();
         job.ctx.catalog.land_packs(&job.account, &job.id, job.lease.fence, &ids, group_bytes).await?;
         packs += ids.len() as u64;
         bytes += group_bytes;
+        group.clear();
     }
     Ok((packs, bytes))
 }

@@ -42,13 +42,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The configuration file.
-    #[arg(long, global = true, env = "OFFSITE_CONFIG", value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, global = true, help_heading = "Global options", env = "OFFSITE_CONFIG", value_name = "FILE", default_value = CONFIG_FILE)]
     pub(crate) config: PathBuf,
     /// Print no progress and no notes, only results and errors.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// The account to act for, by id or name [default: the first in the identities file].
-    #[arg(long, global = true, value_name = "ID|NAME")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "ID|NAME")]
     pub(crate) account: Option<String>,
 }
 

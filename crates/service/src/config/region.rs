@@ -166,6 +166,7 @@ impl RegionSettings {
         }
         let inner = open_directory(&self.store)
             .with_context(|| format!("failed to open the store of {} at {}", self.region, self.store.display()))?;
-        Ok(RegionStore::open(&self.region, inner).await.map_err(EngineError::from)?)
+        let store = RegionStore::open(&self.region, inner).await.map_err(EngineError::from)?;
+        Ok(store.in_directory(&self.store))
     }
 }

@@ -30,8 +30,8 @@ impl Stage {
         let mut backups = Vec::new();
         for day in 0..3 {
             let mut noise = corpus::Random::new(seed + day);
-            for file in 0..4 {
-                let bytes: Vec<u8> = (0..20_000).flat_map(|_| noise.number().to_le_bytes()).collect();
+            for file in 0..10 {
+                let bytes: Vec<u8> = (0..8_000).flat_map(|_| noise.number().to_le_bytes()).collect();
                 std::fs::create_dir_all(tree.join(format!("day-{day}"))).unwrap();
                 std::fs::write(tree.join(format!("day-{day}/file-{file}")), bytes).unwrap();
             }
@@ -135,6 +135,22 @@ fn a_backup_killed_at_any_effect_is_finished_by_the_same_command() {
         if at % 4 == 0 {
             stage.assert_gc_takes_everything(SOURCE, at);
         }
+    });
+    println!("{kills} kills");
+}
+
+#[test]
+fn a_first_backup_of_an_image_killed_at_any_effect_is_finished_by_the_same_command() {
+    let (mut stage, _) = Stage::new(1500);
+    let image = stage.world.path("disk.img");
+    corpus::image(&image, 1501, 4 << 20, 0.5).unwrap();
+    stage.resource = stage.world.add(&image);
+    stage.keep();
+    let kills = stage.kill_everywhere(&["backup", "create", &stage.resource], |again, at| {
+        assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+        let restored = stage.world.path("restored.img");
+        stage.world.run(["backup", "restore", again.stdout.trim(), restored.to_str().unwrap(), "--overwrite"]).exits(0);
+        tool("cmp", [&image, &restored]);
     });
     println!("{kills} kills");
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use capture::{compare_images, compare_trees};
 use engine::RegionContext;
 use engine::backup::BackupRequest;
 use engine::copy::CopyRequest;
 use engine::resources::{NewResource, add_resource};
 use engine::restore::RestoreRequest;
 use engine::verify::{Depth, verify_region};
-use model::{BackupId, ByteSize, Region, ResourceId, ResourceKind, SourceKind};
+use model::{BackupId, ByteSize, Region, ResourceId, ResourceKind};
 
 use super::DemoArgs;
+use super::compare::compare;
 use super::image::Image;
 use super::input::{Input, copy_all};
 use super::random::Random;
@@ -280,37 +280,6 @@ impl Demo {
             return Ok(Outcome::Done);
         }
         bail!("what was restored differs from the originals")
-    }
-}
-
-/// What a comparison came to.
-struct Verdict {
-    text: String,
-    differences: Vec<String>,
-}
-
-fn compare(kind: SourceKind, original: &Path, restored: &Path) -> anyhow::Result<Verdict> {
-    let context = || format!("failed to compare {} with {}", restored.display(), original.display());
-    match kind {
-        SourceKind::Image => {
-            let at = compare_images(original, restored).with_context(context)?;
-            let differences = at.map(|at| format!("    they differ at byte {at}")).into_iter().collect::<Vec<_>>();
-            let text = if differences.is_empty() { "equal in every byte" } else { "DIFFERENT" };
-            Ok(Verdict { text: text.to_owned(), differences })
-        }
-        SourceKind::Tree => {
-            let found = compare_trees(original, restored).with_context(context)?;
-            let differences: Vec<String> = found
-                .differences
-                .iter()
-                .map(|difference| format!("    {}: {}", difference.path, difference.what))
-                .collect();
-            let text = match found.difference_count {
-                0 => format!("{} equal in every byte and attribute", counted(found.entries, "item")),
-                count => format!("DIFFERENT: {}", counted(count, "difference")),
-            };
-            Ok(Verdict { text, differences })
-        }
     }
 }
 

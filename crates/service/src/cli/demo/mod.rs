@@ -4,6 +4,7 @@
 //! equal to their originals after the first region is gone.
 
 mod acts;
+mod compare;
 mod image;
 mod input;
 mod random;
