@@ -30,8 +30,8 @@ impl Stage {
         let mut backups = Vec::new();
         for day in 0..3 {
             let mut noise = corpus::Random::new(seed + day);
-            for file in 0..10 {
-                let bytes: Vec<u8> = (0..8_000).flat_map(|_| noise.number().to_le_bytes()).collect();
+            for file in 0..14 {
+                let bytes: Vec<u8> = (0..6_000).flat_map(|_| noise.number().to_le_bytes()).collect();
                 std::fs::create_dir_all(tree.join(format!("day-{day}"))).unwrap();
                 std::fs::write(tree.join(format!("day-{day}/file-{file}")), bytes).unwrap();
             }
