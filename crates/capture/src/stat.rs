@@ -2,18 +2,22 @@
 
 use std::ffi::CStr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use model::{Clock, DeviceNumber, Entry, EntryKind, FileTime, Inode, RelPath, Timestamp};
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 
-/// How old a ctime must be before it tells every later write, in milliseconds.
+/// How old a ctime must be before it tells every later write.
 ///
 /// File systems stamp ctime with a clock that moves in ticks (1 to 10 ms, by the kernel's
 /// configuration): a write in the same tick as our look leaves ctime as we saw it, so that the next
 /// backup would take the file for unchanged. Five ticks of the slowest clock leave room for a file
 /// server's clock.
-const RACY_WINDOW_MILLIS: i64 = 50;
+const RACY_WINDOW_MILLIS: u32 = 50;
+
+/// As a duration.
+pub(crate) const RACY_WINDOW: Duration = Duration::from_millis(RACY_WINDOW_MILLIS as u64);
 
 /// A device that holds a file system, by number.
 pub(crate) type Device = (u32, u32);
@@ -44,8 +48,17 @@ fn look(dir: impl AsFd, name: &CStr, flags: AtFlags, clock: &dyn Clock) -> Resul
 
 /// Whether any write from `now` on must give the file another ctime.
 fn is_settled(ctime: FileTime, now: Timestamp) -> bool {
+    age_millis(ctime, now) > i64::from(RACY_WINDOW_MILLIS)
+}
+
+/// Whether a ctime that is not settled will be soon: it is not one of a clock that has been set back.
+pub(crate) fn is_recent(ctime: FileTime, now: Timestamp) -> bool {
+    age_millis(ctime, now).unsigned_abs() <= u64::from(RACY_WINDOW_MILLIS)
+}
+
+fn age_millis(ctime: FileTime, now: Timestamp) -> i64 {
     let ctime_millis = ctime.seconds.saturating_mul(1000).saturating_add(i64::from(ctime.nanos / 1_000_000));
-    ctime_millis < now.0.saturating_sub(RACY_WINDOW_MILLIS)
+    now.0.saturating_sub(ctime_millis)
 }
 
 fn file_time(time: StatxTimestamp) -> FileTime {

@@ -58,7 +58,9 @@ pub async fn collect(ctx: &RegionContext, options: GcOptions) -> Result<GcReport
         ctx.catalog.doom_unreferenced(None).await?;
     }
     let ripe = ctx.catalog.doomed_packs(options.grace).await?;
-    report.packs_doomed = (ctx.catalog.doomed_packs(Duration::ZERO).await?.len() - ripe.len()) as u64;
+    let doomed = ctx.catalog.doomed_packs(Duration::ZERO).await?;
+    // Between the two looks a writer may have revived some, or another gc begun to delete them.
+    report.packs_doomed = doomed.len().saturating_sub(ripe.len()) as u64;
     for (account, pack) in ripe {
         if options.dry_run || ctx.catalog.begin_pack_deletion(&account, &pack.pack_id, options.grace).await? {
             report.packs_deleted += 1;

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::context::Context;
 use crate::open::open_to_read;
 use crate::piece::{Cut, Pieces};
-use crate::stat::{Device, Stat, stat_open};
+use crate::stat::{Device, RACY_WINDOW, Stat, is_recent, stat_open};
 use crate::xattr;
 
 /// One step of a walk.
@@ -101,6 +101,20 @@ impl OpenedFile {
         // A file of another file system has come to this place: no number of this walk is its own.
         let file_system = if stat.device() == self.device { self.entry.inode.file_system } else { u32::MAX };
         Ok(stat.entry(path.clone(), EntryKind::File { size: stat.size() }, file_system))
+    }
+
+    /// As [`OpenedFile::stat`], but of a file that was changed just now the next look is waited for, once: until a
+    /// write that goes on beside the read must show in ctime.
+    ///
+    /// # Errors
+    /// As those of [`OpenedFile::stat`].
+    pub fn stat_to_read(&self) -> io::Result<Entry> {
+        let first = self.stat()?;
+        if first.settled || !is_recent(first.ctime, self.clock.now()) {
+            return Ok(first);
+        }
+        std::thread::sleep(RACY_WINDOW);
+        self.stat()
     }
 
     /// As [`FoundEntry::read_xattrs`], of the very file that is open, whatever has its name by now.

@@ -26,7 +26,16 @@ impl std::ops::Deref for Fresh {
 
 impl Fresh {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::new_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// In memory where the machine has a file system for that: for tests of very many commits.
+    pub(crate) async fn new_in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::new_in(folder.unwrap()).await
+    }
+
+    async fn new_in(folder: tempfile::TempDir) -> Self {
         let url = sqlite_url(&folder.path().join("catalog.db"));
         Self { catalog: Catalog::open(&url, Missing::Create).await.unwrap(), folder }
     }

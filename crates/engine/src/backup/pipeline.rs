@@ -41,11 +41,14 @@ pub(crate) struct Pipeline<'scope> {
     uploader: std::thread::ScopedJoinHandle<'scope, Result<(), EngineError>>,
 }
 
-/// What the packer has done: where each chunk lies, and the writer that holds the open pack.
+/// What the packer has done: where each chunk lies, unless it had to stop, and the writer that holds the open pack.
 struct Packed {
-    places: Vec<(u32, ChunkLocation)>,
+    places: Result<Places, Stopped>,
     writer: PackWriter,
 }
+
+/// Where each new chunk lies, by its number.
+pub(crate) type Places = Vec<(u32, ChunkLocation)>;
 
 /// The pipeline has stopped because an upload failed; [`Tail::finish`] tells why.
 #[derive(Debug)]
@@ -79,7 +82,9 @@ impl<'scope> Pipeline<'scope> {
     }
 
     /// Waits until every chunk has its place, and hands over what is left to do.
-    pub(crate) fn drain(self) -> (Vec<(u32, ChunkLocation)>, Tail<'scope>) {
+    ///
+    /// The pipeline may have stopped after the last chunk was pushed: then not every chunk has a place.
+    pub(crate) fn drain(self) -> (Result<Places, Stopped>, Tail<'scope>) {
         drop(self.jobs);
         let Packed { places, writer } = self.packer.join().expect("packing does not panic");
         (places, Tail { writer, uploader: self.uploader })
@@ -154,14 +159,9 @@ fn seal(key: &DataKey, jobs: &Receiver<PlainChunk>, out: &Sender<SealedChunk>) {
 }
 
 fn pack(mut writer: PackWriter, sealed: &Receiver<SealedChunk>) -> Packed {
-    let mut places = Vec::new();
-    for SealedChunk { number, hash, plain_len, sealed } in sealed {
-        match writer.push(hash, plain_len, &sealed) {
-            Ok(location) => places.push((number, location)),
-            // Returning drops the receiver, which stops the sealers and then the reader.
-            Err(Stopped) => break,
-        }
-    }
+    let place = |SealedChunk { number, hash, plain_len, sealed }| Ok((number, writer.push(hash, plain_len, &sealed)?));
+    // Ending early drops the receiver, which stops the sealers and then the reader.
+    let places = sealed.into_iter().map(place).collect();
     Packed { places, writer }
 }
 

@@ -50,13 +50,11 @@ pub(crate) fn take_snapshot(job: &Job, parent: Option<Parent>, handle: Handle) -
         let read = reader.read_resource();
         let Reader { mut table, mut spool, omissions, mut counts, parent, .. } = reader;
         let (places, mut tail) = pipeline.drain();
-        if let Err(error) = read {
-            return Err(tail.blame(error));
+        let read = read.and_then(|()| unallowed(job, &omissions).map_or(Ok(()), Err));
+        match read.and_then(|()| Ok(places?)) {
+            Ok(places) => table.settle(places),
+            Err(error) => return Err(tail.blame(error)),
         }
-        if let Some(error) = unallowed(job, &omissions) {
-            return Err(tail.blame(error));
-        }
-        table.settle(places);
         table.forget_hashes();
         job.progress.begin("writing the manifest", 0);
         let assembled = match assemble(job, &mut spool, &table, parent.as_ref(), &omissions, &mut tail.writer, &handle)
@@ -261,7 +259,7 @@ impl<'a, 'scope> Reader<'a, 'scope> {
     /// Reads a file once; tells whether it held still meanwhile.
     fn read_once(&mut self, found: &FoundEntry) -> Result<(ReadFile, bool), ReadError> {
         let opened = found.open()?;
-        let mut entry = opened.stat()?;
+        let mut entry = opened.stat_to_read()?;
         entry.xattrs = opened.read_xattrs()?;
         let mut extents = Vec::new();
         let mut read = 0;

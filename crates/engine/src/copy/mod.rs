@@ -72,7 +72,14 @@ pub async fn copy_backup(
     progress: Arc<Progress>,
 ) -> Result<Vec<(Region, Result<CopyReport, EngineError>)>, EngineError> {
     let row = crate::backups::load_available(source, &request.account, &request.backup).await?;
-    let record = Arc::new(source.store.read_record(&request.account, &request.backup).await?);
+    let record = match source.store.read_record(&request.account, &request.backup).await {
+        Ok(record) => Arc::new(record),
+        Err(error) => {
+            // Nothing holds the source yet: one that is removed meanwhile has not been damaged.
+            crate::backups::load_available(source, &request.account, &request.backup).await?;
+            return Err(error.into());
+        }
+    };
     let mut results = Vec::new();
     let mut jobs = Vec::new();
     for target in targets {

@@ -177,6 +177,20 @@ fn a_copy_killed_at_any_effect_is_finished_by_the_same_command() {
 }
 
 #[test]
+fn the_source_of_an_interrupted_copy_cannot_be_removed() {
+    let (stage, backups) = Stage::new(2500);
+    let last = backups.last().unwrap();
+    let arguments = ["copy", last, "--to", TARGET];
+    let half = stage.effects(&arguments) / 2;
+    let killed = stage.world.command(arguments).env("OFFSITE_CRASH_AT", half.to_string()).status().unwrap();
+    assert!(!killed.success());
+    let refused = stage.world.run(["backup", "rm", last]).exits(1);
+    assert!(refused.stderr.contains("being copied"), "{}", refused.stderr);
+    stage.world.run(arguments).exits(0);
+    stage.world.run(["backup", "rm", last]).exits(0);
+}
+
+#[test]
 fn a_restore_killed_at_any_effect_is_finished_by_the_same_command() {
     let (stage, backups) = Stage::new(3000);
     let target = stage.target();

@@ -71,6 +71,57 @@ fn a_file_that_never_holds_still_is_listed() {
     assert_same_to_rsync(&tree, &restored);
 }
 
+/// Files are edited, cut, replaced and deleted as fast as a thread can. Whatever the backup met, each
+/// file is either in it, or listed, or was gone; and what is in it can be restored.
+#[test]
+fn a_tree_in_upheaval_leaves_no_silent_gap() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    for file in 0..400 {
+        std::fs::write(tree.join(format!("steady-{file}")), vec![1; 5_000]).unwrap();
+        std::fs::write(tree.join(format!("restless-{file}")), vec![2; 50_000]).unwrap();
+    }
+    let resource = world.add(&tree);
+    let stop = AtomicBool::new(false);
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = corpus::Random::new(77);
+            while !stop.load(Ordering::Relaxed) {
+                let path = tree.join(format!("restless-{}", random.below(400)));
+                match random.below(4) {
+                    0 => drop(std::fs::write(&path, vec![3; 60_000])),
+                    1 => drop(std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(100))),
+                    2 => {
+                        let fresh = tree.join("fresh");
+                        drop(std::fs::write(&fresh, vec![4; 40_000]).and_then(|()| std::fs::rename(&fresh, &path)));
+                    }
+                    _ => drop(std::fs::remove_file(&path)),
+                }
+            }
+        });
+        let ran = world.run(["backup", "create", &resource, "--json"]);
+        stop.store(true, Ordering::Relaxed);
+        ran
+    });
+    assert!(matches!(ran.status, Some(0 | 3)), "{ran:?}");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let report = &report["backup"];
+    let backup = report["id"].as_str().unwrap();
+    world.run(["backup", "verify", backup, "--read-data"]).exits(0);
+    let restored = world.path("restored");
+    world.restore(backup, &restored).exits(0);
+    for file in 0..400 {
+        assert_eq!(std::fs::read(restored.join(format!("steady-{file}"))).unwrap(), vec![1; 5_000]);
+        let Ok(bytes) = std::fs::read(restored.join(format!("restless-{file}"))) else { continue };
+        // An edit that was in the middle is listed; all else is one of the versions there were.
+        let name = format!("restless-{file}");
+        let listed = report["omissions"].as_array().unwrap().iter().any(|omission| omission["path"] == *name);
+        let uniform = bytes.windows(2).all(|pair| pair[0] == pair[1]);
+        assert!(listed || uniform, "{name} mixes versions and is not listed");
+    }
+}
+
 #[test]
 fn an_unreadable_file_fails_the_backup_unless_that_was_allowed() {
     let world = World::new();
@@ -79,7 +130,7 @@ fn an_unreadable_file_fails_the_backup_unless_that_was_allowed() {
     std::fs::write(tree.join("secret"), "secret").unwrap();
     std::fs::write(tree.join("open"), "open").unwrap();
     let resource = world.add(&tree);
-    std::fs::set_permissions(tree.join("secret"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(tree.join("secret"), std::fs::Permissions::from_mode(0o0)).unwrap();
     tool("chown", ["65534:65534".as_ref(), tree.as_os_str(), tree.join("open").as_os_str()]);
     tool("chown", ["-R".as_ref(), "65534:65534".as_ref(), world.site().as_os_str()]);
     tool("chmod", ["a+rx".as_ref(), world.path("").as_os_str()]);
@@ -181,6 +232,52 @@ fn a_store_that_has_vanished_is_not_taken_for_an_empty_one() {
     let ran = world.run(["backup", "create", &resource]).exits(1);
     assert!(ran.stderr.contains("not available"), "{}", ran.stderr);
     assert_eq!(std::fs::read_dir(&store).unwrap().count(), 0, "something was written to the empty place");
+}
+
+#[test]
+fn a_store_that_vanishes_in_the_middle_fails_the_backup_which_goes_on_when_it_is_back() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let mut noise = corpus::Random::new(9);
+    for file in 0..24 {
+        let bytes: Vec<u8> = (0..524_288).flat_map(|_| noise.number().to_le_bytes()).collect();
+        std::fs::write(tree.join(format!("file-{file}")), bytes).unwrap();
+    }
+    let resource = world.add(&tree);
+    let (store, aside) = (world.region(SOURCE).join("store"), world.path("unmounted"));
+    let mut child =
+        world.command(["backup", "create", &resource, "-q"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    while world.packs(SOURCE).is_empty() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    std::fs::rename(&store, &aside).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(1), "the store was gone before the backup was whole");
+    let listed = world.run(["backup", "ls", "--region", SOURCE, "--json"]);
+    assert!(!listed.stdout.contains("AVAILABLE"), "{}", listed.stdout);
+    drop(std::fs::remove_dir_all(&store));
+    std::fs::rename(&aside, &store).unwrap();
+    let backup = world.backup(&resource);
+    world.run(["backup", "verify", &backup, "--read-data"]).exits(0);
+}
+
+#[test]
+fn a_store_that_takes_no_writes_is_a_clear_error() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::write(tree.join("file"), "bytes").unwrap();
+    let backup = world.backup(&world.add(&tree));
+    let store = world.region(TARGET).join("store");
+    tool("mount", ["--bind".as_ref(), store.as_os_str(), store.as_os_str()]);
+    let mounted = Mounted(store.clone());
+    tool("mount", ["-o".as_ref(), "remount,bind,ro".as_ref(), store.as_os_str()]);
+    let ran = world.run(["copy", &backup, "--to", TARGET]).exits(1);
+    assert!(ran.stderr.to_lowercase().contains("read-only"), "{}", ran.stderr);
+    drop(mounted);
+    let copy = world.copy(&backup);
+    world.run(["backup", "verify", &copy, "--read-data"]).exits(0);
 }
 
 #[test]

@@ -113,14 +113,14 @@ impl Demo {
         let input = Input::choose(args)?;
         let source = input.dir.display().to_string();
         let [tree, image] = SUBJECTS.each_ref().map(|subject| self.live(subject));
-        let (scratch, mut random) = (self.scratch.clone(), Random::new(SEED));
+        let complaint = input.copy_to(&tree, &self.scratch).await?;
+        let mut random = Random::new(SEED);
         let made = blocking(move || {
-            let complaint = input.copy_to(&tree, &scratch)?;
             let census = Census::take(&tree)?;
             let image = Image::make(&image, input.bytes_max, &census.files, &mut random)?;
-            Ok((complaint, census.files.len() as u64, census.bytes, image))
+            Ok((census.files.len() as u64, census.bytes, image))
         });
-        let (complaint, files, bytes, image) = made.await.context("failed to prepare the input")?;
+        let (files, bytes, image) = made.await.context("failed to prepare the input")?;
         if let Some(complaint) = complaint {
             self.story.step("note", format_args!("not all of it could be copied: {complaint}"))?;
         }
@@ -174,8 +174,8 @@ impl Demo {
             taken.original = kept.join(taken.subject.file);
         }
         let mut random = std::mem::replace(&mut self.random, Random::new(SEED));
+        copy_all(&live, &kept).await?;
         let lived = blocking(move || {
-            copy_all(&live, &kept)?;
             Ok((live_through_a_day(&tree, &mut random)?, image.live_through_a_day(&disk, &mut random)?))
         });
         let (day, blocks) = lived.await.context("failed to change the input")?;

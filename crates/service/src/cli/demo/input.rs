@@ -6,9 +6,9 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, bail};
+use tokio::process::Command;
 
 use super::{DemoArgs, FOUND_BYTES_MAX};
 use crate::config::environment;
@@ -46,32 +46,34 @@ impl Input {
     /// Copies as much as is wanted to the new directory `target`; what lies in `scratch` is not taken.
     ///
     /// Returns what `cp` complained of, if it did: files that this user may not read stay out of the story.
-    pub(super) fn copy_to(&self, target: &Path, scratch: &Path) -> anyhow::Result<Option<String>> {
+    pub(super) async fn copy_to(&self, target: &Path, scratch: &Path) -> anyhow::Result<Option<String>> {
         fs::create_dir_all(target).with_context(|| format!("failed to make {}", target.display()))?;
-        let mut chosen = Choice { root: &self.dir, scratch, left: self.bytes_max, paths: Vec::new() };
-        chosen.take_from(Path::new("")).with_context(|| format!("failed to read {}", self.dir.display()))?;
+        let (root, scratch, left) = (self.dir.clone(), scratch.to_owned(), self.bytes_max);
+        let choosing = tokio::task::spawn_blocking(move || Choice::make(&root, &scratch, left));
+        let chosen = choosing.await?.with_context(|| format!("failed to read {}", self.dir.display()))?;
         let mut complaint = None;
-        for paths in chosen.paths.chunks(PATHS_PER_COPY) {
+        for paths in chosen.chunks(PATHS_PER_COPY) {
             let mut command = Command::new("cp");
             command.args(["-a", "-x", "--reflink=auto", "--parents", "-t"]).arg(target).arg("--").args(paths);
-            complaint = complaint.or(run(command.current_dir(&self.dir))?);
+            complaint = complaint.or(run(command.current_dir(&self.dir)).await?);
         }
         Ok(complaint)
     }
 }
 
 /// Copies all that is in `source` to the new directory `target`, with every attribute.
-pub(super) fn copy_all(source: &Path, target: &Path) -> anyhow::Result<()> {
+pub(super) async fn copy_all(source: &Path, target: &Path) -> anyhow::Result<()> {
     let mut command = Command::new("cp");
     command.args(["-a", "--reflink=auto", "--sparse=auto", "--"]).arg(source).arg(target);
-    match run(&mut command)? {
+    match run(&mut command).await? {
         Some(complaint) => bail!("failed to copy {} to {}: {complaint}", source.display(), target.display()),
         None => Ok(()),
     }
 }
 
-fn run(command: &mut Command) -> anyhow::Result<Option<String>> {
-    let done = command.output().context("failed to run cp")?;
+/// Runs a command, which ends when the demo is interrupted, and returns what it complained of if it failed.
+async fn run(command: &mut Command) -> anyhow::Result<Option<String>> {
+    let done = command.kill_on_drop(true).output().await.context("failed to run cp")?;
     let complaints = String::from_utf8_lossy(&done.stderr);
     let first = complaints.lines().next().unwrap_or("cp failed").to_owned();
     Ok(if done.status.success() { None } else { Some(first) })
@@ -85,7 +87,14 @@ struct Choice<'a> {
     paths: Vec<PathBuf>,
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
+    /// Chooses at most `bytes_max` of what is in `root`, relative to it.
+    fn make(root: &'a Path, scratch: &'a Path, bytes_max: u64) -> io::Result<Vec<PathBuf>> {
+        let mut choice = Self { root, scratch, left: bytes_max, paths: Vec::new() };
+        choice.take_from(Path::new(""))?;
+        Ok(choice.paths)
+    }
+
     /// Takes what fits of the directory `relative`: children whole where they fit, parts of those that do not.
     fn take_from(&mut self, relative: &Path) -> io::Result<()> {
         let device = fs::metadata(self.root)?.dev();
@@ -135,8 +144,8 @@ fn bytes_below(dir: &Path, enough: u64) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_more_is_taken_than_asked_for() {
+    #[tokio::test]
+    async fn no_more_is_taken_than_asked_for() {
         let scratch = tempfile::tempdir().unwrap();
         let (source, target) = (scratch.path().join("source"), scratch.path().join("target"));
         for (name, bytes) in [("a/1", 40), ("a/2", 40), ("b", 30), ("c/d/-e", 5)] {
@@ -145,7 +154,7 @@ mod tests {
             fs::write(path, vec![b'x'; bytes]).unwrap();
         }
         let input = Input { dir: source.clone(), bytes_max: 75 };
-        assert_eq!(input.copy_to(&target, &source.join("b")).unwrap(), None);
+        assert_eq!(input.copy_to(&target, &source.join("b")).await.unwrap(), None);
         assert!(target.join("a/1").exists() && target.join("c/d/-e").exists());
         assert!(!target.join("a/2").exists() && !target.join("b").exists());
     }
