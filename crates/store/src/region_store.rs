@@ -168,10 +168,7 @@ impl RegionStore {
     pub async fn put_pack(&self, account: &AccountId, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
         let key = pack_key(account, name);
         effect("store.put_pack.before");
-        self.inner
-            .put(&key, PutPayload::from(bytes))
-            .await
-            .map_err(|e| wrap(&self.region, "write pack", key.as_ref(), e))?;
+        self.write(&key, bytes, "write pack").await?;
         effect("store.put_pack.after");
         Ok(())
     }
@@ -282,10 +279,7 @@ impl RegionStore {
     pub async fn put_record(&self, record: &Record) -> Result<(), StoreError> {
         let key = record_key(&record.head.account, &record.head.backup);
         effect("store.put_record.before");
-        self.inner
-            .put(&key, record.encode().into())
-            .await
-            .map_err(|e| wrap(&self.region, "write record", key.as_ref(), e))?;
+        self.write(&key, record.encode().into(), "write record").await?;
         effect("store.put_record.after");
         Ok(())
     }
@@ -352,6 +346,17 @@ impl RegionStore {
     async fn read(&self, key: &str, action: &'static str) -> Result<Bytes, StoreError> {
         let failed = |e| wrap(&self.region, action, key, e);
         self.inner.get(&Path::from(key)).await.map_err(failed)?.bytes().await.map_err(failed)
+    }
+
+    async fn write(&self, key: &Path, bytes: Bytes, action: &'static str) -> Result<(), StoreError> {
+        let failed = |e| match wrap(&self.region, action, key.as_ref(), e) {
+            // The place to write to is gone, and with it the store.
+            error if error.kind == StoreErrorKind::NotFound => {
+                StoreError { kind: StoreErrorKind::Unavailable, ..error }
+            }
+            error => error,
+        };
+        self.inner.put(key, PutPayload::from(bytes)).await.map(drop).map_err(failed)
     }
 
     async fn delete(&self, key: &Path, action: &'static str) -> Result<(), StoreError> {

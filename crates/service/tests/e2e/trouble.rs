@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use testkit::corpus::{self, TreeShape};
@@ -246,14 +246,14 @@ fn a_store_that_vanishes_in_the_middle_fails_the_backup_which_goes_on_when_it_is
     }
     let resource = world.add(&tree);
     let (store, aside) = (world.region(SOURCE).join("store"), world.path("unmounted"));
-    let mut child =
-        world.command(["backup", "create", &resource, "-q"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = world.command(["backup", "create", &resource, "-q"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     while world.packs(SOURCE).is_empty() && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
     std::fs::rename(&store, &aside).unwrap();
-    let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(1), "the store was gone before the backup was whole");
+    let ran = Ran::from(child.wait_with_output().unwrap()).exits(1);
+    assert!(ran.stderr.contains("check that it is mounted"), "{}", ran.stderr);
     let listed = world.run(["backup", "ls", "--region", SOURCE, "--json"]);
     assert!(!listed.stdout.contains("AVAILABLE"), "{}", listed.stdout);
     drop(std::fs::remove_dir_all(&store));

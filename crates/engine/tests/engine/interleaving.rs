@@ -2,26 +2,21 @@
 //!
 //! What races is not replayed by a seed, but what was asked for is: failures print it.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
-
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use catalog::{Catalog, Missing, sqlite_url};
-use engine::backup::{BackupRequest, create_backup};
 use engine::backups::delete_backup;
 use engine::copy::{CopyRequest, copy_backup};
 use engine::gc::{GcOptions, collect};
-use engine::resources::{NewResource, add_resource};
 use engine::verify::{Depth, verify_backup};
 use engine::{EngineError, ErrorKind, RegionContext, Worker};
-use model::{AccountId, BackupId, BackupState, ResourceId, ResourceKind, SystemClock};
+use model::{BackupId, BackupState, ResourceId};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
-use store::RegionStore;
-use store::keys::KeyFileService;
+
+use crate::support::{account, add, back_up, copy_of, region, scratch, worker};
 
 const HISTORIES: u64 = 40;
 const ROUNDS: usize = 4;
@@ -56,15 +51,12 @@ enum Task {
 
 impl World {
     async fn new() -> Self {
-        // In memory where the machine has a file system for that: every write is synced.
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = scratch();
         let tree = folder.path().join("tree");
         std::fs::create_dir(&tree).unwrap();
-        let regions = [region(folder.path(), "us-east-1").await, region(folder.path(), "us-west-2").await];
-        let new = NewResource { kind: ResourceKind::Lustre, path: tree, name: None, kms_key: None };
-        let resource = add_resource(&regions[0], &account(), new).await.unwrap().id;
-        let worker = Worker::this_process(Duration::from_secs(3600));
-        Self { folder, regions, resource, worker, ledger: Mutex::default() }
+        let regions = [region(folder.path(), "us-east-1").await.ctx, region(folder.path(), "us-west-2").await.ctx];
+        let resource = add(&regions[0], &tree).await;
+        Self { folder, regions, resource, worker: worker(), ledger: Mutex::default() }
     }
 
     /// Writes some files anew.
@@ -106,29 +98,13 @@ impl World {
     }
 
     async fn back_up(&self) -> Result<(), EngineError> {
-        let request = BackupRequest {
-            account: account(),
-            resource: self.resource.clone(),
-            tags: Vec::new(),
-            kms_key: None,
-            allow_incomplete: false,
-            cross_mounts: false,
-        };
-        let report = create_backup(&self.regions[0], &self.worker, request, Arc::default()).await?;
-        self.ledger.lock().unwrap().done.insert((0, report.backup.id));
+        let id = back_up(&self.regions[0], &self.resource).await?;
+        self.ledger.lock().unwrap().done.insert((0, id));
         Ok(())
     }
 
     async fn copy(&self, from: usize, backup: BackupId, reencrypt: bool) -> Result<(), EngineError> {
-        let request = CopyRequest {
-            account: account(),
-            backup,
-            kms_key: None,
-            tags: Vec::new(),
-            copy_tags: true,
-            reencrypt,
-            bandwidth: None,
-        };
+        let request = CopyRequest { reencrypt, ..copy_of(backup) };
         let to = 1 - from;
         let targets = [Arc::clone(&self.regions[to])];
         let copied = copy_backup(&self.regions[from], &targets, &self.worker, request, Arc::default()).await;
@@ -194,24 +170,6 @@ impl World {
             assert!(records.is_empty(), "seed {seed}: records left in {}: {records:?}", ctx.region);
         }
     }
-}
-
-async fn region(folder: &Path, name: &str) -> Arc<RegionContext> {
-    let region: model::Region = name.parse().unwrap();
-    let home = folder.join(name);
-    let (directory, scratch) = (home.join("store"), home.join("scratch"));
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::create_dir_all(&scratch).unwrap();
-    let clock = Arc::new(SystemClock);
-    let inner = store::region_store::open_directory(&directory).unwrap();
-    let store = RegionStore::create(&region, inner, name).await.unwrap().in_directory(&directory);
-    let catalog = Catalog::open(&sqlite_url(&home.join("catalog.db")), Missing::Create).await.unwrap();
-    let keys = Arc::new(KeyFileService::create(&region, &home.join("kms.json"), clock.clone()).unwrap());
-    Arc::new(RegionContext { region, partition: "aws".parse().unwrap(), store, catalog, keys, scratch, clock })
-}
-
-fn account() -> AccountId {
-    "123456789012".parse().unwrap()
 }
 
 /// What is done at the same time: gc always, in both regions, by two in each.

@@ -1,0 +1,8 @@
+//! The engine through its public operations, on real stores and catalogs.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
+mod copying;
+mod interleaving;
+mod support;
+mod watched_store;

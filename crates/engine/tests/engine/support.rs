@@ -1,0 +1,83 @@
+//! Regions to test with: a directory each, in memory where the machine has a file system for that.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{Catalog, Missing, sqlite_url};
+use engine::backup::{BackupRequest, create_backup};
+use engine::copy::CopyRequest;
+use engine::resources::{NewResource, add_resource};
+use engine::{EngineError, RegionContext, Worker};
+use model::{AccountId, BackupId, Region, ResourceId, ResourceKind, SystemClock};
+use store::RegionStore;
+use store::keys::KeyFileService;
+
+use crate::watched_store::{Watched, WatchedStore};
+
+/// A region, and what is asked of its store.
+pub(crate) struct TestRegion {
+    pub(crate) ctx: Arc<RegionContext>,
+    pub(crate) asked: Arc<Watched>,
+}
+
+/// A scratch directory. In memory where there is such a file system, as every write is synced.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Makes the region `name` in `folder`.
+pub(crate) async fn region(folder: &Path, name: &str) -> TestRegion {
+    let region: Region = name.parse().unwrap();
+    let home = folder.join(name);
+    let (directory, scratch) = (home.join("store"), home.join("scratch"));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::create_dir_all(&scratch).unwrap();
+    let clock = Arc::new(SystemClock);
+    let (inner, asked) = WatchedStore::watch(store::region_store::open_directory(&directory).unwrap());
+    let store = RegionStore::create(&region, inner, name).await.unwrap().in_directory(&directory);
+    let catalog = Catalog::open(&sqlite_url(&home.join("catalog.db")), Missing::Create).await.unwrap();
+    let keys = Arc::new(KeyFileService::create(&region, &home.join("kms.json"), clock.clone()).unwrap());
+    let ctx = RegionContext { region, partition: "aws".parse().unwrap(), store, catalog, keys, scratch, clock };
+    TestRegion { ctx: Arc::new(ctx), asked }
+}
+
+pub(crate) fn account() -> AccountId {
+    "123456789012".parse().unwrap()
+}
+
+pub(crate) fn worker() -> Worker {
+    Worker::this_process(Duration::from_secs(3600))
+}
+
+/// Registers the tree at `path`.
+pub(crate) async fn add(ctx: &RegionContext, path: &Path) -> ResourceId {
+    let new = NewResource { kind: ResourceKind::Lustre, path: path.to_owned(), name: None, kms_key: None };
+    add_resource(ctx, &account(), new).await.unwrap().id
+}
+
+/// Backs up a resource.
+pub(crate) async fn back_up(ctx: &RegionContext, resource: &ResourceId) -> Result<BackupId, EngineError> {
+    let request = BackupRequest {
+        account: account(),
+        resource: resource.clone(),
+        tags: Vec::new(),
+        kms_key: None,
+        allow_incomplete: false,
+        cross_mounts: false,
+    };
+    Ok(create_backup(ctx, &worker(), request, Arc::default()).await?.backup.id)
+}
+
+/// A plain copy of `backup`.
+pub(crate) fn copy_of(backup: BackupId) -> CopyRequest {
+    CopyRequest {
+        account: account(),
+        backup,
+        kms_key: None,
+        tags: Vec::new(),
+        copy_tags: true,
+        reencrypt: false,
+        bandwidth: None,
+    }
+}

@@ -1,0 +1,104 @@
+//! An object store that counts what is asked of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
+};
+
+/// What has been asked of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    reads: Mutex<BTreeMap<String, usize>>,
+    lists: Mutex<usize>,
+}
+
+impl Watched {
+    /// How often each pack was read, since the last call.
+    pub(crate) fn take_pack_reads(&self) -> BTreeMap<String, usize> {
+        let mut reads = std::mem::take(&mut *self.reads.lock().unwrap());
+        reads.retain(|key, _| key.contains("/packs/"));
+        reads
+    }
+
+    /// How often objects were listed, since the last call.
+    pub(crate) fn take_lists(&self) -> usize {
+        std::mem::take(&mut *self.lists.lock().unwrap())
+    }
+
+    fn read(&self, key: &Path) {
+        *self.reads.lock().unwrap().entry(key.to_string()).or_default() += 1;
+    }
+
+    fn list(&self) {
+        *self.lists.lock().unwrap() += 1;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WatchedStore {
+    inner: Arc<dyn ObjectStore>,
+    watched: Arc<Watched>,
+}
+
+impl WatchedStore {
+    pub(crate) fn watch(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<Watched>) {
+        let watched = Arc::<Watched>::default();
+        (Arc::new(Self { inner, watched: Arc::clone(&watched) }), watched)
+    }
+}
+
+impl fmt::Display for WatchedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "watched {}", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for WatchedStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if !options.head {
+            self.watched.read(location);
+        }
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.watched.read(location);
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.watched.list();
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.watched.list();
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
