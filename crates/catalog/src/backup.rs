@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use model::{
-    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Region, ResourceId, ResourceKind, SnapshotId, Timestamp,
+    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Origin, Region, ResourceId, ResourceKind, Service,
+    SnapshotId, Timestamp,
 };
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
@@ -74,6 +75,10 @@ pub struct BackupRow {
     pub lease_fence: Fence,
     /// Until when nobody else may claim it; 0 when nobody is at work.
     pub lease_expires_at: Timestamp,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// What only its API knows of it: a JSON object.
+    pub attributes: String,
     /// Its tags, in the order in which they were given.
     pub tags: Vec<(String, String)>,
 }
@@ -116,20 +121,11 @@ impl FromRow<'_, AnyRow> for BackupRow {
             lease_owner: row.try_get("lease_owner")?,
             lease_fence: Fence(row.try_get("lease_fence")?),
             lease_expires_at: row.time("lease_expires_at")?,
+            origin: row.parsed("origin")?,
+            attributes: row.try_get("attributes")?,
             tags: Vec::new(),
         })
     }
-}
-
-/// Which of an account's backups to list.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BackupFilter {
-    /// Only those of this resource.
-    pub resource: Option<ResourceId>,
-    /// Only those after this one, which was the last of the page before: `(created_at, id)`.
-    pub after: Option<(Timestamp, BackupId)>,
-    /// How many at most.
-    pub limit: u32,
 }
 
 /// A `SELECT` of whole backup rows.
@@ -139,18 +135,69 @@ macro_rules! select_backups {
             "SELECT id, account, resource_id, resource_kind, resource_name, state, snapshot_id, parent_id, kms_key, \
              data_key, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
              stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
-             lease_owner, lease_fence, lease_expires_at FROM backup ",
+             lease_owner, lease_fence, lease_expires_at, origin, attributes FROM backup ",
             $tail
         )
     };
 }
 
-const LIST_ALL: &str =
-    select_backups!("WHERE account = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4");
-const LIST_OF_RESOURCE: &str = select_backups!(
-    "WHERE account = $1 AND (created_at, id) < ($2, $3) AND resource_id = $5 \
-     ORDER BY created_at DESC, id DESC LIMIT $4"
-);
+/// Which of an account's backups to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BackupFilter {
+    /// Only those of this API.
+    pub service: Option<Service>,
+    /// Only those of these resources, if any are named.
+    pub resources: Vec<ResourceId>,
+    /// Only those of resources of these kinds, if any are named.
+    pub kinds: Vec<ResourceKind>,
+    /// Only those with these ids, if any are named.
+    pub ids: Vec<BackupId>,
+    /// Only copies of these backups, if any are named.
+    pub sources: Vec<BackupId>,
+    /// Only those in these states, if any are named.
+    pub states: Vec<BackupState>,
+    /// Only those that were asked for so.
+    pub origin: Option<Origin>,
+    /// Only those after this one, which was the last of the page before: `(created_at, id)`.
+    pub after: Option<(Timestamp, BackupId)>,
+    /// Oldest first, instead of newest first.
+    pub ascending: bool,
+    /// How many at most.
+    pub limit: u32,
+}
+
+impl BackupFilter {
+    /// The query, with a parameter for each of [`BackupFilter::values`].
+    fn sql(&self) -> String {
+        let (sign, order) = if self.ascending { (">", "") } else { ("<", " DESC") };
+        let mut next = 5;
+        let mut sql = format!(select_backups!("WHERE account = $1 AND (created_at, id) {} ($2, $3)"), sign);
+        for (column, values) in self.conditions().into_iter().filter(|(_, values)| !values.is_empty()) {
+            // One value is looked up along its index, which also gives the order.
+            sql += &match values.len() {
+                1 => format!(" AND {column} = ${next}"),
+                len => format!(" AND {column} IN ({})", parameters(next, len)),
+            };
+            next += values.len();
+        }
+        sql + &format!(" ORDER BY created_at{order}, id{order} LIMIT $4")
+    }
+
+    fn conditions(&self) -> [(&'static str, Vec<&str>); 7] {
+        // A resource's id tells its API already, and the resource's own index is the one to search along.
+        let service = self.service.filter(|_| self.resources.is_empty());
+        [
+            ("service", service.iter().map(|service| service.as_str()).collect()),
+            ("resource_id", self.resources.iter().map(ResourceId::as_str).collect()),
+            ("resource_kind", self.kinds.iter().map(|kind| kind.as_str()).collect()),
+            ("id", self.ids.iter().map(BackupId::as_str).collect()),
+            ("source_backup", self.sources.iter().map(BackupId::as_str).collect()),
+            ("state", self.states.iter().map(|state| state.as_str()).collect()),
+            ("origin", self.origin.iter().map(|origin| origin.as_str()).collect()),
+        ]
+    }
+}
+
 const LATEST_TAKEN: &str = select_backups!(
     "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL \
      ORDER BY created_at DESC, id DESC LIMIT 1"
@@ -186,16 +233,28 @@ impl Catalog {
     ) -> Result<Vec<BackupRow>, CatalogError> {
         let (created_at, id) = match &filter.after {
             Some((created_at, id)) => (created_at.0, id.as_str()),
-            // Every backup comes after the end of time.
+            // Every backup comes after the end of time, or its beginning.
+            None if filter.ascending => (i64::MIN, ""),
             None => (i64::MAX, ""),
         };
-        let sql = if filter.resource.is_some() { LIST_OF_RESOURCE } else { LIST_ALL };
-        let query = sqlx::query(sql).bind(account.as_str()).bind(created_at).bind(id).bind(i64::from(filter.limit));
-        let query = match &filter.resource {
-            Some(resource) => query.bind(resource.as_str()),
-            None => query,
-        };
+        let query = sqlx::query(AssertSqlSafe(filter.sql())).bind(account.as_str()).bind(created_at).bind(id);
+        let values = filter.conditions().into_iter().flat_map(|(_, values)| values);
+        let query = values.fold(query.bind(i64::from(filter.limit)), |query, value| query.bind(value.to_owned()));
         self.backups("list backups", query).await
+    }
+
+    /// How many of the account's backups a filter fits, whatever its page and limit.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn count_backups(&self, account: &AccountId, filter: &BackupFilter) -> Result<u64, CatalogError> {
+        let all = BackupFilter { after: None, ascending: false, limit: u32::MAX, ..filter.clone() };
+        let sql = format!("SELECT COUNT(*) FROM ({})", all.sql());
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(i64::MAX).bind("");
+        let values = all.conditions().into_iter().flat_map(|(_, values)| values);
+        let query = values.fold(query.bind(i64::from(all.limit)), |query, value| query.bind(value.to_owned()));
+        let counted = self.read("count backups").find::<(i64,)>(query).await?;
+        Ok(counted.and_then(|(count,)| u64::try_from(count).ok()).unwrap_or_default())
     }
 
     /// The account's unfinished backups that were asked for with exactly this `request`, oldest first.
@@ -253,6 +312,33 @@ impl Catalog {
     pub async fn all_backups(&self, account: &AccountId) -> Result<Vec<BackupRow>, CatalogError> {
         let sql = select_backups!("WHERE account = $1 ORDER BY created_at, id");
         self.backups("list all backups", sqlx::query(sql).bind(account.as_str())).await
+    }
+
+    /// Changes a backup's tags and attributes, and returns it as it is then.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has no such backup. `Conflict` when a tag's key comes twice.
+    pub async fn edit_backup(
+        &self,
+        account: &AccountId,
+        id: &BackupId,
+        edit: impl FnOnce(&mut BackupRow) + Send,
+    ) -> Result<BackupRow, CatalogError> {
+        let mut write = self.write(operation!("edit_backup", "change the backup")).await?;
+        let found = write.lock_backup(account, id).await?;
+        let query = sqlx::query(select_backups!("WHERE account = $1 AND id = $2"));
+        let row = write.find::<BackupRow>(query.bind(account.as_str()).bind(id.as_str())).await?;
+        let (Some(_), Some(mut row)) = (found, row) else {
+            return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
+        };
+        let query = sqlx::query("SELECT key, value FROM tag WHERE backup_id = $1 ORDER BY ordinal").bind(id.as_str());
+        row.tags = write.list::<(String, String)>(query).await?;
+        edit(&mut row);
+        let query = sqlx::query("UPDATE backup SET attributes = $2 WHERE id = $1");
+        write.run(query.bind(id.as_str()).bind(row.attributes.as_str())).await?;
+        write.replace_tags(id, &row.tags).await?;
+        write.commit().await?;
+        Ok(row)
     }
 
     /// Gives the backup these tags and no others.
@@ -327,9 +413,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = crate::sqlite_url(&folder.path().join("catalog.db"));
         let catalog = Catalog::open(&url, Missing::Create).await.unwrap();
+        let all = BackupFilter::default();
+        let of_service = BackupFilter { service: Some(Service::Fsx), ..all.clone() };
+        let of_resource = BackupFilter { resources: vec!["disk-aaaaaaaa".parse().unwrap()], ..of_service.clone() };
         for (sql, index) in [
-            (LIST_ALL, "backup_by_age (account=? AND (created_at,id)<(?,?))"),
-            (LIST_OF_RESOURCE, "backup_by_resource (account=? AND resource_id=? AND (created_at,id)<(?,?))"),
+            (all.sql().as_str(), "backup_by_age (account=? AND (created_at,id)<(?,?))"),
+            (&of_service.sql(), "backup_by_service (account=? AND service=? AND (created_at,id)<(?,?))"),
+            (&of_resource.sql(), "backup_by_resource (account=? AND resource_id=? AND (created_at,id)<(?,?))"),
             (LATEST_TAKEN, "backup_by_resource (account=? AND resource_id=?)"),
             (LATEST_COPY, "backup_by_resource (account=? AND resource_id=?)"),
             (RESUMABLE, "backup_in_progress (account=?)"),

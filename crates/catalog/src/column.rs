@@ -69,7 +69,7 @@ impl Columns for AnyRow {
     }
 }
 
-fn damaged(column: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
+pub(crate) fn damaged(column: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: cause.into() }
 }
 

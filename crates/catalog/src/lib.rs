@@ -6,6 +6,7 @@
 //! - a pack row goes away only through doomed, deleting, forgotten, and never while an edge names it;
 //! - every time is the database's own clock, so that machines need not agree on theirs.
 
+mod accept;
 mod backup;
 mod batch;
 mod column;
@@ -21,7 +22,9 @@ mod lifecycle;
 mod meta;
 mod pack;
 mod resource;
+mod token;
 
+pub use accept::{Accepted, Quota, Terms};
 pub use backup::{BackupFilter, BackupRow};
 pub use database::{Catalog, Missing, sqlite_url};
 pub use error::{CatalogError, CatalogErrorKind};
@@ -34,3 +37,4 @@ pub use lease::{Fence, LeaseRequest};
 pub use lifecycle::{BackupSource, NewBackup, Published, RestoredBackup};
 pub use pack::PackRow;
 pub use resource::ResourceRow;
+pub use token::{Earlier, RequestToken};

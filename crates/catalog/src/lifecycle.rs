@@ -1,21 +1,22 @@
-//! The life of a backup: accepted, published or failed, removed; and brought back from its record.
+//! The life of a backup once it is accepted: published or failed, removed; and brought back from its record.
 //!
 //! Each move is one transaction that names the state it leaves, as [`BackupState::after`] has them.
 //! `publish` is the gate of invariant I1: it refuses while a pack that the backup names has not landed.
 
 use model::{
-    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Region, ResourceId, ResourceKind, SnapshotId, Timestamp,
+    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Origin, Region, ResourceId, ResourceKind, SnapshotId,
+    Timestamp,
 };
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
 use crate::backup::BackupRow;
-use crate::column::{Columns, after};
+use crate::column::Columns;
 use crate::database::{Catalog, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 use crate::intent::{NewPack, Standing};
 use crate::key::WrappedKey;
-use crate::lease::{Fence, LeaseRequest, fenced};
+use crate::lease::{Fence, fenced};
 
 /// Where a copy comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,12 @@ pub struct NewBackup {
     pub wrapped: Vec<u8>,
     /// The parameters it was asked for with, as JSON.
     pub request: String,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// What only its API knows of it: a JSON object.
+    pub attributes: String,
+    /// How large its contents are, where that is known from the start; else 0.
+    pub size_bytes: u64,
     /// Its tags, no key twice.
     pub tags: Vec<(String, String)>,
 }
@@ -90,32 +97,6 @@ pub struct RestoredBackup {
 }
 
 impl Catalog {
-    /// Accepts a backup, and gives its first lease to the caller.
-    ///
-    /// `created_at` is the database's present time.
-    ///
-    /// # Errors
-    /// `Conflict` when there is a backup of that id, or a tag's key comes twice.
-    pub async fn insert_backup(&self, new: &NewBackup, lease: &LeaseRequest) -> Result<Fence, CatalogError> {
-        const FIRST: Fence = Fence(1);
-        let mut write = self.write(operation!("insert_backup", "accept the backup")).await?;
-        let now = write.now().await?;
-        write.touch_account(&new.account, now).await?;
-        let row = BackupRow {
-            lease_owner: Some(lease.owner.clone()),
-            lease_fence: FIRST,
-            lease_expires_at: Timestamp(after(now, lease.ttl)),
-            ..accepted(new, now)
-        };
-        if !write.insert_row(&row).await? {
-            return Err(write.refused(CatalogErrorKind::Conflict, format!("{} exists", new.id)));
-        }
-        write.replace_tags(&new.id, &new.tags).await?;
-        write.put_wrapped_key(&new.account, &(new.data_key, new.kms_key.clone(), new.wrapped.clone())).await?;
-        write.commit().await?;
-        Ok(FIRST)
-    }
-
     /// Makes the backup available and ends its lease.
     ///
     /// # Errors
@@ -249,7 +230,7 @@ impl Catalog {
     }
 }
 
-fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
+pub(crate) fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
     BackupRow {
         id: new.id.clone(),
         account: new.account.clone(),
@@ -267,7 +248,7 @@ fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
         source_backup: new.source.as_ref().map(|source| source.backup.clone()),
         request: new.request.clone(),
         failure: None,
-        size_bytes: 0,
+        size_bytes: new.size_bytes,
         stored_bytes: 0,
         moved_bytes: 0,
         deduplicated_bytes: 0,
@@ -278,6 +259,8 @@ fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
         lease_owner: None,
         lease_fence: Fence(0),
         lease_expires_at: Timestamp(0),
+        origin: new.origin,
+        attributes: new.attributes.clone(),
         tags: new.tags.clone(),
     }
 }
@@ -323,7 +306,7 @@ impl FromRow<'_, AnyRow> for LastSeen {
 
 impl Write {
     /// Updates the account's row, making it first if need be: what quotas will be decided behind.
-    async fn touch_account(&mut self, account: &AccountId, now: Timestamp) -> Result<(), CatalogError> {
+    pub(crate) async fn touch_account(&mut self, account: &AccountId, now: Timestamp) -> Result<(), CatalogError> {
         let sql =
             "INSERT INTO account (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET id = excluded.id";
         self.run(sqlx::query(sql).bind(account.as_str()).bind(now.0)).await.map(|_| ())
@@ -341,13 +324,13 @@ impl Write {
     }
 
     /// Inserts a backup without its tags. Returns whether there was none of that id.
-    async fn insert_row(&mut self, row: &BackupRow) -> Result<bool, CatalogError> {
+    pub(crate) async fn insert_row(&mut self, row: &BackupRow) -> Result<bool, CatalogError> {
         let sql = "INSERT INTO backup (id, account, resource_id, resource_kind, resource_name, state, snapshot_id, \
                    parent_id, kms_key, data_key, created_at, completed_at, source_region, source_backup, request, \
                    failure, size_bytes, stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, \
-                   done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at) \
+                   done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at, service, origin, attributes) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-                   $21, $22, $23, $24, $25, $26, $27) ON CONFLICT (id) DO NOTHING";
+                   $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT (id) DO NOTHING";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.account.as_str())
@@ -375,7 +358,10 @@ impl Write {
             .bind(self.bigint(row.total_bytes)?)
             .bind(row.lease_owner.as_deref())
             .bind(row.lease_fence.0)
-            .bind(row.lease_expires_at.0);
+            .bind(row.lease_expires_at.0)
+            .bind(row.resource_kind.service().as_str())
+            .bind(row.origin.as_str())
+            .bind(row.attributes.as_str());
         Ok(self.run(query).await? == 1)
     }
 }

@@ -1,12 +1,14 @@
-//! Resources: what an account has registered to be backed up.
+//! Resources: what an account has registered, or had made, to be backed up.
 
-use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, Timestamp};
+use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
 use sqlx::any::AnyRow;
-use sqlx::{FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
-use crate::column::Columns;
-use crate::database::{Catalog, operation};
-use crate::error::CatalogError;
+use crate::batch::parameters;
+use crate::column::{Columns, damaged};
+use crate::database::{Catalog, Write, operation};
+use crate::error::{CatalogError, CatalogErrorKind};
+use crate::token::{Earlier, RequestToken};
 
 /// A resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,10 +27,19 @@ pub struct ResourceRow {
     pub kms_key: KmsKeyId,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// Where it is in its life.
+    pub state: ResourceState,
+    /// Why it could not be made.
+    pub failure: Option<String>,
+    /// Its tags, in the order in which they were given.
+    pub tags: Vec<(String, String)>,
+    /// What only its API knows of it: a JSON object.
+    pub attributes: String,
 }
 
 impl FromRow<'_, AnyRow> for ResourceRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let tags: &str = row.try_get("tags")?;
         Ok(Self {
             id: row.parsed("id")?,
             account: row.parsed("account")?,
@@ -37,8 +48,22 @@ impl FromRow<'_, AnyRow> for ResourceRow {
             name: row.try_get("name")?,
             kms_key: row.parsed("kms_key")?,
             created_at: row.time("created_at")?,
+            state: row.parsed("state")?,
+            failure: row.try_get("failure")?,
+            tags: serde_json::from_str(tags).map_err(|error| damaged("tags", error))?,
+            attributes: row.try_get("attributes")?,
         })
     }
+}
+
+/// A `SELECT` of whole resource rows.
+macro_rules! select_resources {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, tags, attributes FROM resource ",
+            $tail
+        )
+    };
 }
 
 impl Catalog {
@@ -47,9 +72,29 @@ impl Catalog {
     /// # Errors
     /// `Conflict` when there is one with that id.
     pub async fn insert_resource(&self, resource: &ResourceRow) -> Result<(), CatalogError> {
+        self.accept_resource(resource, None).await.map(|_| ())
+    }
+
+    /// Registers a resource, unless its token was used before: then that is told.
+    ///
+    /// # Errors
+    /// `Conflict` when there is one with that id.
+    pub async fn accept_resource(
+        &self,
+        resource: &ResourceRow,
+        token: Option<&RequestToken>,
+    ) -> Result<Option<Earlier>, CatalogError> {
         let mut write = self.write(operation!("insert_resource", "register the resource")).await?;
-        let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let now = write.now().await?;
+        write.touch_account(&resource.account, now).await?;
+        if let Some(token) = token {
+            if let Some(earlier) = write.find_token(&resource.account, token).await? {
+                return Ok(Some(earlier));
+            }
+            write.put_token(&resource.account, token, resource.id.as_str(), now).await?;
+        }
+        let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, tags, \
+                   attributes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let query = sqlx::query(sql)
             .bind(resource.id.as_str())
             .bind(resource.account.as_str())
@@ -57,9 +102,14 @@ impl Catalog {
             .bind(resource.path.as_slice())
             .bind(resource.name.as_deref())
             .bind(resource.kms_key.as_str())
-            .bind(resource.created_at.0);
+            .bind(resource.created_at.0)
+            .bind(resource.state.as_str())
+            .bind(resource.failure.as_deref())
+            .bind(as_json(&resource.tags))
+            .bind(resource.attributes.as_str());
         write.run(query).await?;
-        write.commit().await
+        write.commit().await?;
+        Ok(None)
     }
 
     /// The account's resource of that id.
@@ -71,8 +121,7 @@ impl Catalog {
         account: &AccountId,
         id: &ResourceId,
     ) -> Result<Option<ResourceRow>, CatalogError> {
-        let sql = "SELECT id, account, kind, path, name, kms_key, created_at FROM resource \
-                   WHERE account = $1 AND id = $2";
+        let sql = select_resources!("WHERE account = $1 AND id = $2");
         self.read("find the resource").find(sqlx::query(sql).bind(account.as_str()).bind(id.as_str())).await
     }
 
@@ -81,9 +130,66 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn list_resources(&self, account: &AccountId) -> Result<Vec<ResourceRow>, CatalogError> {
-        let sql = "SELECT id, account, kind, path, name, kms_key, created_at FROM resource \
-                   WHERE account = $1 ORDER BY id";
+        let sql = select_resources!("WHERE account = $1 ORDER BY id");
         self.read("list resources").list(sqlx::query(sql).bind(account.as_str())).await
+    }
+
+    /// A page of the account's resources that an API knows, by id, after `after`.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn page_of_resources(
+        &self,
+        account: &AccountId,
+        service: Service,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ResourceRow>, CatalogError> {
+        let kinds: Vec<_> = ResourceKind::ALL.into_iter().filter(|kind| kind.service() == service).collect();
+        let sql = format!(
+            select_resources!("WHERE account = $1 AND id > $2 AND kind IN ({}) ORDER BY id LIMIT $3"),
+            parameters(4, kinds.len())
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(after).bind(i64::from(limit));
+        let query = kinds.iter().fold(query, |query, kind| query.bind(kind.as_str()));
+        self.read("list resources").list(query).await
+    }
+
+    /// Every account's resources that are being made or removed.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn unsettled_resources(&self) -> Result<Vec<ResourceRow>, CatalogError> {
+        let sql = select_resources!("WHERE state IN ('CREATING', 'DELETING') ORDER BY id");
+        self.read("list resources").list(sqlx::query(sql)).await
+    }
+
+    /// Changes a resource's state, failure, name, tags and attributes, and returns it as it is then.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has no such resource.
+    pub async fn edit_resource(
+        &self,
+        account: &AccountId,
+        id: &ResourceId,
+        edit: impl FnOnce(&mut ResourceRow) + Send,
+    ) -> Result<ResourceRow, CatalogError> {
+        let mut write = self.write(operation!("edit_resource", "change the resource")).await?;
+        let mut row = write.lock_resource(account, id).await?;
+        edit(&mut row);
+        let sql = "UPDATE resource SET state = $3, failure = $4, name = $5, tags = $6, attributes = $7 \
+                   WHERE account = $1 AND id = $2";
+        let query = sqlx::query(sql)
+            .bind(account.as_str())
+            .bind(id.as_str())
+            .bind(row.state.as_str())
+            .bind(row.failure.as_deref())
+            .bind(row.name.as_deref())
+            .bind(as_json(&row.tags))
+            .bind(row.attributes.as_str());
+        write.run(query).await?;
+        write.commit().await?;
+        Ok(row)
     }
 
     /// Forgets a resource; its backups stay. Returns whether there was one.
@@ -97,4 +203,19 @@ impl Catalog {
         write.commit().await?;
         Ok(deleted == 1)
     }
+}
+
+impl Write {
+    /// Reads a resource and locks its row, on engines with many writers, until the transaction ends.
+    async fn lock_resource(&mut self, account: &AccountId, id: &ResourceId) -> Result<ResourceRow, CatalogError> {
+        let lock = sqlx::query("UPDATE resource SET state = state WHERE account = $1 AND id = $2");
+        self.run(lock.bind(account.as_str()).bind(id.as_str())).await?;
+        let query = sqlx::query(select_resources!("WHERE account = $1 AND id = $2"));
+        let found = self.find::<ResourceRow>(query.bind(account.as_str()).bind(id.as_str())).await?;
+        found.ok_or_else(|| self.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")))
+    }
+}
+
+fn as_json(tags: &[(String, String)]) -> String {
+    serde_json::to_string(tags).expect("serializing to memory")
 }

@@ -78,10 +78,15 @@ pub(crate) async fn take_over(
     worker: &Worker,
 ) -> Result<Option<(BackupRow, Fence)>, EngineError> {
     for row in catalog.find_resumable(account, request).await? {
-        let dead_owner = row.lease_owner.as_deref().filter(|owner| is_dead(owner));
-        if let Some(fence) = catalog.claim(&row.id, &worker.lease_request(), dead_owner).await? {
+        if let Some(fence) = claim(catalog, &row, worker).await? {
             return Ok(Some((row, fence)));
         }
     }
     Ok(None)
+}
+
+/// Claims work that nobody is at work on, or only a process that is known to be dead.
+pub(crate) async fn claim(catalog: &Catalog, row: &BackupRow, worker: &Worker) -> Result<Option<Fence>, EngineError> {
+    let dead_owner = row.lease_owner.as_deref().filter(|owner| is_dead(owner));
+    Ok(catalog.claim(&row.id, &worker.lease_request(), dead_owner).await?)
 }

@@ -3,6 +3,7 @@
 //! One operation per file. Nothing here has heard of HTTP or of the command line; what can be
 //! decided without I/O is decided in plain functions, and a thin async layer acts on it.
 
+mod acceptance;
 pub mod backup;
 pub mod backups;
 pub mod context;
@@ -19,6 +20,7 @@ pub mod restore;
 pub mod verify;
 mod worker;
 
+pub use acceptance::Acceptance;
 pub use context::RegionContext;
 pub use error::{EngineError, ErrorKind};
 pub use progress::Progress;

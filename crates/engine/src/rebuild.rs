@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use catalog::{BackupRow, Fence, NewPack, ResourceRow, RestoredBackup};
-use model::{AccountId, BackupState, ObjectName, ResourceId};
+use model::{AccountId, BackupState, ObjectName, ResourceId, ResourceState};
 use store::Record;
 use store::manifest::Root;
 
@@ -121,6 +121,8 @@ async fn insert(ctx: &RegionContext, record: &Record, root: Option<&Root>) -> Re
         lease_owner: None,
         lease_fence: Fence(0),
         lease_expires_at: model::Timestamp(0),
+        origin: head.origin,
+        attributes: head.attributes.clone(),
         tags: head.tags.clone(),
     };
     let pack = |pack: &store::PackRef| NewPack {
@@ -150,5 +152,9 @@ fn resource_of(record: &Record, root: Root) -> Option<ResourceRow> {
         name: root.resource_name,
         kms_key: head.kms_key.clone(),
         created_at: root.resource_created_at,
+        state: ResourceState::Available,
+        failure: None,
+        tags: Vec::new(),
+        attributes: "{}".to_owned(),
     })
 }

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use catalog::ResourceRow;
-use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, SourceKind};
+use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, SourceKind};
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -48,6 +48,10 @@ pub async fn add_resource(
         name: new.name,
         kms_key: choose_key(ctx, new.kms_key).await?,
         created_at: ctx.catalog.now().await?,
+        state: ResourceState::Available,
+        failure: None,
+        tags: Vec::new(),
+        attributes: "{}".to_owned(),
     };
     ctx.catalog.insert_resource(&row).await?;
     ctx.catalog.record_event(account, "AddResource", row.id.as_str(), &shown.to_string()).await?;

@@ -124,7 +124,7 @@ async fn available(ctx: &RegionContext, account: &AccountId) -> Result<Vec<Backu
     let mut ids = Vec::new();
     let mut after = None;
     loop {
-        let filter = BackupFilter { resource: None, after, limit: PAGE };
+        let filter = BackupFilter { after, limit: PAGE, ..BackupFilter::default() };
         let page = ctx.catalog.list_backups(account, &filter).await?;
         let Some(last) = page.last() else { return Ok(ids) };
         after = Some((last.created_at, last.id.clone()));

@@ -14,7 +14,7 @@ pub use entry::{ChunkLocation, DeviceNumber, Entry, EntryKind, Extent, FileTime,
 pub use ids::{AccountId, BackupId, ChunkHash, DataKeyId, KmsKeyId, ObjectName, PackId, ResourceId, SnapshotId};
 pub use region::{Partition, Region};
 pub use report::{Omission, OmissionKind};
-pub use resource::{ResourceKind, SourceKind};
+pub use resource::{ResourceKind, ResourceState, Service, SourceKind};
 pub use size::ByteSize;
-pub use state::{BackupEvent, BackupState, IllegalMove};
+pub use state::{BackupEvent, BackupState, IllegalMove, Origin};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -33,6 +33,65 @@ pub enum SourceKind {
     Image,
 }
 
+/// The cloud API that a kind of resource belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// Amazon FSx.
+    Fsx,
+    /// AWS CloudHSM v2.
+    CloudHsm,
+    /// Tencent Cloud Block Storage.
+    Cbs,
+}
+
+impl Service {
+    /// The name in the catalog.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fsx => "fsx",
+            Self::CloudHsm => "cloudhsm",
+            Self::Cbs => "cbs",
+        }
+    }
+}
+
+/// Where a resource is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceState {
+    /// Its directory or image is being made or filled.
+    Creating,
+    /// It can be used and backed up.
+    Available,
+    /// It is being removed, perhaps after a last backup.
+    Deleting,
+    /// It could not be made; the row says why.
+    Failed,
+}
+
+impl ResourceState {
+    /// The name in the catalog.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Available => "AVAILABLE",
+            Self::Deleting => "DELETING",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+impl FromStr for ResourceState {
+    type Err = InvalidId;
+    fn from_str(given: &str) -> Result<Self, InvalidId> {
+        let all = [Self::Creating, Self::Available, Self::Deleting, Self::Failed];
+        all.into_iter().find(|state| state.as_str() == given).ok_or_else(|| InvalidId {
+            kind: "resource state",
+            given: given.to_owned(),
+            expected: "CREATING, AVAILABLE, DELETING or FAILED",
+        })
+    }
+}
+
 impl ResourceKind {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::Lustre, Self::Windows, Self::OpenZfs, Self::Disk, Self::Hsm];
@@ -42,6 +101,15 @@ impl ResourceKind {
         match self {
             Self::Lustre | Self::Windows | Self::OpenZfs | Self::Hsm => SourceKind::Tree,
             Self::Disk => SourceKind::Image,
+        }
+    }
+
+    /// The API that knows resources of this kind.
+    pub fn service(self) -> Service {
+        match self {
+            Self::Lustre | Self::Windows | Self::OpenZfs => Service::Fsx,
+            Self::Hsm => Service::CloudHsm,
+            Self::Disk => Service::Cbs,
         }
     }
 

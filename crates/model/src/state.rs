@@ -23,6 +23,39 @@ pub enum BackupState {
     Deleting,
 }
 
+/// Who asked for a backup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A caller. It stays until someone removes it.
+    #[default]
+    #[serde(rename = "USER")]
+    User,
+    /// A schedule, whose retention also removes it.
+    #[serde(rename = "AUTOMATIC")]
+    Automatic,
+}
+
+impl Origin {
+    /// The name in the catalog.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "USER",
+            Self::Automatic => "AUTOMATIC",
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = InvalidId;
+    fn from_str(given: &str) -> Result<Self, InvalidId> {
+        [Self::User, Self::Automatic].into_iter().find(|origin| origin.as_str() == given).ok_or_else(|| InvalidId {
+            kind: "origin of a backup",
+            given: given.to_owned(),
+            expected: "USER or AUTOMATIC",
+        })
+    }
+}
+
 /// What happens to a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackupEvent {

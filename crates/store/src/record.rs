@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use model::{AccountId, BackupId, DataKeyId, KmsKeyId, ObjectName, PackId, Region, ResourceId, ResourceKind};
+use model::{AccountId, BackupId, DataKeyId, KmsKeyId, ObjectName, Origin, PackId, Region, ResourceId, ResourceKind};
 use model::{SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +71,18 @@ pub struct RecordHead {
     pub wrapped_keys: Vec<RecordedKey>,
     /// Tags, in the order they were given.
     pub tags: Vec<(String, String)>,
+    /// Who asked for it.
+    #[serde(default)]
+    pub origin: Origin,
+    /// What only its API knows of it: a JSON object.
+    #[serde(default = "no_attributes")]
+    pub attributes: String,
     /// Counts that listings show.
     pub totals: Totals,
+}
+
+fn no_attributes() -> String {
+    "{}".to_owned()
 }
 
 /// Where a backup came from.
@@ -230,6 +240,8 @@ mod tests {
                 root_key: data_key,
                 wrapped_keys: vec![RecordedKey { data_key, wrapped: vec![1, 2, 3] }],
                 tags: vec![("a".into(), "b".into())],
+                origin: Origin::Automatic,
+                attributes: no_attributes(),
                 totals: Totals::default(),
             },
             packs: vec![PackRef { id: PackId([1; 16]), object_name: ObjectName([2; 32]), bytes: 9, data_key }],

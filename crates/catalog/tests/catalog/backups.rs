@@ -61,7 +61,8 @@ async fn paging_visits_each_of_a_thousand_backups_once() {
         )
         .await;
     for resource in [None, Some(new_backup(0).resource_id)] {
-        let mut filter = BackupFilter { resource, after: None, limit: 37 };
+        let mut filter =
+            BackupFilter { resources: resource.into_iter().collect(), limit: 37, ..BackupFilter::default() };
         let mut seen = Vec::new();
         loop {
             let page = fresh.list_backups(&account(), &filter).await.unwrap();
@@ -73,7 +74,8 @@ async fn paging_visits_each_of_a_thousand_backups_once() {
         assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 1000);
         assert!(seen.is_sorted_by(|a, b| a > b));
     }
-    let elsewhere = BackupFilter { resource: Some("disk-aaaaaaaa".parse().unwrap()), after: None, limit: 9 };
+    let elsewhere =
+        BackupFilter { resources: vec!["disk-aaaaaaaa".parse().unwrap()], limit: 9, ..BackupFilter::default() };
     assert_eq!(fresh.list_backups(&account(), &elsewhere).await.unwrap(), []);
     assert_eq!(fresh.all_backups(&account()).await.unwrap().len(), 1000);
 }

@@ -1,7 +1,7 @@
 //! The file: made, shared, refused; and the small tables.
 
 use catalog::{Catalog, CatalogErrorKind as Kind, Missing, ResourceRow, sqlite_url};
-use model::{ResourceKind, Timestamp};
+use model::{ResourceKind, ResourceState, Timestamp};
 
 use crate::support::{Fresh, account, assert_kind, kms_key, new_backup, other_account};
 
@@ -128,6 +128,10 @@ async fn resources_are_the_accounts_own() {
         name: None,
         kms_key: kms_key(),
         created_at: Timestamp(5),
+        state: ResourceState::Available,
+        failure: None,
+        tags: vec![("k".to_owned(), "v".to_owned())],
+        attributes: "{}".to_owned(),
     };
     fresh.insert_resource(&resource).await.unwrap();
     assert_kind(fresh.insert_resource(&resource).await, Kind::Conflict);

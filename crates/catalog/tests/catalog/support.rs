@@ -6,7 +6,8 @@ use catalog::{
     Catalog, CatalogError, CatalogErrorKind, Fence, LeaseRequest, Missing, NewBackup, NewPack, Published, sqlite_url,
 };
 use model::{
-    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, ObjectName, PackId, ResourceKind, SnapshotId, Timestamp,
+    AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, ObjectName, Origin, PackId, ResourceKind, SnapshotId,
+    Timestamp,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -115,6 +116,9 @@ pub(crate) fn new_backup(number: u8) -> NewBackup {
         resource_kind: ResourceKind::Lustre,
         resource_name: Some("projects".to_owned()),
         source: None,
+        origin: Origin::User,
+        attributes: "{}".to_owned(),
+        size_bytes: 0,
         parent_id: None,
         kms_key: kms_key(),
         data_key: DataKeyId([number; 16]),

@@ -13,23 +13,24 @@ mod spool;
 
 use std::sync::Arc;
 
-use catalog::{BackupRow, Fence, NewBackup, PackRow, ResourceRow};
-use model::{AccountId, BackupId, KmsKeyId, Omission, PackId, ResourceId, SnapshotId};
-use serde::Serialize;
+use catalog::{Accepted, BackupRow, Fence, NewBackup, PackRow, ResourceRow, Terms};
+use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId};
+use serde::{Deserialize, Serialize};
 use store::{DataKey, WrapContext};
 
 pub(crate) use publish::{pack_ref, publish_record};
 
+use crate::acceptance::Acceptance;
 use crate::backup::parent::Parent;
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
-use crate::lease::{Lease, take_over};
+use crate::lease::{Lease, claim, take_over};
 use crate::progress::Progress;
 use crate::resources::choose_key;
 use crate::worker::Worker;
 
 /// What is to be backed up, and how.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BackupRequest {
     /// Whose it is.
     pub account: AccountId,
@@ -43,7 +44,42 @@ pub struct BackupRequest {
     pub allow_incomplete: bool,
     /// Whether file systems mounted inside the tree are read too.
     pub cross_mounts: bool,
+    /// Who asks for it.
+    pub origin: Origin,
+    /// What only its API knows of it: a JSON object.
+    pub attributes: String,
+    /// Names one call: two requests that are equal but for this are two backups. Without it the same request
+    /// goes on with a backup that was interrupted.
+    pub call: Option<String>,
 }
+
+impl BackupRequest {
+    /// A plain backup of a resource.
+    pub fn of(account: AccountId, resource: ResourceId) -> Self {
+        Self {
+            account,
+            resource,
+            tags: Vec::new(),
+            kms_key: None,
+            allow_incomplete: false,
+            cross_mounts: false,
+            origin: Origin::User,
+            attributes: "{}".to_owned(),
+            call: None,
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{REQUEST_PREFIX}{}", serde_json::to_string(self).expect("serializing to memory"))
+    }
+
+    /// The request that a backup was made by, if it was made by one.
+    fn of_row(row: &BackupRow) -> Option<Self> {
+        serde_json::from_str(row.request.strip_prefix(REQUEST_PREFIX)?).ok()
+    }
+}
+
+const REQUEST_PREFIX: &str = "backup ";
 
 /// A finished backup and what it took.
 #[derive(Clone, Debug)]
@@ -60,7 +96,15 @@ pub struct BackupReport {
     pub bytes_stored: u64,
 }
 
+/// One backup that is being made: accepted, and leased to this process.
+#[derive(Debug)]
+pub struct BackupJob {
+    job: Arc<Job>,
+    lease: Lease,
+}
+
 /// One backup that is being made.
+#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) ctx: RegionContext,
     pub(crate) request: BackupRequest,
@@ -88,41 +132,28 @@ pub async fn create_backup(
     request: BackupRequest,
     progress: Arc<Progress>,
 ) -> Result<BackupReport, EngineError> {
-    let found = ctx.catalog.find_resource(&request.account, &request.resource).await?;
-    let resource = found.ok_or_else(|| {
-        let message = format!("there is no resource {} in {}", request.resource, ctx.region);
-        let hint = format!("`offsite resource ls --region {}` shows those there are", ctx.region);
-        EngineError::refused(ErrorKind::NotFound, message).with_hint(hint)
-    })?;
-    let job = Arc::new(begin(ctx, worker, request, resource, progress).await?);
-    let lease = Lease::keep(&ctx.catalog, &job.id, job.fence, worker);
-    let done = run(Arc::clone(&job)).await;
-    drop(lease);
-    match done {
-        Ok(report) => Ok(report),
-        Err(error) => Err(give_up(&job, error).await),
+    if let Some((row, fence)) = take_over(&ctx.catalog, &request.account, &request.text(), worker).await? {
+        progress.note(format!("going on with {}, which was interrupted", row.id));
+        return go_on(ctx, worker, request, row, fence, progress).await?.run().await;
+    }
+    match accept_backup(ctx, worker, request, &Terms::default(), progress).await? {
+        Acceptance::New(job) => job.run().await,
+        Acceptance::Earlier(_) | Acceptance::OverQuota(_) => unreachable!("there are no terms to refuse it by"),
     }
 }
 
-/// Takes over an interrupted backup of the same request, or mints a new one.
-async fn begin(
+/// Accepts a backup without making it: [`BackupJob::run`] does that.
+///
+/// # Errors
+/// `NotFound` for an unknown resource or key; `Denied` for a disabled key.
+pub async fn accept_backup(
     ctx: &RegionContext,
     worker: &Worker,
     request: BackupRequest,
-    resource: ResourceRow,
+    terms: &Terms,
     progress: Arc<Progress>,
-) -> Result<Job, EngineError> {
-    let text = serde_json::to_string(&request).expect("serializing to memory");
-    let request_text = format!("backup {text}");
-    if let Some((row, fence)) = take_over(&ctx.catalog, &request.account, &request_text, worker).await? {
-        progress.note(format!("going on with {}, which was interrupted", row.id));
-        let data_key = crate::keys::unwrap_any(ctx, &request.account, row.data_key).await?;
-        let packs = ctx.catalog.backup_packs(&row.id).await?;
-        // Packs of other data keys are the parent's, whose edges are drawn anew below.
-        let earlier_packs = packs.into_iter().filter(|p| p.landed && p.data_key == row.data_key).collect();
-        let (id, kms_key) = (row.id, row.kms_key);
-        return Ok(Job { ctx: ctx.clone(), request, resource, id, fence, kms_key, data_key, earlier_packs, progress });
-    }
+) -> Result<Acceptance<BackupJob>, EngineError> {
+    let resource = load_resource(ctx, &request).await?;
     let named = request.kms_key.clone().or_else(|| Some(resource.kms_key.clone()));
     let kms_key = choose_key(ctx, named).await?;
     // The generator is no `Send`, so it must not live across an await.
@@ -143,13 +174,91 @@ async fn begin(
         kms_key: kms_key.clone(),
         data_key: data_key.id(),
         wrapped,
-        request: request_text,
+        request: request.text(),
+        origin: request.origin,
+        attributes: request.attributes.clone(),
+        size_bytes: 0,
         tags: request.tags.clone(),
     };
-    let fence = ctx.catalog.insert_backup(&new, &worker.lease_request()).await?;
+    let fence = match ctx.catalog.accept_backup(&new, &worker.lease_request(), terms).await? {
+        Accepted::New(fence) => fence,
+        Accepted::Earlier(earlier) => return Ok(Acceptance::Earlier(earlier)),
+        Accepted::OverQuota(quota) => return Ok(Acceptance::OverQuota(quota)),
+    };
     ctx.catalog.record_event(&request.account, "CreateBackup", id.as_str(), resource.id.as_str()).await?;
-    let earlier_packs = Vec::new();
-    Ok(Job { ctx: ctx.clone(), request, resource, id, fence, kms_key, data_key, earlier_packs, progress })
+    let (ctx, earlier_packs) = (ctx.clone(), Vec::new());
+    let job = Job { ctx, request, resource, id, fence, kms_key, data_key, earlier_packs, progress };
+    Ok(Acceptance::New(BackupJob::keep(job, worker)))
+}
+
+/// Takes over a backup that was accepted and that nobody is at work on.
+///
+/// `None` when someone is, or when it is no such backup.
+///
+/// # Errors
+/// As those of [`accept_backup`].
+pub async fn resume_backup(
+    ctx: &RegionContext,
+    worker: &Worker,
+    row: BackupRow,
+    progress: Arc<Progress>,
+) -> Result<Option<BackupJob>, EngineError> {
+    let Some(request) = BackupRequest::of_row(&row) else { return Ok(None) };
+    let Some(fence) = claim(&ctx.catalog, &row, worker).await? else { return Ok(None) };
+    go_on(ctx, worker, request, row, fence, progress).await.map(Some)
+}
+
+/// The job of a backup that was interrupted, with what it has stored so far.
+async fn go_on(
+    ctx: &RegionContext,
+    worker: &Worker,
+    request: BackupRequest,
+    row: BackupRow,
+    fence: Fence,
+    progress: Arc<Progress>,
+) -> Result<BackupJob, EngineError> {
+    let resource = load_resource(ctx, &request).await?;
+    let data_key = crate::keys::unwrap_any(ctx, &request.account, row.data_key).await?;
+    let packs = ctx.catalog.backup_packs(&row.id).await?;
+    // Packs of other data keys are the parent's, whose edges are drawn anew below.
+    let earlier_packs = packs.into_iter().filter(|p| p.landed && p.data_key == row.data_key).collect();
+    let (ctx, id, kms_key) = (ctx.clone(), row.id, row.kms_key);
+    let job = Job { ctx, request, resource, id, fence, kms_key, data_key, earlier_packs, progress };
+    Ok(BackupJob::keep(job, worker))
+}
+
+async fn load_resource(ctx: &RegionContext, request: &BackupRequest) -> Result<ResourceRow, EngineError> {
+    let found = ctx.catalog.find_resource(&request.account, &request.resource).await?;
+    found.ok_or_else(|| {
+        let message = format!("there is no resource {} in {}", request.resource, ctx.region);
+        let hint = format!("`offsite resource ls --region {}` shows those there are", ctx.region);
+        EngineError::refused(ErrorKind::NotFound, message).with_hint(hint)
+    })
+}
+
+impl BackupJob {
+    fn keep(job: Job, worker: &Worker) -> Self {
+        let lease = Lease::keep(&job.ctx.catalog, &job.id, job.fence, worker);
+        Self { job: Arc::new(job), lease }
+    }
+
+    /// The backup that is being made.
+    pub fn id(&self) -> &BackupId {
+        &self.job.id
+    }
+
+    /// Reads the resource, stores it and publishes the backup.
+    ///
+    /// # Errors
+    /// As those of [`create_backup`].
+    pub async fn run(self) -> Result<BackupReport, EngineError> {
+        let done = run(Arc::clone(&self.job)).await;
+        drop(self.lease);
+        match done {
+            Ok(report) => Ok(report),
+            Err(error) => Err(give_up(&self.job, error).await),
+        }
+    }
 }
 
 async fn run(job: Arc<Job>) -> Result<BackupReport, EngineError> {

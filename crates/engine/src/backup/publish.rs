@@ -45,6 +45,8 @@ pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Re
         root_key: job.data_key.id(),
         wrapped_keys,
         tags: row.tags,
+        origin: row.origin,
+        attributes: row.attributes,
         totals,
     };
     let record = Record { head, packs, sealed_root: root.seal(&job.data_key, snapshot) };

@@ -1,7 +1,8 @@
 //! Copying a backup to other regions: only what each lacks, verified on arrival, under its own key.
 //!
-//! There is one way to copy: a first run, a retry and a run after a crash all enter at
-//! [`copy_backup`]. What has landed in a target is in its catalog, so nothing is sent twice.
+//! There is one way to copy: a first run, a retry and a run after a crash all go through `run`, whether
+//! they come from [`copy_backup`], [`accept_copy`] or [`resume_copy`]. What has landed in a target is in its
+//! catalog, so nothing is sent twice.
 
 mod place;
 mod plan;
@@ -13,9 +14,10 @@ use std::sync::Arc;
 
 use catalog::BackupRow;
 use model::{AccountId, BackupId, ByteSize, KmsKeyId, Region};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use plan::{CopyPlanSummary, plan, plan_copy};
+pub use submit::{CopyJob, accept_copy, resume_copy, source_region};
 
 use crate::context::RegionContext;
 use crate::error::EngineError;
@@ -23,7 +25,7 @@ use crate::progress::Progress;
 use crate::worker::Worker;
 
 /// What is to be copied, and how.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CopyRequest {
     /// Whose it is.
     pub account: AccountId,
@@ -39,7 +41,40 @@ pub struct CopyRequest {
     pub reencrypt: bool,
     /// Bytes per second that may be read from the source.
     pub bandwidth: Option<ByteSize>,
+    /// What only its API knows of the copy, a JSON object; the source's where none is given.
+    pub attributes: Option<String>,
+    /// Names one call: two requests that are equal but for this are two copies. Without it the same request
+    /// goes on with a copy that was interrupted.
+    pub call: Option<String>,
 }
+
+impl CopyRequest {
+    /// A plain copy of a backup.
+    pub fn of(account: AccountId, backup: BackupId) -> Self {
+        Self {
+            account,
+            backup,
+            kms_key: None,
+            tags: Vec::new(),
+            copy_tags: false,
+            reencrypt: false,
+            bandwidth: None,
+            attributes: None,
+            call: None,
+        }
+    }
+
+    fn text(&self, source: &Region) -> String {
+        format!("{REQUEST_PREFIX}{}", serde_json::to_string(&(source, self)).expect("serializing to memory"))
+    }
+
+    /// The region and the request that a copy was made by, if it was made by one.
+    fn of_row(row: &BackupRow) -> Option<(Region, Self)> {
+        serde_json::from_str(row.request.strip_prefix(REQUEST_PREFIX)?).ok()
+    }
+}
+
+const REQUEST_PREFIX: &str = "copy ";
 
 /// A finished copy and what it took.
 #[derive(Clone, Debug)]
@@ -83,13 +118,25 @@ pub async fn copy_backup(
     let mut results = Vec::new();
     let mut jobs = Vec::new();
     for target in targets {
-        match submit::submit(source, target, worker, &request, &row, &record, &progress).await {
+        match submit::go_on_or_accept(source, target, worker, &request, &row, &progress).await {
             Ok(job) => jobs.push(job),
             Err(error) => results.push((target.region.clone(), Err(error))),
         }
     }
-    results.extend(run::run(source, &record, jobs, request.bandwidth, &progress).await);
+    results.extend(run::run(source, Some(record), jobs, &progress).await);
     let place = |region: &Region| targets.iter().position(|target| target.region == *region);
     results.sort_by_key(|(region, _)| place(region));
     Ok(results)
+}
+
+/// Runs copies of one backup that were accepted, and returns when each is done or has failed.
+///
+/// The source is read once for all.
+pub async fn run_copies(
+    jobs: Vec<CopyJob>,
+    progress: &Arc<Progress>,
+) -> Vec<(Region, Result<CopyReport, EngineError>)> {
+    let Some(first) = jobs.first() else { return Vec::new() };
+    let source = Arc::clone(&first.source);
+    run::run(&source, None, jobs, progress).await
 }

@@ -31,7 +31,7 @@ pub(super) struct Placed {
 /// Draws edges to all packs that the target holds, and announces those that it lacks.
 pub(super) async fn place(job: &TargetJob) -> Result<Placed, EngineError> {
     let ids: Vec<PackId> = job.record.packs.iter().map(|pack| pack.id).collect();
-    let held = job.ctx.catalog.hold_packs(&job.account, &job.id, job.lease.fence, &ids).await?;
+    let held = job.ctx.catalog.hold_packs(job.account(), job.id(), job.fence(), &ids).await?;
     let held: HashSet<PackId> = held.into_iter().map(|row| row.pack_id).collect();
     let (missing, held) = plan_copy(&job.record.packs, &held);
     let mut placed = Placed {
@@ -66,7 +66,7 @@ pub(super) fn new_pack(pack: &PackRef) -> NewPack {
 pub(super) async fn announce(job: &TargetJob, rows: &[NewPack]) -> Result<Vec<Standing>, EngineError> {
     let started = tokio::time::Instant::now();
     loop {
-        let standings = job.ctx.catalog.intend_packs(&job.account, &job.id, job.lease.fence, rows).await?;
+        let standings = job.ctx.catalog.intend_packs(job.account(), job.id(), job.fence(), rows).await?;
         let busy = |standing: &Standing| matches!(standing, Standing::Deleting | Standing::Taken);
         if !standings.iter().any(busy) {
             return Ok(standings);

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::CopyReport;
 use super::place::{Placed, place};
+use super::submit::CopyJob;
 use super::target::{Parcel, TargetJob, finish, write_parcels};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -36,27 +37,59 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const READ_TRIES: u32 = 5;
 const READ_BACKOFF: Duration = Duration::from_millis(200);
 
-/// Runs `jobs`, all of the same source, and returns when each is done or has failed.
+/// Runs `copies`, all of the same backup of `source`, and returns when each is done or has failed.
+///
+/// The backup's record is read where it is not given.
 pub(super) async fn run(
     source: &Arc<RegionContext>,
-    record: &Arc<Record>,
-    jobs: Vec<TargetJob>,
-    bandwidth: Option<ByteSize>,
+    record: Option<Arc<Record>>,
+    copies: Vec<CopyJob>,
     progress: &Arc<Progress>,
 ) -> Vec<(Region, Result<CopyReport, EngineError>)> {
+    let Some(request) = copies.first().map(|copy| copy.request.clone()) else { return Vec::new() };
+    let record = match record {
+        Some(record) => record,
+        None => match source.store.read_record(&request.account, &request.backup).await {
+            Ok(record) => Arc::new(record),
+            Err(error) => return fail_all(copies, &error.into()).await,
+        },
+    };
+    let (mut jobs, mut results) = (Vec::new(), Vec::new());
+    for copy in copies {
+        match TargetJob::begin(copy, &record, progress).await {
+            Ok(job) => jobs.push(job),
+            Err((copy, error)) => {
+                copy.give_up(&error).await;
+                results.push((copy.target.region.clone(), Err(error)));
+            }
+        }
+    }
     let mut placed = Vec::new();
     for job in &jobs {
         placed.push(place(job).await);
     }
     let to_move = placed.iter().flatten().flat_map(|placed| &placed.missing).map(|pack| pack.bytes).sum();
     progress.begin("copying", to_move);
-    let reader = Reader { source: Arc::clone(source), record: Arc::clone(record), pace: Pace::new(bandwidth) };
+    let reader = Reader { source: Arc::clone(source), record, pace: Pace::new(request.bandwidth) };
     let written = move_packs(&reader, &jobs, &placed).await;
     let ends =
         jobs.iter().zip(placed).zip(written).map(|((job, placed), written)| async move {
             (job.ctx.region.clone(), finish(job, placed, written).await)
         });
-    futures::future::join_all(ends).await
+    results.extend(futures::future::join_all(ends).await);
+    results
+}
+
+/// Ends every copy with the same cause.
+async fn fail_all(copies: Vec<CopyJob>, error: &EngineError) -> Vec<(Region, Result<CopyReport, EngineError>)> {
+    let failure = ReadFailure { kind: error.kind(), message: crate::backup::describe(error), hint: error.hint() };
+    let mut results = Vec::new();
+    for copy in copies {
+        let error = failure.to_error();
+        copy.give_up(&error).await;
+        results.push((copy.target.region.clone(), Err(error)));
+    }
+    results
 }
 
 /// What became of each target: packs and bytes written, or why not.

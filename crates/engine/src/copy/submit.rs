@@ -5,15 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{BackupRow, BackupSource, Fence, NewBackup};
-use model::{BackupId, KmsKeyId, SourceKind};
-use store::{DataKey, Record, WrapContext};
+use catalog::{Accepted, BackupRow, BackupSource, Fence, NewBackup, Terms};
+use model::{BackupId, DataKeyId, KmsKeyId, Origin, Region, SourceKind};
+use store::{DataKey, WrapContext};
 
 use super::CopyRequest;
-use super::target::TargetJob;
+use crate::acceptance::Acceptance;
+use crate::backup::describe;
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
-use crate::lease::{Lease, Renewal, take_over};
+use crate::lease::{Lease, Renewal, claim, take_over};
 use crate::progress::Progress;
 use crate::resources::choose_key;
 use crate::worker::Worker;
@@ -40,51 +41,195 @@ pub(super) fn check_pair(source: &RegionContext, target: &RegionContext, row: &B
     Ok(())
 }
 
-pub(super) async fn submit(
+/// One copy into one target: accepted, leased to this process, its source held.
+#[derive(Debug)]
+pub struct CopyJob {
+    pub(super) source: Arc<RegionContext>,
+    pub(super) target: Arc<RegionContext>,
+    pub(super) request: CopyRequest,
+    pub(super) id: BackupId,
+    pub(super) kms_key: KmsKeyId,
+    /// The data key that was made for the copy.
+    pub(super) data_key: DataKeyId,
+    pub(super) lease: Lease,
+    _hold: Renewal,
+}
+
+impl CopyJob {
+    /// The copy that is being made.
+    pub fn id(&self) -> &BackupId {
+        &self.id
+    }
+
+    /// The region that it is made in.
+    pub fn target(&self) -> &Region {
+        &self.target.region
+    }
+
+    /// Ends a job that failed: for good when trying again cannot help, else so that it can be resumed.
+    pub(super) async fn give_up(&self, error: &EngineError) {
+        let fence = self.lease.fence;
+        let retry = error.is_worth_retrying();
+        let ended = match retry {
+            true => self.target.catalog.release(&self.id, fence).await,
+            false => self.target.catalog.fail(&self.id, fence, &describe(error)).await,
+        };
+        // The first error is the one to tell; what could not be said now ends with the lease.
+        drop(ended);
+        if !retry {
+            self.release_source().await;
+        }
+    }
+
+    /// Lets go of the source. A hold that is not released runs out by itself.
+    pub(super) async fn release_source(&self) {
+        drop(self.source.catalog.release_hold(&self.request.backup, &holder(&self.target, &self.id)).await);
+    }
+}
+
+/// Takes over an interrupted copy of the same request, or accepts a new one.
+pub(super) async fn go_on_or_accept(
     source: &Arc<RegionContext>,
     target: &Arc<RegionContext>,
     worker: &Worker,
     request: &CopyRequest,
     row: &BackupRow,
-    record: &Arc<Record>,
     progress: &Arc<Progress>,
-) -> Result<TargetJob, EngineError> {
+) -> Result<CopyJob, EngineError> {
     check_pair(source, target, row)?;
-    let text = serde_json::to_string(&(&source.region, request)).expect("serializing to memory");
-    let text = format!("copy {text}");
-    let (account, catalog) = (&request.account, &target.catalog);
-    let (id, fence, kms_key, data_key) = match take_over(catalog, account, &text, worker).await? {
-        Some((found, fence)) => {
-            progress.note(format!("going on with {} in {}, which was interrupted", found.id, target.region));
-            (found.id, fence, found.kms_key, found.data_key)
-        }
-        None => {
-            let kms_key = choose_key(target, request.kms_key.clone()).await?;
-            let id = BackupId::random(&mut rand::rng(), row.resource_kind);
-            hold(source, request, target, &id).await?;
-            let data_key = DataKey::generate(&mut rand::rng());
-            let fence = insert(source, target, worker, request, row, text, &id, &kms_key, &data_key).await?;
-            (id, fence, kms_key, data_key.id())
+    let text = request.text(&source.region);
+    if let Some((found, fence)) = take_over(&target.catalog, &request.account, &text, worker).await? {
+        progress.note(format!("going on with {} in {}, which was interrupted", found.id, target.region));
+        return go_on(source, target, worker, request.clone(), found, fence).await;
+    }
+    match accept(source, target, worker, request, row, &Terms::default()).await? {
+        Acceptance::New(job) => Ok(job),
+        Acceptance::Earlier(_) | Acceptance::OverQuota(_) => unreachable!("there are no terms to refuse it by"),
+    }
+}
+
+/// Accepts a copy without making it: [`super::run_copies`] does that.
+///
+/// # Errors
+/// `NotFound` when there is no such backup or key, `Conflict` when the backup is not available, `Invalid` when
+/// it may not be copied there, `Denied` when the key is disabled.
+pub async fn accept_copy(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    request: &CopyRequest,
+    terms: &Terms,
+) -> Result<Acceptance<CopyJob>, EngineError> {
+    let row = crate::backups::load_available(source, &request.account, &request.backup).await?;
+    check_pair(source, target, &row)?;
+    accept(source, target, worker, request, &row, terms).await
+}
+
+/// The region that an interrupted copy was being made from, if `row` is one.
+pub fn source_region(row: &BackupRow) -> Option<Region> {
+    CopyRequest::of_row(row).map(|(region, _)| region)
+}
+
+/// Takes over a copy that was accepted and that nobody is at work on.
+///
+/// `None` when someone is, or when it is no such copy.
+///
+/// # Errors
+/// As those of [`accept_copy`].
+pub async fn resume_copy(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    row: BackupRow,
+) -> Result<Option<CopyJob>, EngineError> {
+    let Some((_, request)) = CopyRequest::of_row(&row) else { return Ok(None) };
+    let Some(fence) = claim(&target.catalog, &row, worker).await? else { return Ok(None) };
+    go_on(source, target, worker, request, row, fence).await.map(Some)
+}
+
+async fn go_on(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    request: CopyRequest,
+    row: BackupRow,
+    fence: Fence,
+) -> Result<CopyJob, EngineError> {
+    let lease = Lease::keep(&target.catalog, &row.id, fence, worker);
+    let hold = match hold(source, &request, target, &row.id).await {
+        Ok(hold) => hold,
+        Err(error) => {
+            let ended = match error.is_worth_retrying() {
+                true => target.catalog.release(&row.id, fence).await,
+                false => target.catalog.fail(&row.id, fence, &describe(&error)).await,
+            };
+            drop(ended);
+            return Err(error);
         }
     };
-    let lease = Lease::keep(catalog, &id, fence, worker);
-    let hold = hold(source, request, target, &id).await?;
-    let new_key = match request.reencrypt {
-        true => Some(crate::keys::unwrap_any(target, account, data_key).await?),
-        false => None,
-    };
-    Ok(TargetJob {
-        source: Arc::clone(source),
-        ctx: Arc::clone(target),
-        account: account.clone(),
-        record: Arc::clone(record),
-        id,
-        kms_key,
-        new_key,
+    let (source, target) = (Arc::clone(source), Arc::clone(target));
+    Ok(CopyJob {
+        source,
+        target,
+        request,
+        id: row.id,
+        kms_key: row.kms_key,
+        data_key: row.data_key,
         lease,
         _hold: hold,
-        progress: Arc::clone(progress),
     })
+}
+
+async fn accept(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    request: &CopyRequest,
+    row: &BackupRow,
+    terms: &Terms,
+) -> Result<Acceptance<CopyJob>, EngineError> {
+    let kms_key = choose_key(target, request.kms_key.clone()).await?;
+    let (id, data_key) = {
+        let mut rng = rand::rng();
+        (BackupId::random(&mut rng, row.resource_kind), DataKey::generate(&mut rng))
+    };
+    let context = WrapContext { account: request.account.clone(), data_key: data_key.id() };
+    let wrapped = target.keys.wrap(&kms_key, &context, &data_key).await?;
+    let new = NewBackup {
+        id: id.clone(),
+        account: request.account.clone(),
+        resource_id: row.resource_id.clone(),
+        resource_kind: row.resource_kind,
+        resource_name: row.resource_name.clone(),
+        source: Some(BackupSource { region: source.region.clone(), backup: row.id.clone() }),
+        parent_id: None,
+        kms_key: kms_key.clone(),
+        data_key: data_key.id(),
+        wrapped,
+        request: request.text(&source.region),
+        origin: Origin::User,
+        attributes: request.attributes.clone().unwrap_or_else(|| row.attributes.clone()),
+        size_bytes: row.size_bytes,
+        tags: merge_tags(request, row),
+    };
+    let hold = hold(source, request, target, &id).await?;
+    let refused = match target.catalog.accept_backup(&new, &worker.lease_request(), terms).await {
+        Ok(Accepted::New(fence)) => {
+            let detail = format!("{} from {}", request.backup, source.region);
+            target.catalog.record_event(&request.account, "CopyBackup", id.as_str(), &detail).await?;
+            let lease = Lease::keep(&target.catalog, &id, fence, worker);
+            let (source, target, request) = (Arc::clone(source), Arc::clone(target), request.clone());
+            let data_key = data_key.id();
+            return Ok(Acceptance::New(CopyJob { source, target, request, id, kms_key, data_key, lease, _hold: hold }));
+        }
+        Ok(Accepted::Earlier(earlier)) => Ok(Acceptance::Earlier(earlier)),
+        Ok(Accepted::OverQuota(quota)) => Ok(Acceptance::OverQuota(quota)),
+        Err(error) => Err(error.into()),
+    };
+    drop(hold);
+    // Nothing was begun, so nothing needs the source.
+    drop(source.catalog.release_hold(&request.backup, &holder(target, &id)).await);
+    refused
 }
 
 /// Keeps the source backup from being removed, until the returned value is dropped and the hold ends.
@@ -106,40 +251,6 @@ async fn hold(
 
 pub(super) fn holder(target: &RegionContext, id: &BackupId) -> String {
     format!("{}/{id}", target.region)
-}
-
-#[expect(clippy::too_many_arguments, reason = "all of a row's parts, once")]
-async fn insert(
-    source: &RegionContext,
-    target: &RegionContext,
-    worker: &Worker,
-    request: &CopyRequest,
-    row: &BackupRow,
-    request_text: String,
-    id: &BackupId,
-    kms_key: &KmsKeyId,
-    data_key: &DataKey,
-) -> Result<Fence, EngineError> {
-    let context = WrapContext { account: request.account.clone(), data_key: data_key.id() };
-    let wrapped = target.keys.wrap(kms_key, &context, data_key).await?;
-    let new = NewBackup {
-        id: id.clone(),
-        account: request.account.clone(),
-        resource_id: row.resource_id.clone(),
-        resource_kind: row.resource_kind,
-        resource_name: row.resource_name.clone(),
-        source: Some(BackupSource { region: source.region.clone(), backup: row.id.clone() }),
-        parent_id: None,
-        kms_key: kms_key.clone(),
-        data_key: data_key.id(),
-        wrapped,
-        request: request_text,
-        tags: merge_tags(request, row),
-    };
-    let fence = target.catalog.insert_backup(&new, &worker.lease_request()).await?;
-    let detail = format!("{} from {}", request.backup, source.region);
-    target.catalog.record_event(&request.account, "CopyBackup", id.as_str(), &detail).await?;
-    Ok(fence)
 }
 
 /// The source's tags where they are asked for, overlaid with the request's.

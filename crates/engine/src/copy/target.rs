@@ -4,22 +4,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catalog::Standing;
+use catalog::{Fence, Standing};
 use futures::StreamExt;
 use futures::stream;
-use model::{AccountId, BackupId, DataKeyId, KmsKeyId, PackId};
+use model::{AccountId, BackupId, DataKeyId, PackId};
 use store::record::Totals;
 use store::{DataKey, Lineage, PackRef, Record, RecordHead, WrapContext};
 use tokio::sync::mpsc;
 
 use super::CopyReport;
 use super::place::{Placed, announce, new_pack};
-use super::submit::holder;
-use crate::backup::{describe, pack_ref, publish_record};
+use super::submit::CopyJob;
+use crate::backup::{pack_ref, publish_record};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, unwrap_all, unwrap_any};
-use crate::lease::{Lease, Renewal};
 use crate::progress::Progress;
 
 /// Writes on their way at once: one waits for the disk while the other is written.
@@ -31,19 +30,45 @@ const COMMITS_TOGETHER: usize = 16;
 /// A pack on its way from the reader.
 pub(super) type Parcel = (PackRef, Bytes);
 
-/// One copy into one target.
+/// One copy into one target that is running.
 pub(super) struct TargetJob {
-    pub(super) source: Arc<RegionContext>,
+    pub(super) copy: CopyJob,
     pub(super) ctx: Arc<RegionContext>,
-    pub(super) account: AccountId,
     pub(super) record: Arc<Record>,
-    pub(super) id: BackupId,
-    pub(super) kms_key: KmsKeyId,
     /// The data key that packs are sealed under anew, in re-encrypting mode.
     pub(super) new_key: Option<DataKey>,
-    pub(super) lease: Lease,
-    pub(super) _hold: Renewal,
     pub(super) progress: Arc<Progress>,
+}
+
+impl TargetJob {
+    /// Begins to run a copy that was accepted.
+    pub(super) async fn begin(
+        copy: CopyJob,
+        record: &Arc<Record>,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, (CopyJob, EngineError)> {
+        let ctx = Arc::clone(&copy.target);
+        let new_key = match copy.request.reencrypt {
+            true => match unwrap_any(&ctx, &copy.request.account, copy.data_key).await {
+                Ok(key) => Some(key),
+                Err(error) => return Err((copy, error)),
+            },
+            false => None,
+        };
+        Ok(Self { copy, ctx, record: Arc::clone(record), new_key, progress: Arc::clone(progress) })
+    }
+
+    pub(super) fn account(&self) -> &AccountId {
+        &self.copy.request.account
+    }
+
+    pub(super) fn id(&self) -> &BackupId {
+        &self.copy.id
+    }
+
+    pub(super) fn fence(&self) -> Fence {
+        self.copy.lease.fence
+    }
 }
 
 /// Writes every parcel that comes in; returns how many packs and bytes were written.
@@ -75,7 +100,7 @@ async fn commit_landed(
     while landing.recv_many(&mut group, COMMITS_TOGETHER).await > 0 {
         let ids: Vec<PackId> = group.iter().map(|pack| pack.id).collect();
         let group_bytes = group.iter().map(|pack: &PackRef| pack.bytes).sum();
-        job.ctx.catalog.land_packs(&job.account, &job.id, job.lease.fence, &ids, group_bytes).await?;
+        job.ctx.catalog.land_packs(job.account(), job.id(), job.fence(), &ids, group_bytes).await?;
         packs += ids.len() as u64;
         bytes += group_bytes;
         group.clear();
@@ -86,14 +111,14 @@ async fn commit_landed(
 async fn write_pack(job: &TargetJob, pack: PackRef, bytes: Bytes) -> Result<(), EngineError> {
     let len = bytes.len() as u64;
     match &job.new_key {
-        None => job.ctx.store.put_pack(&job.account, &pack.object_name, bytes).await?,
+        None => job.ctx.store.put_pack(job.account(), &pack.object_name, bytes).await?,
         Some(new) => {
             let old = unwrap_source(job, pack.data_key).await?;
-            let sealed = store::transfer::reencrypt(&job.source.store, pack, old, new.clone(), bytes).await?;
+            let sealed = store::transfer::reencrypt(&job.copy.source.store, pack, old, new.clone(), bytes).await?;
             let row = PackRef { object_name: sealed.object_name, data_key: sealed.data_key, ..pack };
             // Another copy may have landed the same pack since this one began.
             if announce(job, &[new_pack(&row)]).await? != [Standing::Held] {
-                job.ctx.store.put_pack(&job.account, &sealed.object_name, sealed.bytes).await?;
+                job.ctx.store.put_pack(job.account(), &sealed.object_name, sealed.bytes).await?;
             }
         }
     }
@@ -107,8 +132,8 @@ async fn unwrap_source(job: &TargetJob, data_key: DataKeyId) -> Result<DataKey, 
     let head = &job.record.head;
     let found = head.wrapped_keys.iter().find(|key| key.data_key == data_key);
     let found = found.expect("a record that was decoded has every key it needs");
-    let context = WrapContext { account: job.account.clone(), data_key };
-    Ok(job.source.keys.unwrap(&head.kms_key, &context, &found.wrapped).await?)
+    let context = WrapContext { account: job.account().clone(), data_key };
+    Ok(job.copy.source.keys.unwrap(&head.kms_key, &context, &found.wrapped).await?)
 }
 
 /// Ends one target's job: published, failed, or given back to be gone on with.
@@ -120,30 +145,20 @@ pub(super) async fn finish(
     let done = async {
         let (placed, (packs_moved, bytes_moved)) = (placed?, written?);
         publish(job, &placed, bytes_moved).await?;
-        let backup = job.ctx.catalog.find_backup(&job.account, &job.id).await?.ok_or_else(|| gone(job))?;
+        let backup = job.ctx.catalog.find_backup(job.account(), job.id()).await?.ok_or_else(|| gone(job))?;
         let Placed { packs_held, bytes_held, .. } = placed;
         Ok(CopyReport { backup, packs_moved, bytes_moved, packs_held, bytes_held })
     };
     let done: Result<CopyReport, EngineError> = done.await;
-    let retry = done.as_ref().is_err_and(EngineError::is_worth_retrying);
-    if let Err(error) = &done {
-        let fence = job.lease.fence;
-        let ended = match retry {
-            true => job.ctx.catalog.release(&job.id, fence).await,
-            false => job.ctx.catalog.fail(&job.id, fence, &describe(error)).await,
-        };
-        // The first error is the one to tell; what could not be said now ends with the lease.
-        drop(ended);
-    }
-    if !retry {
-        // A hold that is not released runs out by itself.
-        drop(job.source.catalog.release_hold(&job.record.head.backup, &holder(&job.ctx, &job.id)).await);
+    match &done {
+        Ok(_) => job.copy.release_source().await,
+        Err(error) => job.copy.give_up(error).await,
     }
     done
 }
 
 fn gone(job: &TargetJob) -> EngineError {
-    EngineError::refused(ErrorKind::Conflict, format!("copy {} was removed while it was being made", job.id))
+    EngineError::refused(ErrorKind::Conflict, format!("copy {} was removed while it was being made", job.id()))
 }
 
 async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<(), EngineError> {
@@ -151,18 +166,18 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<(
     let packs = landed_packs(job).await?;
     let (root_key, sealed_root) = root(job).await?;
     let needed: BTreeSet<DataKeyId> = packs.iter().map(|pack| pack.data_key).chain([root_key]).collect();
-    let wrapped_keys = record_keys(ctx, &job.account, &job.kms_key, &needed, |key| async move {
+    let wrapped_keys = record_keys(ctx, job.account(), &job.copy.kms_key, &needed, |key| async move {
         // What the target has under another of its keys, or else what the source has.
-        match unwrap_any(ctx, &job.account, key).await {
+        match unwrap_any(ctx, job.account(), key).await {
             Err(_) if in_source_set(&job.record, key) => unwrap_source(job, key).await,
             other => other,
         }
     })
     .await?;
-    let row = ctx.catalog.find_backup(&job.account, &job.id).await?.ok_or_else(|| gone(job))?;
+    let row = ctx.catalog.find_backup(job.account(), job.id()).await?.ok_or_else(|| gone(job))?;
     let head = RecordHead {
-        backup: job.id.clone(),
-        account: job.account.clone(),
+        backup: job.id().clone(),
+        account: job.account().clone(),
         region: ctx.region.clone(),
         resource: source.resource.clone(),
         resource_kind: source.resource_kind,
@@ -174,10 +189,12 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<(
             source_region: Some(source.region.clone()),
             source_backup: Some(source.backup.clone()),
         },
-        kms_key: job.kms_key.clone(),
+        kms_key: job.copy.kms_key.clone(),
         root_key,
         wrapped_keys,
         tags: row.tags,
+        origin: row.origin,
+        attributes: row.attributes,
         totals: Totals {
             stored_bytes: packs.iter().map(|pack| pack.bytes).sum(),
             moved_bytes: bytes_moved,
@@ -185,7 +202,7 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<(
             ..source.totals
         },
     };
-    publish_record(ctx, &Record { head, packs, sealed_root }, job.lease.fence).await
+    publish_record(ctx, &Record { head, packs, sealed_root }, job.fence()).await
 }
 
 fn in_source_set(record: &Record, key: DataKeyId) -> bool {
@@ -194,7 +211,7 @@ fn in_source_set(record: &Record, key: DataKeyId) -> bool {
 
 /// The target's pack table: exactly the source's pack ids, each landed.
 async fn landed_packs(job: &TargetJob) -> Result<Vec<PackRef>, EngineError> {
-    let rows = job.ctx.catalog.backup_packs(&job.id).await?;
+    let rows = job.ctx.catalog.backup_packs(job.id()).await?;
     let landed: HashMap<PackId, PackRef> =
         rows.into_iter().filter(|row| row.landed && !row.deleting).map(|row| (row.pack_id, pack_ref(&row))).collect();
     let find = |pack: &PackRef| {
@@ -211,7 +228,7 @@ async fn root(job: &TargetJob) -> Result<(DataKeyId, Vec<u8>), EngineError> {
     let Some(new) = &job.new_key else {
         return Ok((job.record.head.root_key, job.record.sealed_root.clone()));
     };
-    let keys = unwrap_all(&job.source, &job.record).await?;
+    let keys = unwrap_all(&job.copy.source, &job.record).await?;
     let root = open_root(&job.record, &keys)?;
     Ok((new.id(), root.seal(new, job.record.head.snapshot)))
 }

@@ -58,26 +58,11 @@ pub(crate) async fn add(ctx: &RegionContext, path: &Path) -> ResourceId {
 
 /// Backs up a resource.
 pub(crate) async fn back_up(ctx: &RegionContext, resource: &ResourceId) -> Result<BackupId, EngineError> {
-    let request = BackupRequest {
-        account: account(),
-        resource: resource.clone(),
-        tags: Vec::new(),
-        kms_key: None,
-        allow_incomplete: false,
-        cross_mounts: false,
-    };
+    let request = BackupRequest::of(account(), resource.clone());
     Ok(create_backup(ctx, &worker(), request, Arc::default()).await?.backup.id)
 }
 
 /// A plain copy of `backup`.
 pub(crate) fn copy_of(backup: BackupId) -> CopyRequest {
-    CopyRequest {
-        account: account(),
-        backup,
-        kms_key: None,
-        tags: Vec::new(),
-        copy_tags: true,
-        reencrypt: false,
-        bandwidth: None,
-    }
+    CopyRequest { copy_tags: true, ..CopyRequest::of(account(), backup) }
 }

@@ -51,13 +51,12 @@ type Results = Vec<(Region, anyhow::Result<CopyReport>)>;
 
 pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
     let request = CopyRequest {
-        account: app.account.clone(),
-        backup: args.id,
         kms_key: args.kms_key,
         tags: args.tags.into_tags()?,
         copy_tags: args.copy_tags,
         reencrypt: args.reencrypt,
         bandwidth: args.bandwidth,
+        ..CopyRequest::of(app.account.clone(), args.id)
     };
     let mut seen = HashSet::new();
     let regions: Vec<Region> = args.targets.into_iter().filter(|region| seen.insert(region.clone())).collect();

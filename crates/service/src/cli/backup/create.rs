@@ -39,12 +39,11 @@ pub(crate) struct CreateArgs {
 
 pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> {
     let request = BackupRequest {
-        account: app.account.clone(),
-        resource: args.resource,
         tags: args.tags.into_tags()?,
         kms_key: args.kms_key,
         allow_incomplete: args.allow_incomplete,
         cross_mounts: args.cross_mounts,
+        ..BackupRequest::of(app.account.clone(), args.resource)
     };
     let (ctx, _) = app.find_resource(&request.resource).await?.open().await?;
     let started = Instant::now();

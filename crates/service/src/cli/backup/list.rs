@@ -56,7 +56,8 @@ async fn list_region(
     catalog: &Catalog,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
-    let mut filter = BackupFilter { resource: args.resource.clone(), after: None, limit: PAGE };
+    let mut filter =
+        BackupFilter { resources: args.resource.iter().cloned().collect(), limit: PAGE, ..BackupFilter::default() };
     loop {
         let rows = catalog.list_backups(&app.account, &filter).await.map_err(EngineError::from)?;
         let Some(last) = rows.last() else { return Ok(()) };

@@ -143,14 +143,8 @@ impl Demo {
 
     async fn back_up(&mut self, first: &RegionContext, resources: &[ResourceId], day: u32) -> anyhow::Result<()> {
         for (subject, resource) in SUBJECTS.iter().zip(resources) {
-            let request = BackupRequest {
-                account: self.app.account.clone(),
-                resource: resource.clone(),
-                tags: vec![("day".to_owned(), day.to_string())],
-                kms_key: None,
-                allow_incomplete: false,
-                cross_mounts: false,
-            };
+            let tags = vec![("day".to_owned(), day.to_string())];
+            let request = BackupRequest { tags, ..BackupRequest::of(self.app.account.clone(), resource.clone()) };
             let started = Instant::now();
             let report = backup::create(&self.app, first, request).await?;
             let took = started.elapsed();
@@ -187,15 +181,8 @@ impl Demo {
     async fn copy_all(&mut self, first: &Arc<RegionContext>) -> anyhow::Result<()> {
         let targets = [Arc::new(self.app.open(&self.second).await?)];
         for taken in &self.taken {
-            let request = CopyRequest {
-                account: self.app.account.clone(),
-                backup: taken.id.clone(),
-                kms_key: None,
-                tags: Vec::new(),
-                copy_tags: true,
-                reencrypt: false,
-                bandwidth: None,
-            };
+            let request = CopyRequest::of(self.app.account.clone(), taken.id.clone());
+            let request = CopyRequest { copy_tags: true, ..request };
             let started = Instant::now();
             let results = copy::copy(&self.app, first, &targets, request).await?;
             let took = started.elapsed();

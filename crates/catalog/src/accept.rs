@@ -1,0 +1,134 @@
+//! Accepting a backup: its client's token, the account's quotas and the row, in one transaction.
+//!
+//! The account's row is updated first, so that of two calls that race for the last place, or that bring
+//! the same token, one sees what the other has done.
+
+use model::{AccountId, Origin, ResourceKind, Service, Timestamp};
+use sqlx::AssertSqlSafe;
+
+use crate::backup::BackupRow;
+use crate::batch::parameters;
+use crate::column::after;
+use crate::database::{Catalog, Write, operation};
+use crate::error::{CatalogError, CatalogErrorKind};
+use crate::lease::{Fence, LeaseRequest};
+use crate::lifecycle::{NewBackup, accepted};
+use crate::token::{Earlier, RequestToken};
+
+/// A bound on how many backups an account may have in a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// Copies that are under way into this region.
+    CopiesInProgress {
+        /// Of which API.
+        service: Service,
+        /// How many at most.
+        max: u64,
+    },
+    /// Backups that callers have asked for, in whatever state.
+    UserBackups {
+        /// Of resources of which kinds.
+        kinds: Vec<ResourceKind>,
+        /// How many at most.
+        max: u64,
+    },
+}
+
+/// On what terms a backup is accepted.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// The client's token, if it sent one.
+    pub token: Option<RequestToken>,
+    /// What must not be exceeded, in the order in which it is checked.
+    pub quotas: Vec<Quota>,
+}
+
+/// What became of a request for a backup.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// It was made; the caller has its first lease.
+    New(Fence),
+    /// The token was used before; nothing was made.
+    Earlier(Earlier),
+    /// This quota is exhausted; nothing was made.
+    OverQuota(Quota),
+}
+
+impl Catalog {
+    /// Accepts a backup, and gives its first lease to the caller. `created_at` is the database's present time.
+    ///
+    /// # Errors
+    /// `Conflict` when there is a backup of that id, or a tag's key comes twice.
+    pub async fn accept_backup(
+        &self,
+        new: &NewBackup,
+        lease: &LeaseRequest,
+        terms: &Terms,
+    ) -> Result<Accepted, CatalogError> {
+        const FIRST: Fence = Fence(1);
+        let mut write = self.write(operation!("accept_backup", "accept the backup")).await?;
+        let now = write.now().await?;
+        write.touch_account(&new.account, now).await?;
+        if let Some(token) = &terms.token
+            && let Some(earlier) = write.find_token(&new.account, token).await?
+        {
+            return Ok(Accepted::Earlier(earlier));
+        }
+        for quota in &terms.quotas {
+            if write.is_exhausted(&new.account, quota).await? {
+                return Ok(Accepted::OverQuota(quota.clone()));
+            }
+        }
+        let row = BackupRow {
+            lease_owner: Some(lease.owner.clone()),
+            lease_fence: FIRST,
+            lease_expires_at: Timestamp(after(now, lease.ttl)),
+            ..accepted(new, now)
+        };
+        if !write.insert_row(&row).await? {
+            return Err(write.refused(CatalogErrorKind::Conflict, format!("{} exists", new.id)));
+        }
+        write.replace_tags(&new.id, &new.tags).await?;
+        write.put_wrapped_key(&new.account, &(new.data_key, new.kms_key.clone(), new.wrapped.clone())).await?;
+        if let Some(token) = &terms.token {
+            write.put_token(&new.account, token, new.id.as_str(), now).await?;
+        }
+        write.commit().await?;
+        Ok(Accepted::New(FIRST))
+    }
+
+    /// [`Catalog::accept_backup`] without terms.
+    ///
+    /// # Errors
+    /// As those of [`Catalog::accept_backup`].
+    pub async fn insert_backup(&self, new: &NewBackup, lease: &LeaseRequest) -> Result<Fence, CatalogError> {
+        match self.accept_backup(new, lease, &Terms::default()).await? {
+            Accepted::New(fence) => Ok(fence),
+            Accepted::Earlier(_) | Accepted::OverQuota(_) => unreachable!("there are no terms to refuse it by"),
+        }
+    }
+}
+
+impl Write {
+    async fn is_exhausted(&mut self, account: &AccountId, quota: &Quota) -> Result<bool, CatalogError> {
+        let (count, max) = match quota {
+            Quota::CopiesInProgress { service, max } => {
+                let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND state = 'COPYING' AND service = $2";
+                let query = sqlx::query(sql).bind(account.as_str()).bind(service.as_str());
+                (self.find::<(i64,)>(query).await?, max)
+            }
+            Quota::UserBackups { kinds, max } => {
+                let sql = format!(
+                    "SELECT COUNT(*) FROM backup WHERE account = $1 AND origin = $2 AND state <> 'DELETING' \
+                     AND resource_kind IN ({})",
+                    parameters(3, kinds.len())
+                );
+                let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(Origin::User.as_str());
+                let query = kinds.iter().fold(query, |query, kind| query.bind(kind.as_str()));
+                (self.find::<(i64,)>(query).await?, max)
+            }
+        };
+        let count = count.map_or(0, |(count,)| count);
+        Ok(u64::try_from(count).is_ok_and(|count| count >= *max))
+    }
+}
