@@ -29,7 +29,10 @@ impl<'de> Deserialize<'de> for Timestamp {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
             let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-            Ok(Self(time.as_millisecond()))
+            let millis = time.as_millisecond();
+            // A little is read past the last millisecond that can be written; what is read must also be written again.
+            jiff::Timestamp::from_millisecond(millis).map_err(serde::de::Error::custom)?;
+            Ok(Self(millis))
         } else {
             i64::deserialize(deserializer).map(Self)
         }

@@ -22,6 +22,9 @@ const ZSTD_LEVEL: i32 = 3;
 const CODEC_RAW: u8 = 0;
 const CODEC_ZSTD: u8 = 1;
 
+/// A block of zstd takes four bytes at least and yields 128 KiB at most (RFC 8878, 3.1.1.2).
+const ZSTD_GROWTH_MAX: usize = (128 << 10) / 4;
+
 // Probing eight short samples costs about 2 % of compressing a mebibyte, and spares the rest of it
 // for data that is compressed or encrypted already.
 const PROBE_SAMPLES: usize = 8;
@@ -92,7 +95,7 @@ impl DataKey {
                 body.remove(0);
             }
             (Some(&CODEC_ZSTD), Some(len)) if len <= PLAIN_BYTES_MAX => {
-                body = zstd::bulk::decompress(&body[1..], len as usize).map_err(|_| BadSeal)?;
+                body = decompress(&body[1..], len as usize)?;
             }
             _ => return Err(BadSeal),
         }
@@ -151,6 +154,14 @@ fn begin(body_len: usize) -> Vec<u8> {
     rand::rng().fill_bytes(&mut nonce);
     out.extend_from_slice(&nonce);
     out
+}
+
+/// Memory is taken for what `body` can hold, not for what a length beside it or in it claims.
+fn decompress(body: &[u8], plain_len: usize) -> Result<Vec<u8>, BadSeal> {
+    if plain_len > body.len() * ZSTD_GROWTH_MAX {
+        return Err(BadSeal);
+    }
+    zstd::bulk::decompress(body, plain_len).map_err(|_| BadSeal)
 }
 
 /// Seals chunks under one data key; keeps the compressor's state between them. One per thread.
@@ -259,6 +270,17 @@ mod tests {
         rand::rng().fill_bytes(&mut noise);
         let sealed = sealer.seal_chunk(&hash_chunk(&noise), &noise);
         assert_eq!(sealed.len(), noise.len() + SEAL_OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn the_most_compressible_chunk_opens() {
+        let mut sealer = Sealer::new(key());
+        for mebibytes in [4, PLAIN_BYTES_MAX >> 20] {
+            let zeros = vec![0; (mebibytes as usize) << 20];
+            let hash = hash_chunk(&zeros);
+            let sealed = sealer.seal_chunk(&hash, &zeros);
+            assert!(sealer.key().open_chunk(&hash, &sealed, mebibytes << 20).is_ok(), "{mebibytes} MiB");
+        }
     }
 
     #[test]

@@ -34,7 +34,12 @@ impl Identities {
 
     /// Reads and checks an identities file.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let read: Self = super::read_toml(path)?;
+        Self::parse(&super::read_text(path)?, path)
+    }
+
+    /// Reads and checks the text of the file at `path`.
+    pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
+        let read: Self = super::parse_toml(text, path)?;
         read.check().with_context(|| path.display().to_string())?;
         Ok(read)
     }

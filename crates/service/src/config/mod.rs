@@ -5,6 +5,8 @@
 
 mod duration;
 pub(crate) mod environment;
+#[cfg(test)]
+mod hostile;
 mod identities;
 mod region;
 
@@ -45,9 +47,10 @@ pub(crate) struct Config {
     pub(crate) regions: Vec<RegionSettings>,
 }
 
+/// What `offsite.toml` says, as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     identities: PathBuf,
     #[serde(default = "default_grace", deserialize_with = "duration_text")]
     gc_grace: Duration,
@@ -69,6 +72,19 @@ fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration,
     parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
+impl ConfigFile {
+    /// Reads and checks the text of the file at `file`, without a look at what it names.
+    pub(crate) fn parse(text: &str, file: &Path) -> anyhow::Result<(Self, Vec<RegionSettings>)> {
+        let read: Self = parse_toml(text, file)?;
+        let base = file.parent().unwrap_or(Path::new("/"));
+        let regions = check_regions(&read.region, base).with_context(|| file.display().to_string())?;
+        if !(1..=3600).contains(&read.lease_seconds) {
+            bail!("{}: lease_seconds: {} is not between 1 and 3600", file.display(), read.lease_seconds);
+        }
+        Ok((read, regions))
+    }
+}
+
 impl Config {
     /// Reads and checks the file at `path` and the identities it names.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
@@ -77,12 +93,8 @@ impl Config {
             let error = anyhow::anyhow!("there is no configuration at {}", file.display());
             return Err(hinted(error, "make one with `offsite init`, or name one with --config or OFFSITE_CONFIG"));
         }
-        let read: ConfigFile = read_toml(&file)?;
+        let (read, regions) = ConfigFile::parse(&read_text(&file)?, &file)?;
         let base = file.parent().unwrap_or(Path::new("/"));
-        let regions = check_regions(&read.region, base).with_context(|| file.display().to_string())?;
-        if !(1..=3600).contains(&read.lease_seconds) {
-            bail!("{}: lease_seconds: {} is not between 1 and 3600", file.display(), read.lease_seconds);
-        }
         Ok(Self {
             identities: Identities::load(&base.join(&read.identities))?,
             gc_grace: read.gc_grace,
@@ -113,11 +125,14 @@ fn check_regions(entries: &[RegionEntry], base: &Path) -> anyhow::Result<Vec<Reg
     entries.iter().map(|entry| entry.check(base)).collect()
 }
 
-/// Reads a TOML file; errors name the file and the line, on one line.
-fn read_toml<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
-        let place = error.span().map(|span| format!(", line {}", line_of(&text, &span))).unwrap_or_default();
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
+}
+
+/// Reads the TOML of the file at `path`; errors name the file and the line, on one line.
+fn parse_toml<T: DeserializeOwned>(text: &str, path: &Path) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let place = error.span().map(|span| format!(", line {}", line_of(text, &span))).unwrap_or_default();
         anyhow::anyhow!("{}{place}: {}", path.display(), error.message())
     })
 }

@@ -1,0 +1,35 @@
+//! Hostile bytes for the configuration's parsers; `fuzz/` runs the same function.
+
+use std::path::Path;
+
+use crate::config::{ConfigFile, Identities, parse_duration};
+
+/// Reads any bytes as each of the files, and as a duration.
+pub(crate) fn read(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let file = Path::new("/etc/offsite.toml");
+    drop(parse_duration(&text));
+    drop(Identities::parse(&text, file));
+    if let Ok((_, regions)) = ConfigFile::parse(&text, file) {
+        assert!(regions.iter().all(|region| region.store.is_absolute() && region.scratch.is_absolute()));
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../store/tests/hostile/mutate.rs"]
+mod mutate;
+
+#[test]
+fn hostile_configuration_is_refused_without_panic() {
+    let identities = toml::to_string(&Identities::generate()).unwrap();
+    let config = "identities = \"identities.toml\"\ngc_grace = \"24h\"\nlease_seconds = 60\n[[region]]\n\
+                  name = \"us-east-1\"\npartition = \"aws\"\nstore = \"file:store\"\ncatalog = \"sqlite:catalog.db\"\n\
+                  kms = \"file:kms.json\"\nscratch = \"scratch\"\n";
+    assert!(ConfigFile::parse(config, Path::new("/offsite.toml")).is_ok());
+    let seeds = [config, &identities, "24h"].map(|text| text.as_bytes().to_vec());
+    for case in 0..5000 {
+        let bytes = mutate::hostile(case, &seeds);
+        let outcome = std::panic::catch_unwind(|| read(&bytes));
+        assert!(outcome.is_ok(), "case {case}: {}", bytes.escape_ascii());
+    }
+}
