@@ -12,6 +12,9 @@ CREATE INDEX backup_by_source ON backup (account, source_backup) WHERE source_ba
 ALTER TABLE resource ADD COLUMN state TEXT NOT NULL DEFAULT 'AVAILABLE'
     CHECK (state IN ('CREATING', 'AVAILABLE', 'DELETING', 'FAILED'));
 ALTER TABLE resource ADD COLUMN failure TEXT;
+-- Whether its directory or image is ours to make and to remove, and the backup that it is made from.
+ALTER TABLE resource ADD COLUMN managed BIGINT NOT NULL DEFAULT 0 CHECK (managed IN (0, 1));
+ALTER TABLE resource ADD COLUMN made_from TEXT;
 ALTER TABLE resource ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE resource ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX resource_unsettled ON resource (state) WHERE state IN ('CREATING', 'DELETING');

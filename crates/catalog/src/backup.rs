@@ -305,6 +305,15 @@ impl Catalog {
         self.backups("list backups at work", sqlx::query(sql).bind(now.0)).await
     }
 
+    /// Every account's backups that are being made, whoever is at work on them, oldest first.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn backups_in_progress(&self) -> Result<Vec<BackupRow>, CatalogError> {
+        let sql = select_backups!("WHERE state IN ('CREATING', 'COPYING') ORDER BY created_at, id");
+        self.backups("list work in progress", sqlx::query(sql)).await
+    }
+
     /// All of the account's backups at once, oldest first: for checks and rebuilds, not for serving.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Resources: what an account has registered, or had made, to be backed up.
 
-use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
+use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
@@ -31,6 +31,10 @@ pub struct ResourceRow {
     pub state: ResourceState,
     /// Why it could not be made.
     pub failure: Option<String>,
+    /// Whether its directory or image is ours to make and to remove.
+    pub managed: bool,
+    /// The backup in this region that it is made from.
+    pub made_from: Option<BackupId>,
     /// Its tags, in the order in which they were given.
     pub tags: Vec<(String, String)>,
     /// What only its API knows of it: a JSON object.
@@ -50,6 +54,8 @@ impl FromRow<'_, AnyRow> for ResourceRow {
             created_at: row.time("created_at")?,
             state: row.parsed("state")?,
             failure: row.try_get("failure")?,
+            managed: row.flag("managed")?,
+            made_from: row.parsed_or_null("made_from")?,
             tags: serde_json::from_str(tags).map_err(|error| damaged("tags", error))?,
             attributes: row.try_get("attributes")?,
         })
@@ -60,7 +66,8 @@ impl FromRow<'_, AnyRow> for ResourceRow {
 macro_rules! select_resources {
     ($tail:literal) => {
         concat!(
-            "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, tags, attributes FROM resource ",
+            "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, tags, \
+             attributes FROM resource ",
             $tail
         )
     };
@@ -93,8 +100,9 @@ impl Catalog {
             }
             write.put_token(&resource.account, token, resource.id.as_str(), now).await?;
         }
-        let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, tags, \
-                   attributes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
+                   managed, made_from, tags, attributes) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let query = sqlx::query(sql)
             .bind(resource.id.as_str())
             .bind(resource.account.as_str())
@@ -105,6 +113,8 @@ impl Catalog {
             .bind(resource.created_at.0)
             .bind(resource.state.as_str())
             .bind(resource.failure.as_deref())
+            .bind(i64::from(resource.managed))
+            .bind(resource.made_from.as_ref().map(BackupId::as_str))
             .bind(as_json(&resource.tags))
             .bind(resource.attributes.as_str());
         write.run(query).await?;

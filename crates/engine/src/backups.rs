@@ -2,6 +2,7 @@
 
 use catalog::{BackupFilter, BackupRow, CatalogErrorKind};
 use model::{AccountId, BackupId, BackupState};
+use store::Record;
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -49,6 +50,37 @@ pub(crate) async fn load_available(
 fn missing(ctx: &RegionContext, id: &BackupId) -> EngineError {
     EngineError::refused(ErrorKind::NotFound, format!("there is no backup {id} in {}", ctx.region))
         .with_hint(format!("`offsite backup ls --region {}` shows those there are", ctx.region))
+}
+
+/// Changes a backup's tags and attributes, in the catalog and in the record. Returns its row as it is then.
+///
+/// # Errors
+/// `NotFound` when there is no such backup.
+pub async fn edit_backup(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+    edit: impl FnOnce(&mut BackupRow) + Send,
+) -> Result<BackupRow, EngineError> {
+    let row = ctx.catalog.edit_backup(account, id, edit).await.map_err(|error| match error.kind {
+        CatalogErrorKind::NotFound => missing(ctx, id),
+        _ => error.into(),
+    })?;
+    if row.state == BackupState::Available {
+        let record = ctx.store.read_record(account, id).await?;
+        update_record(ctx, &row, record).await?;
+    }
+    Ok(row)
+}
+
+/// Writes the record anew if the row's tags or attributes are no longer those in it.
+pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut record: Record) -> Result<(), EngineError> {
+    if record.head.tags == row.tags && record.head.attributes == row.attributes {
+        return Ok(());
+    }
+    record.head.tags.clone_from(&row.tags);
+    record.head.attributes.clone_from(&row.attributes);
+    Ok(ctx.store.put_record(&record).await?)
 }
 
 /// Removes a backup: first the promise (its state), then its record, then its row. Its packs stay

@@ -22,6 +22,8 @@ pub struct RegionContext {
     pub keys: Arc<dyn KeyService>,
     /// An existing directory for files that live only while a command runs.
     pub scratch: PathBuf,
+    /// Where directories and images that callers have made are kept; made when it is needed.
+    pub managed: PathBuf,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

@@ -12,11 +12,13 @@ pub mod error;
 pub mod gc;
 mod keys;
 mod lease;
+pub mod managed;
 pub mod manifest_view;
 pub mod progress;
 pub mod rebuild;
 pub mod resources;
 pub mod restore;
+pub mod resume;
 pub mod verify;
 mod worker;
 

@@ -154,6 +154,8 @@ fn resource_of(record: &Record, root: Root) -> Option<ResourceRow> {
         created_at: root.resource_created_at,
         state: ResourceState::Available,
         failure: None,
+        managed: false,
+        made_from: None,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
     })

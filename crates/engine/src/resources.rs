@@ -50,6 +50,8 @@ pub async fn add_resource(
         created_at: ctx.catalog.now().await?,
         state: ResourceState::Available,
         failure: None,
+        managed: false,
+        made_from: None,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
     };

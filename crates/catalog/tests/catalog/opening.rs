@@ -130,6 +130,8 @@ async fn resources_are_the_accounts_own() {
         created_at: Timestamp(5),
         state: ResourceState::Available,
         failure: None,
+        managed: false,
+        made_from: None,
         tags: vec![("k".to_owned(), "v".to_owned())],
         attributes: "{}".to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use catalog::{PackRow, Published};
+use catalog::{BackupRow, PackRow, Published};
 use model::{DataKeyId, PackId, SnapshotId};
 use store::manifest::Root;
 use store::record::Totals;
@@ -50,8 +50,7 @@ pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Re
         totals,
     };
     let record = Record { head, packs, sealed_root: root.seal(&job.data_key, snapshot) };
-    publish_record(ctx, &record, job.fence).await?;
-    let backup = ctx.catalog.find_backup(account, &job.id).await?.ok_or_else(gone)?;
+    let backup = publish_record(ctx, record, job.fence).await?;
     Ok(BackupReport {
         backup,
         omissions: taken.omissions,
@@ -66,15 +65,15 @@ fn gone() -> EngineError {
 }
 
 /// Writes the record, makes sure that the store is still the one that took the packs, and says
-/// `AVAILABLE`. In this order, so that what is shown as done is done.
+/// `AVAILABLE`. In this order, so that what is shown as done is done. Returns the row as it is then.
 pub(crate) async fn publish_record(
     ctx: &crate::RegionContext,
-    record: &Record,
+    record: Record,
     fence: catalog::Fence,
-) -> Result<(), EngineError> {
+) -> Result<BackupRow, EngineError> {
     let head = &record.head;
     ctx.store.still_there().await?;
-    ctx.store.put_record(record).await?;
+    ctx.store.put_record(&record).await?;
     ctx.store.still_there().await?;
     let published = Published {
         snapshot_id: head.snapshot,
@@ -88,7 +87,10 @@ pub(crate) async fn publish_record(
         omission_count: head.totals.omission_count,
     };
     ctx.catalog.publish(&head.backup, fence, &published).await?;
-    Ok(())
+    let row = ctx.catalog.find_backup(&head.account, &head.backup).await?.ok_or_else(gone)?;
+    // Tags and attributes may have been edited since the record was put together.
+    crate::backups::update_record(ctx, &row, record).await?;
+    Ok(row)
 }
 
 /// A catalog's row as a record's.

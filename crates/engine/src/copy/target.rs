@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catalog::{Fence, Standing};
+use catalog::{BackupRow, Fence, Standing};
 use futures::StreamExt;
 use futures::stream;
 use model::{AccountId, BackupId, DataKeyId, PackId};
@@ -144,8 +144,7 @@ pub(super) async fn finish(
 ) -> Result<CopyReport, EngineError> {
     let done = async {
         let (placed, (packs_moved, bytes_moved)) = (placed?, written?);
-        publish(job, &placed, bytes_moved).await?;
-        let backup = job.ctx.catalog.find_backup(job.account(), job.id()).await?.ok_or_else(|| gone(job))?;
+        let backup = publish(job, &placed, bytes_moved).await?;
         let Placed { packs_held, bytes_held, .. } = placed;
         Ok(CopyReport { backup, packs_moved, bytes_moved, packs_held, bytes_held })
     };
@@ -161,7 +160,7 @@ fn gone(job: &TargetJob) -> EngineError {
     EngineError::refused(ErrorKind::Conflict, format!("copy {} was removed while it was being made", job.id()))
 }
 
-async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<(), EngineError> {
+async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<BackupRow, EngineError> {
     let (ctx, source) = (&job.ctx, &job.record.head);
     let packs = landed_packs(job).await?;
     let (root_key, sealed_root) = root(job).await?;
@@ -202,7 +201,7 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<(
             ..source.totals
         },
     };
-    publish_record(ctx, &Record { head, packs, sealed_root }, job.fence()).await
+    publish_record(ctx, Record { head, packs, sealed_root }, job.fence()).await
 }
 
 fn in_source_set(record: &Record, key: DataKeyId) -> bool {

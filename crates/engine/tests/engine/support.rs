@@ -38,7 +38,8 @@ pub(crate) async fn region(folder: &Path, name: &str) -> TestRegion {
     let store = RegionStore::create(&region, inner, name).await.unwrap().in_directory(&directory);
     let catalog = Catalog::open(&sqlite_url(&home.join("catalog.db")), Missing::Create).await.unwrap();
     let keys = Arc::new(KeyFileService::create(&region, &home.join("kms.json"), clock.clone()).unwrap());
-    let ctx = RegionContext { region, partition: "aws".parse().unwrap(), store, catalog, keys, scratch, clock };
+    let (partition, managed) = ("aws".parse().unwrap(), home.join("resources"));
+    let ctx = RegionContext { region, partition, store, catalog, keys, scratch, managed, clock };
     TestRegion { ctx: Arc::new(ctx), asked }
 }
 

@@ -98,6 +98,7 @@ fn entry(region: Region, partition: Partition) -> RegionEntry {
         catalog: format!("sqlite:{region}/catalog.db"),
         kms: format!("file:{region}/kms.json"),
         scratch: None,
+        resources: None,
         name: region,
     }
 }

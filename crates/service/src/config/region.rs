@@ -37,6 +37,9 @@ pub(crate) struct RegionEntry {
     /// A directory for files that live only while a command runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scratch: Option<PathBuf>,
+    /// Where file systems, disks and clusters that callers have made are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resources: Option<PathBuf>,
 }
 
 impl RegionEntry {
@@ -48,10 +51,12 @@ impl RegionEntry {
                 .with_context(|| format!("region {}: {field}", self.name))
         };
         let catalog = resolve("catalog", &self.catalog, "sqlite:")?;
-        let scratch = match &self.scratch {
-            Some(scratch) => base.join(scratch),
-            None => catalog.parent().unwrap_or(base).join("scratch"),
+        let beside_catalog = |given: &Option<PathBuf>, name| match given {
+            Some(given) => base.join(given),
+            None => catalog.parent().unwrap_or(base).join(name),
         };
+        let scratch = beside_catalog(&self.scratch, "scratch");
+        let resources = beside_catalog(&self.resources, "resources");
         Ok(RegionSettings {
             region: self.name.clone(),
             partition: self.partition.clone(),
@@ -59,6 +64,7 @@ impl RegionEntry {
             kms: resolve("kms", &self.kms, "file:")?,
             catalog,
             scratch,
+            resources,
         })
     }
 }
@@ -85,6 +91,8 @@ pub(crate) struct RegionSettings {
     pub(crate) kms: PathBuf,
     /// A directory for files that live only while a command runs.
     pub(crate) scratch: PathBuf,
+    /// Where file systems, disks and clusters that callers have made are kept.
+    pub(crate) resources: PathBuf,
 }
 
 impl RegionSettings {
@@ -152,6 +160,7 @@ impl RegionSettings {
             catalog,
             keys: Arc::new(KeyFileService::open(&self.region, &self.kms, clock.clone())),
             scratch: self.scratch.clone(),
+            managed: self.resources.clone(),
             clock,
         })
     }

@@ -1,0 +1,216 @@
+//! Managed resources: directories and images that callers have made, filled from backups and removed.
+//!
+//! A call changes the row and returns; [`settle`] does what the row says, and is safe to repeat after a
+//! crash at any point. Only what lies in the region's own directory for it is ever removed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{BackupFilter, BackupRow, RequestToken, ResourceRow};
+use model::{AccountId, BackupId, BackupState, KmsKeyId, Origin, ResourceId, ResourceKind, ResourceState, SourceKind};
+
+use crate::acceptance::Acceptance;
+use crate::backup::describe;
+use crate::backups::{delete_backup, load_available};
+use crate::context::RegionContext;
+use crate::error::EngineError;
+use crate::lease::Renewal;
+use crate::progress::Progress;
+use crate::resources::choose_key;
+use crate::restore::{RestoreRequest, restore};
+
+/// How long a backup stays held for a restore that has stopped renewing.
+const HOLD: Duration = Duration::from_secs(15 * 60);
+
+/// A resource to be made.
+#[derive(Clone, Debug)]
+pub struct NewManaged {
+    /// What kind of thing it is.
+    pub kind: ResourceKind,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The KMS key for its backups; the region's default where none is named.
+    pub kms_key: Option<KmsKeyId>,
+    /// The backup that it is filled from.
+    pub made_from: Option<BackupId>,
+    /// For an image that is not filled from a backup: its size in bytes.
+    pub size_bytes: u64,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+    /// What only its API knows of it: a JSON object.
+    pub attributes: String,
+}
+
+/// Accepts a resource: its row says `CREATING` until [`settle`] has made it.
+///
+/// # Errors
+/// `NotFound` for an unknown backup or key; `Conflict` when the backup is not available.
+pub async fn accept_managed(
+    ctx: &RegionContext,
+    account: &AccountId,
+    new: NewManaged,
+    token: Option<&RequestToken>,
+) -> Result<Acceptance<ResourceRow>, EngineError> {
+    use std::os::unix::ffi::OsStrExt;
+    if let Some(backup) = &new.made_from {
+        load_available(ctx, account, backup).await?;
+    }
+    let id = ResourceId::random(&mut rand::rng(), new.kind);
+    let row = ResourceRow {
+        path: ctx.managed.join(id.as_str()).as_os_str().as_bytes().to_vec(),
+        id: id.clone(),
+        account: account.clone(),
+        kind: new.kind,
+        name: new.name,
+        kms_key: choose_key(ctx, new.kms_key).await?,
+        created_at: ctx.catalog.now().await?,
+        state: ResourceState::Creating,
+        failure: None,
+        managed: true,
+        made_from: new.made_from.clone(),
+        tags: new.tags,
+        attributes: new.attributes,
+    };
+    if new.made_from.is_none() {
+        make(ctx, &row, new.size_bytes)?;
+    }
+    if let Some(backup) = &new.made_from {
+        ctx.catalog.place_hold(account, backup, &holder(&id), HOLD).await?;
+    }
+    let refused = match ctx.catalog.accept_resource(&row, token).await {
+        Ok(None) => {
+            ctx.catalog.record_event(account, "CreateResource", id.as_str(), new.kind.as_str()).await?;
+            return Ok(Acceptance::New(row));
+        }
+        Ok(Some(earlier)) => Ok(Acceptance::Earlier(earlier)),
+        Err(error) => Err(error.into()),
+    };
+    if let Some(backup) = &new.made_from {
+        drop(ctx.catalog.release_hold(backup, &holder(&id)).await);
+    }
+    remove_path(ctx, &row)?;
+    refused
+}
+
+/// Who holds a backup while a resource is filled from it.
+fn holder(id: &ResourceId) -> String {
+    format!("{RESTORE}{id}")
+}
+
+const RESTORE: &str = "restore/";
+
+/// The resource that a hold's holder fills from the backup, if that is what it does.
+pub fn restored_resource(holder: &str) -> Option<ResourceId> {
+    holder.strip_prefix(RESTORE)?.parse().ok()
+}
+
+/// Does what an unsettled resource's row says: makes and fills it, or removes it. Safe to repeat.
+///
+/// # Errors
+/// What may pass leaves the row as it is, to be tried again. What does not is written into the row.
+pub async fn settle(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
+    let done = match row.state {
+        ResourceState::Creating => fill(ctx, row).await,
+        ResourceState::Deleting => return remove(ctx, row).await,
+        ResourceState::Available | ResourceState::Failed => return Ok(()),
+    };
+    let failure = match done {
+        Err(error) if error.is_worth_retrying() => return Err(error),
+        other => other.err().map(|error| describe(&error)),
+    };
+    let edit = |row: &mut ResourceRow| {
+        // A removal may have begun meanwhile.
+        if row.state == ResourceState::Creating {
+            row.state = if failure.is_some() { ResourceState::Failed } else { ResourceState::Available };
+            row.failure = failure;
+        }
+    };
+    ctx.catalog.edit_resource(&row.account, &row.id, edit).await?;
+    if let Some(backup) = &row.made_from {
+        drop(ctx.catalog.release_hold(backup, &holder(&row.id)).await);
+    }
+    Ok(())
+}
+
+async fn fill(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
+    let Some(backup) = &row.made_from else { return Ok(()) };
+    let holder = holder(&row.id);
+    ctx.catalog.place_hold(&row.account, backup, &holder, HOLD).await?;
+    let (catalog, held) = (ctx.catalog.clone(), backup.clone());
+    let hold = Renewal::of(HOLD, move || {
+        let (catalog, held, holder) = (catalog.clone(), held.clone(), holder.clone());
+        async move { catalog.renew_hold(&held, &holder, HOLD).await.unwrap_or(true) }
+    });
+    let target = path_of(row);
+    std::fs::create_dir_all(&ctx.managed).map_err(EngineError::file(format!("make {}", ctx.managed.display())))?;
+    let request = RestoreRequest {
+        account: row.account.clone(),
+        backup: backup.clone(),
+        overwrite: target.exists(),
+        target,
+        paths: Vec::new(),
+    };
+    restore(ctx, request, Arc::<Progress>::default()).await?;
+    drop(hold);
+    Ok(())
+}
+
+/// Makes an empty directory, or an image that is one hole.
+fn make(ctx: &RegionContext, row: &ResourceRow, size_bytes: u64) -> Result<(), EngineError> {
+    let path = path_of(row);
+    let failed = || EngineError::file(format!("make {}", path.display()));
+    std::fs::create_dir_all(&ctx.managed).map_err(failed())?;
+    match row.kind.source_kind() {
+        SourceKind::Tree => std::fs::create_dir(&path).map_err(failed())?,
+        SourceKind::Image => std::fs::File::create_new(&path).and_then(|f| f.set_len(size_bytes)).map_err(failed())?,
+    }
+    std::fs::File::open(&ctx.managed).and_then(|dir| dir.sync_all()).map_err(failed())
+}
+
+/// Removes a resource once no backup of it is being made: its automatic backups, its bytes if they are ours, its row.
+async fn remove(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
+    let backups = all_of(ctx, row).await?;
+    if backups.iter().any(|backup| backup.state.is_in_progress()) {
+        return Ok(());
+    }
+    for backup in backups.iter().filter(|backup| backup.origin == Origin::Automatic && !backup.is_copy()) {
+        // One that is being copied now goes with the next try.
+        delete_backup(ctx, &row.account, &backup.id).await?;
+    }
+    remove_path(ctx, row)?;
+    ctx.catalog.delete_resource(&row.account, &row.id).await?;
+    ctx.catalog.record_event(&row.account, "RemoveResource", row.id.as_str(), "").await?;
+    Ok(())
+}
+
+async fn all_of(ctx: &RegionContext, row: &ResourceRow) -> Result<Vec<BackupRow>, EngineError> {
+    let filter = BackupFilter { resources: vec![row.id.clone()], limit: u32::MAX, ..BackupFilter::default() };
+    let mut backups = ctx.catalog.list_backups(&row.account, &filter).await?;
+    backups.retain(|backup| backup.state != BackupState::Deleting);
+    Ok(backups)
+}
+
+fn remove_path(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
+    let path = path_of(row);
+    if !row.managed || path.parent() != Some(ctx.managed.as_path()) {
+        return Ok(());
+    }
+    let removed = match row.kind.source_kind() {
+        SourceKind::Tree => std::fs::remove_dir_all(&path),
+        SourceKind::Image => std::fs::remove_file(&path),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(EngineError::file(format!("remove {}", path.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a resource is on this machine.
+pub fn path_of(row: &ResourceRow) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    Path::new(std::ffi::OsStr::from_bytes(&row.path)).to_owned()
+}

@@ -1,0 +1,40 @@
+//! Work that was accepted and that nobody is at work on: found, to be gone on with, and given back.
+//!
+//! What a worker does not finish, because it was stopped or killed or the region was away, is found here by
+//! any other that serves the region.
+
+use catalog::BackupRow;
+
+use crate::context::RegionContext;
+use crate::error::EngineError;
+use crate::worker::{Worker, is_dead};
+
+/// Backups and copies in progress whose lease was given back, has run out, or belongs to a process that is known
+/// to be dead; oldest first.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn find_idle(ctx: &RegionContext) -> Result<Vec<BackupRow>, EngineError> {
+    let now = ctx.catalog.now().await?;
+    let mut rows = ctx.catalog.backups_in_progress().await?;
+    rows.retain(|row| match &row.lease_owner {
+        Some(owner) => row.lease_expires_at <= now || is_dead(owner),
+        None => true,
+    });
+    Ok(rows)
+}
+
+/// Gives back everything that this worker holds a lease on, so that others need not wait for the leases to run out.
+/// What of it still runs here can write nothing from then on. Returns how much it was.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn give_back(ctx: &RegionContext, worker: &Worker) -> Result<usize, EngineError> {
+    let rows = ctx.catalog.backups_in_progress().await?;
+    let mut given_back = 0;
+    for row in rows.into_iter().filter(|row| row.lease_owner.as_ref() == Some(&worker.owner)) {
+        // One that ended meanwhile needs no giving back.
+        given_back += usize::from(ctx.catalog.release(&row.id, row.lease_fence).await.is_ok());
+    }
+    Ok(given_back)
+}
