@@ -4,5 +4,6 @@
 
 mod copying;
 mod interleaving;
+mod managed;
 mod support;
 mod watched_store;

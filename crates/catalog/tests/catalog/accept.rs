@@ -1,0 +1,101 @@
+//! Tokens and quotas: decided in the accepting transaction, however many ask at once.
+
+use catalog::{Accepted, BackupSource, Catalog, NewBackup, Quota, RequestToken, Terms};
+use model::{BackupId, Service};
+
+use crate::support::{Fresh, HOUR, account, lease, new_backup, other_account};
+
+fn token(name: &str, parameters: &str) -> RequestToken {
+    RequestToken {
+        operation: "fsx::CopyBackup".to_owned(),
+        token: name.to_owned(),
+        parameters: parameters.to_owned(),
+        outlives_subject: false,
+    }
+}
+
+fn terms(token: Option<RequestToken>, quotas: Vec<Quota>) -> Terms {
+    Terms { token, quotas }
+}
+
+/// A copy with an id of its own.
+fn copy(number: u64) -> NewBackup {
+    let id: BackupId = format!("backup-0{number:016x}").parse().unwrap();
+    let source = BackupSource { region: "us-west-2".parse().unwrap(), backup: id.clone() };
+    NewBackup { id, source: Some(source), ..new_backup(0) }
+}
+
+async fn accept_all(catalog: &Catalog, count: u64, terms: &Terms) -> Vec<Accepted> {
+    let one = |number| {
+        let (catalog, terms) = (catalog.clone(), terms.clone());
+        tokio::spawn(async move { catalog.accept_backup(&copy(number), &lease("worker", HOUR), &terms).await.unwrap() })
+    };
+    let tasks: Vec<_> = (0..count).map(one).collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_calls_with_one_token_make_one_backup() {
+    let fresh = Fresh::new_in_memory().await;
+    let outcomes = accept_all(&fresh, 200, &terms(Some(token("t", "{}")), Vec::new())).await;
+    let made = outcomes.iter().filter(|outcome| matches!(outcome, Accepted::New(_))).count();
+    assert_eq!(made, 1);
+    let only = fresh.all_backups(&account()).await.unwrap().remove(0).id;
+    let same = |outcome: &Accepted| match outcome {
+        Accepted::Earlier(earlier) => earlier.subject == only.as_str() && earlier.parameters == "{}",
+        other => matches!(other, Accepted::New(_)),
+    };
+    assert!(outcomes.iter().all(same), "{outcomes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_copies_at_once_five_are_accepted() {
+    let fresh = Fresh::new_in_memory().await;
+    let quota = Quota::CopiesInProgress { service: Service::Fsx, max: 5 };
+    let outcomes = accept_all(&fresh, 50, &terms(None, vec![quota.clone()])).await;
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Accepted::New(_))).count(), 5);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Accepted::OverQuota(quota.clone())).count(), 45);
+    // One that ends makes room for one.
+    let first = fresh.all_backups(&account()).await.unwrap().remove(0);
+    fresh.fail(&first.id, first.lease_fence, "gave up").await.unwrap();
+    let again = fresh.accept_backup(&copy(100), &lease("worker", HOUR), &terms(None, vec![quota.clone()])).await;
+    assert!(matches!(again.unwrap(), Accepted::New(_)));
+    let again = fresh.accept_backup(&copy(101), &lease("worker", HOUR), &terms(None, vec![quota.clone()])).await;
+    assert_eq!(again.unwrap(), Accepted::OverQuota(quota));
+}
+
+#[tokio::test]
+async fn a_token_is_the_accounts_own_and_free_when_its_backup_is_gone() {
+    let fresh = Fresh::new().await;
+    let with_token = terms(Some(token("t", "1")), Vec::new());
+    let first = fresh.accept_backup(&copy(1), &lease("worker", HOUR), &with_token).await.unwrap();
+    let Accepted::New(fence) = first else { panic!("{first:?}") };
+    let other = NewBackup { account: other_account(), ..copy(2) };
+    let theirs = fresh.accept_backup(&other, &lease("worker", HOUR), &with_token).await.unwrap();
+    assert!(matches!(theirs, Accepted::New(_)));
+    let id = copy(1).id;
+    fresh.fail(&id, fence, "gave up").await.unwrap();
+    // A failed copy keeps its token.
+    let again = fresh.accept_backup(&copy(3), &lease("worker", HOUR), &with_token).await.unwrap();
+    assert!(matches!(again, Accepted::Earlier(earlier) if earlier.subject == id.as_str()));
+    fresh.delete(&id).await;
+    let again = fresh.accept_backup(&copy(3), &lease("worker", HOUR), &with_token).await.unwrap();
+    assert!(matches!(again, Accepted::New(_)));
+}
+
+#[tokio::test]
+async fn a_removals_token_outlives_what_was_removed() {
+    let fresh = Fresh::new().await;
+    let kept = RequestToken { outlives_subject: true, ..token("t", "1") };
+    assert_eq!(fresh.take_token(&account(), &kept, "backup-0123456789abcdef0").await.unwrap(), None);
+    let earlier = fresh.take_token(&account(), &kept, "backup-11111111111111111").await.unwrap().unwrap();
+    assert_eq!(earlier.subject, "backup-0123456789abcdef0");
+    assert_eq!(fresh.forget_tokens(HOUR).await.unwrap(), 0);
+    fresh.force("UPDATE request_token SET created_at = 0").await;
+    assert_eq!(fresh.forget_tokens(HOUR).await.unwrap(), 1);
+    assert_eq!(fresh.find_token(&account(), &kept).await.unwrap(), None);
+}
