@@ -13,7 +13,7 @@ pub(crate) struct Tool {
 }
 
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 9] = [
+pub(crate) const FOR_TESTS: [Tool; 10] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
@@ -23,6 +23,7 @@ pub(crate) const FOR_TESTS: [Tool; 9] = [
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "losetup", package: "mount" },
     Tool { program: "unshare", package: "util-linux" },
+    Tool { program: "python3", package: "python3-venv" },
 ];
 
 /// What the benchmark runs beside offsite.

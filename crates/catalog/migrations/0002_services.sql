@@ -1,10 +1,13 @@
 -- What the cloud APIs ask of backups and resources beyond what the command line does.
 
 -- Which API a backup belongs to (fsx, cloudhsm, cbs), so that each lists its own along an index; who asked for it;
--- and what only that API knows of it, as JSON.
+-- what only that API knows of it, as JSON; and when it goes by itself.
 ALTER TABLE backup ADD COLUMN service TEXT NOT NULL DEFAULT 'fsx';
 ALTER TABLE backup ADD COLUMN origin TEXT NOT NULL DEFAULT 'USER' CHECK (origin IN ('USER', 'AUTOMATIC'));
 ALTER TABLE backup ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE backup ADD COLUMN expires_at BIGINT;
+CREATE INDEX backup_expiring ON backup (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX backup_failed ON backup (service) WHERE state = 'FAILED';
 UPDATE backup SET service = CASE resource_kind WHEN 'disk' THEN 'cbs' WHEN 'hsm' THEN 'cloudhsm' ELSE 'fsx' END;
 CREATE INDEX backup_by_service ON backup (account, service, created_at, id);
 CREATE INDEX backup_by_source ON backup (account, source_backup) WHERE source_backup IS NOT NULL;

@@ -3,7 +3,7 @@
 //! The account's row is updated first, so that of two calls that race for the last place, or that bring
 //! the same token, one sees what the other has done.
 
-use model::{AccountId, Origin, ResourceKind, Service, Timestamp};
+use model::{AccountId, Origin, ResourceId, ResourceKind, Service, Timestamp};
 use sqlx::AssertSqlSafe;
 
 use crate::backup::BackupRow;
@@ -22,6 +22,20 @@ pub enum Quota {
     CopiesInProgress {
         /// Of which API.
         service: Service,
+        /// How many at most.
+        max: u64,
+    },
+    /// Backups of one resource that are being made.
+    BeingMade {
+        /// Of which resource.
+        resource: ResourceId,
+        /// How many at most.
+        max: u64,
+    },
+    /// Backups of one resource, copies not counted.
+    OfResource {
+        /// Of which resource.
+        resource: ResourceId,
         /// How many at most.
         max: u64,
     },
@@ -116,6 +130,15 @@ impl Write {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND state = 'COPYING' AND service = $2";
                 let query = sqlx::query(sql).bind(account.as_str()).bind(service.as_str());
                 (self.find::<(i64,)>(query).await?, max)
+            }
+            Quota::BeingMade { resource, max } => {
+                let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND resource_id = $2 AND state = 'CREATING'";
+                (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?, max)
+            }
+            Quota::OfResource { resource, max } => {
+                let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND resource_id = $2 \
+                           AND source_backup IS NULL AND state IN ('CREATING', 'AVAILABLE')";
+                (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?, max)
             }
             Quota::UserBackups { kinds, max } => {
                 let sql = format!(

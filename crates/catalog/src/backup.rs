@@ -79,6 +79,8 @@ pub struct BackupRow {
     pub origin: Origin,
     /// What only its API knows of it: a JSON object.
     pub attributes: String,
+    /// When it is to be removed; never, where there is no time.
+    pub expires_at: Option<Timestamp>,
     /// Its tags, in the order in which they were given.
     pub tags: Vec<(String, String)>,
 }
@@ -123,6 +125,7 @@ impl FromRow<'_, AnyRow> for BackupRow {
             lease_expires_at: row.time("lease_expires_at")?,
             origin: row.parsed("origin")?,
             attributes: row.try_get("attributes")?,
+            expires_at: row.time_or_null("expires_at")?,
             tags: Vec::new(),
         })
     }
@@ -135,7 +138,7 @@ macro_rules! select_backups {
             "SELECT id, account, resource_id, resource_kind, resource_name, state, snapshot_id, parent_id, kms_key, \
              data_key, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
              stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
-             lease_owner, lease_fence, lease_expires_at, origin, attributes FROM backup ",
+             lease_owner, lease_fence, lease_expires_at, origin, attributes, expires_at FROM backup ",
             $tail
         )
     };
@@ -305,6 +308,25 @@ impl Catalog {
         self.backups("list backups at work", sqlx::query(sql).bind(now.0)).await
     }
 
+    /// Every account's available backups whose time has come, by the database's clock.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn expired_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
+        let now = self.now().await?;
+        let sql = select_backups!("WHERE expires_at IS NOT NULL AND expires_at <= $1 AND state = 'AVAILABLE'");
+        self.backups("list expired backups", sqlx::query(sql).bind(now.0)).await
+    }
+
+    /// Every account's backups of an API that could not be made.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn failed_backups(&self, service: Service) -> Result<Vec<BackupRow>, CatalogError> {
+        let sql = select_backups!("WHERE service = $1 AND state = 'FAILED'");
+        self.backups("list failed backups", sqlx::query(sql).bind(service.as_str())).await
+    }
+
     /// Every account's backups that are being made, whoever is at work on them, oldest first.
     ///
     /// # Errors
@@ -323,7 +345,7 @@ impl Catalog {
         self.backups("list all backups", sqlx::query(sql).bind(account.as_str())).await
     }
 
-    /// Changes a backup's tags and attributes, and returns it as it is then.
+    /// Changes a backup's tags, attributes and expiry, and returns it as it is then.
     ///
     /// # Errors
     /// `NotFound` when the account has no such backup. `Conflict` when a tag's key comes twice.
@@ -343,8 +365,9 @@ impl Catalog {
         let query = sqlx::query("SELECT key, value FROM tag WHERE backup_id = $1 ORDER BY ordinal").bind(id.as_str());
         row.tags = write.list::<(String, String)>(query).await?;
         edit(&mut row);
-        let query = sqlx::query("UPDATE backup SET attributes = $2 WHERE id = $1");
-        write.run(query.bind(id.as_str()).bind(row.attributes.as_str())).await?;
+        let query = sqlx::query("UPDATE backup SET attributes = $2, expires_at = $3 WHERE id = $1");
+        let query = query.bind(id.as_str()).bind(row.attributes.as_str());
+        write.run(query.bind(row.expires_at.map(|time| time.0))).await?;
         write.replace_tags(id, &row.tags).await?;
         write.commit().await?;
         Ok(row)

@@ -56,6 +56,8 @@ pub struct NewBackup {
     pub origin: Origin,
     /// What only its API knows of it: a JSON object.
     pub attributes: String,
+    /// When it is to be removed.
+    pub expires_at: Option<Timestamp>,
     /// How large its contents are, where that is known from the start; else 0.
     pub size_bytes: u64,
     /// Its tags, no key twice.
@@ -261,6 +263,7 @@ pub(crate) fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
         lease_expires_at: Timestamp(0),
         origin: new.origin,
         attributes: new.attributes.clone(),
+        expires_at: new.expires_at,
         tags: new.tags.clone(),
     }
 }
@@ -328,9 +331,10 @@ impl Write {
         let sql = "INSERT INTO backup (id, account, resource_id, resource_kind, resource_name, state, snapshot_id, \
                    parent_id, kms_key, data_key, created_at, completed_at, source_region, source_backup, request, \
                    failure, size_bytes, stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, \
-                   done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at, service, origin, attributes) \
+                   done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at, service, origin, attributes, \
+                   expires_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-                   $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT (id) DO NOTHING";
+                   $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) ON CONFLICT (id) DO NOTHING";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.account.as_str())
@@ -361,7 +365,8 @@ impl Write {
             .bind(row.lease_expires_at.0)
             .bind(row.resource_kind.service().as_str())
             .bind(row.origin.as_str())
-            .bind(row.attributes.as_str());
+            .bind(row.attributes.as_str())
+            .bind(row.expires_at.map(|time| time.0));
         Ok(self.run(query).await? == 1)
     }
 }

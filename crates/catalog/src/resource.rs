@@ -174,7 +174,7 @@ impl Catalog {
         self.read("list resources").list(sqlx::query(sql)).await
     }
 
-    /// Changes a resource's state, failure, name, tags and attributes, and returns it as it is then.
+    /// Changes a resource's state, failure, source, name, tags and attributes, and returns it as it is then.
     ///
     /// # Errors
     /// `NotFound` when the account has no such resource.
@@ -187,8 +187,8 @@ impl Catalog {
         let mut write = self.write(operation!("edit_resource", "change the resource")).await?;
         let mut row = write.lock_resource(account, id).await?;
         edit(&mut row);
-        let sql = "UPDATE resource SET state = $3, failure = $4, name = $5, tags = $6, attributes = $7 \
-                   WHERE account = $1 AND id = $2";
+        let sql = "UPDATE resource SET state = $3, failure = $4, name = $5, tags = $6, attributes = $7, \
+                   made_from = $8 WHERE account = $1 AND id = $2";
         let query = sqlx::query(sql)
             .bind(account.as_str())
             .bind(id.as_str())
@@ -196,7 +196,8 @@ impl Catalog {
             .bind(row.failure.as_deref())
             .bind(row.name.as_deref())
             .bind(as_json(&row.tags))
-            .bind(row.attributes.as_str());
+            .bind(row.attributes.as_str())
+            .bind(row.made_from.as_ref().map(BackupId::as_str));
         write.run(query).await?;
         write.commit().await?;
         Ok(row)

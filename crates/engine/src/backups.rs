@@ -1,7 +1,7 @@
 //! Finding and removing backups.
 
 use catalog::{BackupFilter, BackupRow, CatalogErrorKind};
-use model::{AccountId, BackupId, BackupState};
+use model::{AccountId, BackupId, BackupState, Service};
 use store::Record;
 
 use crate::context::RegionContext;
@@ -32,6 +32,17 @@ pub async fn find_backup(
     Ok(ctx.catalog.find_backup(account, id).await?)
 }
 
+/// Backups that go by themselves: whose time has come, and snapshots of disks that could not be made, as
+/// their API has no state for those.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn find_due(ctx: &RegionContext) -> Result<Vec<BackupRow>, EngineError> {
+    let mut due = ctx.catalog.expired_backups().await?;
+    due.extend(ctx.catalog.failed_backups(Service::Cbs).await?);
+    Ok(due)
+}
+
 /// One backup that can be read.
 pub(crate) async fn load_available(
     ctx: &RegionContext,
@@ -52,7 +63,7 @@ fn missing(ctx: &RegionContext, id: &BackupId) -> EngineError {
         .with_hint(format!("`offsite backup ls --region {}` shows those there are", ctx.region))
 }
 
-/// Changes a backup's tags and attributes, in the catalog and in the record. Returns its row as it is then.
+/// Changes a backup's tags, attributes and expiry, in the catalog and in the record. Returns its row as it is then.
 ///
 /// # Errors
 /// `NotFound` when there is no such backup.
@@ -73,13 +84,15 @@ pub async fn edit_backup(
     Ok(row)
 }
 
-/// Writes the record anew if the row's tags or attributes are no longer those in it.
+/// Writes the record anew if the row's tags, attributes or expiry are no longer those in it.
 pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut record: Record) -> Result<(), EngineError> {
-    if record.head.tags == row.tags && record.head.attributes == row.attributes {
+    let head = &record.head;
+    if head.tags == row.tags && head.attributes == row.attributes && head.expires_at == row.expires_at {
         return Ok(());
     }
     record.head.tags.clone_from(&row.tags);
     record.head.attributes.clone_from(&row.attributes);
+    record.head.expires_at = row.expires_at;
     Ok(ctx.store.put_record(&record).await?)
 }
 

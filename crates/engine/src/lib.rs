@@ -23,6 +23,7 @@ pub mod verify;
 mod worker;
 
 pub use acceptance::Acceptance;
+pub use backup::describe;
 pub use context::RegionContext;
 pub use error::{EngineError, ErrorKind};
 pub use progress::Progress;

@@ -94,6 +94,29 @@ pub async fn accept_managed(
     refused
 }
 
+/// Begins to put a backup's contents in place of a resource's own: [`settle`] does it. `attributes` replace the
+/// resource's.
+///
+/// # Errors
+/// `Conflict` when the backup is not available.
+pub async fn roll_back(
+    ctx: &RegionContext,
+    resource: &ResourceRow,
+    backup: &BackupId,
+    attributes: String,
+) -> Result<(), EngineError> {
+    ctx.catalog.place_hold(&resource.account, backup, &holder(&resource.id), HOLD).await?;
+    let backup = backup.clone();
+    let edit = |row: &mut ResourceRow| {
+        row.state = ResourceState::Creating;
+        row.made_from = Some(backup);
+        row.attributes = attributes;
+    };
+    ctx.catalog.edit_resource(&resource.account, &resource.id, edit).await?;
+    ctx.catalog.record_event(&resource.account, "RollBack", resource.id.as_str(), "").await?;
+    Ok(())
+}
+
 /// Who holds a backup while a resource is filled from it.
 fn holder(id: &ResourceId) -> String {
     format!("{RESTORE}{id}")

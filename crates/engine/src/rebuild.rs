@@ -123,6 +123,7 @@ async fn insert(ctx: &RegionContext, record: &Record, root: Option<&Root>) -> Re
         lease_expires_at: model::Timestamp(0),
         origin: head.origin,
         attributes: head.attributes.clone(),
+        expires_at: head.expires_at,
         tags: head.tags.clone(),
     };
     let pack = |pack: &store::PackRef| NewPack {

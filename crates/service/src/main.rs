@@ -3,6 +3,7 @@
 //! `main` sets the process up, hands the command line to [`cli`] and turns what comes back into an
 //! exit status. Everything that matters happens in the engine: nothing here decides about bytes.
 
+mod api;
 mod app;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod crash;
 mod exit;
 mod output;
 mod progress;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
 }
 
 async fn run_until_interrupted(cli: cli::Cli) -> anyhow::Result<Outcome> {
+    if cli.handles_signals() {
+        return cli.run().await;
+    }
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -77,6 +77,9 @@ pub struct RecordHead {
     /// What only its API knows of it: a JSON object.
     #[serde(default = "no_attributes")]
     pub attributes: String,
+    /// When it is to be removed.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     /// Counts that listings show.
     pub totals: Totals,
 }
@@ -242,6 +245,7 @@ mod tests {
                 tags: vec![("a".into(), "b".into())],
                 origin: Origin::Automatic,
                 attributes: no_attributes(),
+                expires_at: Some(Timestamp(3)),
                 totals: Totals::default(),
             },
             packs: vec![PackRef { id: PackId([1; 16]), object_name: ObjectName([2; 32]), bytes: 9, data_key }],

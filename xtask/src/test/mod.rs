@@ -3,6 +3,7 @@
 //! Every step runs even when an earlier one failed, so that one run shows all there is to mend. All
 //! use one profile and one set of features, so that build scripts and C libraries are built once.
 
+mod clients;
 mod counts;
 mod layers;
 
@@ -58,8 +59,8 @@ const DOC: [&str; 5] = ["doc", "--release", "--workspace", "--no-deps", "--all-f
 const TEST: [&str; 5] = ["test", "--release", "--workspace", "--all-features", "--no-fail-fast"];
 
 fn install() -> Result<()> {
-    tools::install(&tools::FOR_TESTS)
-    // A Python environment for the vendors' SDKs will be made here, in `<target>/venv`.
+    tools::install(&tools::FOR_TESTS)?;
+    clients::install(&workspace::target_dir()?)
 }
 
 /// Runs one step under its heading; what went wrong is shown at once and noted in `failures`.

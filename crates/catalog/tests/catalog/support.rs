@@ -118,6 +118,7 @@ pub(crate) fn new_backup(number: u8) -> NewBackup {
         source: None,
         origin: Origin::User,
         attributes: "{}".to_owned(),
+        expires_at: None,
         size_bytes: 0,
         parent_id: None,
         kms_key: kms_key(),

@@ -14,7 +14,7 @@ mod spool;
 use std::sync::Arc;
 
 use catalog::{Accepted, BackupRow, Fence, NewBackup, PackRow, ResourceRow, Terms};
-use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId};
+use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{DataKey, WrapContext};
 
@@ -48,6 +48,8 @@ pub struct BackupRequest {
     pub origin: Origin,
     /// What only its API knows of it: a JSON object.
     pub attributes: String,
+    /// When it is to be removed.
+    pub expires_at: Option<Timestamp>,
     /// Names one call: two requests that are equal but for this are two backups. Without it the same request
     /// goes on with a backup that was interrupted.
     pub call: Option<String>,
@@ -65,6 +67,7 @@ impl BackupRequest {
             cross_mounts: false,
             origin: Origin::User,
             attributes: "{}".to_owned(),
+            expires_at: None,
             call: None,
         }
     }
@@ -177,6 +180,7 @@ pub async fn accept_backup(
         request: request.text(),
         origin: request.origin,
         attributes: request.attributes.clone(),
+        expires_at: request.expires_at,
         size_bytes: 0,
         tags: request.tags.clone(),
     };
@@ -285,7 +289,7 @@ async fn give_up(job: &Job, error: EngineError) -> EngineError {
 }
 
 /// An error and all its causes in one line.
-pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -47,6 +47,7 @@ pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Re
         tags: row.tags,
         origin: row.origin,
         attributes: row.attributes,
+        expires_at: row.expires_at,
         totals,
     };
     let record = Record { head, packs, sealed_root: root.seal(&job.data_key, snapshot) };

@@ -209,6 +209,7 @@ async fn accept(
         request: request.text(&source.region),
         origin: Origin::User,
         attributes: request.attributes.clone().unwrap_or_else(|| row.attributes.clone()),
+        expires_at: None,
         size_bytes: row.size_bytes,
         tags: merge_tags(request, row),
     };

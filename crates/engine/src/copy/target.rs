@@ -194,6 +194,7 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
         tags: row.tags,
         origin: row.origin,
         attributes: row.attributes,
+        expires_at: row.expires_at,
         totals: Totals {
             stored_bytes: packs.iter().map(|pack| pack.bytes).sum(),
             moved_bytes: bytes_moved,

@@ -13,7 +13,7 @@ use catalog::{Catalog, Missing, sqlite_url};
 use clap::Args;
 use engine::EngineError;
 use model::effect::effect;
-use model::{PackId, Partition, Region, SystemClock};
+use model::{Clock, PackId, Partition, Region, SystemClock};
 use serde::Serialize;
 use store::keys::KeyFileService;
 use store::region_store::open_directory;
@@ -24,6 +24,9 @@ use crate::exit::{Outcome, hinted};
 use crate::output::say;
 
 const IDENTITIES_FILE: &str = "identities.toml";
+
+/// What a client of the APIs needs in its environment.
+pub(crate) const CLIENT_FILE: &str = "client.env";
 
 /// The regions that are made, each with its partition.
 const REGIONS: [(&str, &str); 7] = [
@@ -64,9 +67,14 @@ pub(super) async fn run(args: &InitArgs, quiet: bool) -> anyhow::Result<Outcome>
 
 /// Makes everything below `dir` and returns the path of the configuration.
 pub(super) async fn init(dir: &Path) -> anyhow::Result<PathBuf> {
+    init_at(dir, Path::new(CONFIG_FILE)).await
+}
+
+/// As [`init`], with the configuration in a file of another name.
+pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
     let dir = dir.canonicalize().with_context(|| format!("failed to find {}", dir.display()))?;
-    let file = dir.join(CONFIG_FILE);
+    let file = dir.join(name.file_name().unwrap_or(CONFIG_FILE.as_ref()));
     if file.exists() {
         return Err(there_already(&file));
     }
@@ -78,7 +86,12 @@ pub(super) async fn init(dir: &Path) -> anyhow::Result<PathBuf> {
     }
     let identities = dir.join(IDENTITIES_FILE);
     if !identities.exists() {
-        write_new(&identities, &toml::to_string(&Identities::generate())?)?;
+        write_new(&identities, &toml::to_string(&Identities::generate(SystemClock.now()))?)?;
+    }
+    let client = dir.join(CLIENT_FILE);
+    if !client.exists() {
+        let keys = Identities::load(&identities)?;
+        write_new(&client, &keys.keys().map(|(_, key)| key.environment()).collect::<String>())?;
     }
     effect("init.config.before");
     write_new(&file, &config_text(entries)?)?;

@@ -3,6 +3,7 @@
 //! A command parses its arguments, finds its region, calls the engine and presents what comes back.
 //! Ids and reports go to standard output, everything else to standard error.
 
+mod account;
 mod arguments;
 mod backup;
 mod completions;
@@ -10,6 +11,7 @@ mod copy;
 mod demo;
 mod gc;
 mod init;
+mod key;
 mod kms;
 mod rebuild;
 mod resource;
@@ -17,11 +19,14 @@ mod verify;
 
 use std::path::PathBuf;
 
+pub(crate) use init::{CLIENT_FILE, init_at};
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::App;
 use crate::config::CONFIG_FILE;
 use crate::exit::Outcome;
+use crate::serve::ServeArgs;
 
 /// Cross-region backup copies, on storage you run.
 ///
@@ -81,6 +86,14 @@ enum Command {
     /// List, make, disable, enable and rotate the keys that protect backups.
     #[command(subcommand)]
     Kms(kms::KmsCommand),
+    /// Answer the cloud APIs, and do in the background what they ask for.
+    Serve(ServeArgs),
+    /// Make and list the accounts that own resources and backups.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Make, list, disable and remove the access keys that clients of the APIs sign with.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Show the whole story in a scratch place: back up, copy, lose a region, restore, compare.
     Demo(demo::DemoArgs),
     /// Print a script that completes offsite's commands in a shell.
@@ -90,6 +103,11 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether the command ends by itself, and well, when a signal asks it to.
+    pub(crate) fn handles_signals(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     /// Runs the command.
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         let load = || App::load(&self.global);
@@ -102,6 +120,9 @@ impl Cli {
             Command::Gc(args) => gc::run(&load()?, &args).await,
             Command::Rebuild(args) => rebuild::run(&load()?, &args).await,
             Command::Kms(command) => kms::run(&load()?, command).await,
+            Command::Serve(args) => crate::serve::run(&self.global, args).await,
+            Command::Account(command) => account::run(&load()?, command),
+            Command::Key(command) => key::run(&load()?, command),
             Command::Demo(args) => demo::run(args, self.global.quiet).await,
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => completions::run_man(&args),

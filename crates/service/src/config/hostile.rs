@@ -21,7 +21,7 @@ mod mutate;
 
 #[test]
 fn hostile_configuration_is_refused_without_panic() {
-    let identities = toml::to_string(&Identities::generate()).unwrap();
+    let identities = toml::to_string(&Identities::generate(model::Timestamp(0))).unwrap();
     let config = "identities = \"identities.toml\"\ngc_grace = \"24h\"\nlease_seconds = 60\n[[region]]\n\
                   name = \"us-east-1\"\npartition = \"aws\"\nstore = \"file:store\"\ncatalog = \"sqlite:catalog.db\"\n\
                   kms = \"file:kms.json\"\nscratch = \"scratch\"\n";

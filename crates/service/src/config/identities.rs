@@ -1,12 +1,16 @@
 //! Identities: the accounts that own resources and backups.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use model::AccountId;
+use model::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::access_key::{AccessKey, Cloud};
+use super::limits::Limits;
 use crate::exit::hinted;
 
 /// One account.
@@ -17,6 +21,20 @@ pub(crate) struct Account {
     pub(crate) id: AccountId,
     /// What people call it.
     pub(crate) name: String,
+    /// How much it may have and do.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub(crate) limits: Limits,
+    /// What its clients sign requests with.
+    #[serde(default, rename = "key", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keys: Vec<AccessKey>,
+}
+
+impl Account {
+    /// A new account with a random id and a key for each cloud.
+    pub(crate) fn generate(name: &str, now: Timestamp) -> Self {
+        let keys = [Cloud::Aws, Cloud::Tencent].map(|cloud| AccessKey::generate(cloud, now)).into();
+        Self { id: AccountId::random(&mut rand::rng()), name: name.to_owned(), limits: Limits::default(), keys }
+    }
 }
 
 /// What `identities.toml` says.
@@ -27,9 +45,9 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    /// One new account with a random id.
-    pub(crate) fn generate() -> Self {
-        Self { account: vec![Account { id: AccountId::random(&mut rand::rng()), name: "default".to_owned() }] }
+    /// One new account.
+    pub(crate) fn generate(now: Timestamp) -> Self {
+        Self { account: vec![Account::generate("default", now)] }
     }
 
     /// Reads and checks an identities file.
@@ -57,7 +75,51 @@ impl Identities {
                 bail!("account: the name {} is given twice, or is another account's id", account.name);
             }
         }
+        let mut keys = HashSet::new();
+        if let Some(twice) = self.keys().map(|(_, key)| key).find(|key| !keys.insert(&key.id)) {
+            bail!("account.key: the id {} is given twice", twice.id);
+        }
         Ok(())
+    }
+
+    /// Changes the file at `path` and returns what it says then. Two that change it take turns.
+    pub(crate) fn edit(path: &Path, edit: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let failed = || format!("failed to write {}", path.display());
+        let lock = File::options().create(true).truncate(false).write(true).open(path.with_extension("lock"));
+        let lock = lock.with_context(failed)?;
+        lock.lock().with_context(failed)?;
+        let mut identities = Self::load(path)?;
+        edit(&mut identities)?;
+        identities.check().with_context(|| path.display().to_string())?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
+        file.write_all(toml::to_string(&identities)?.as_bytes()).with_context(failed)?;
+        file.as_file().sync_all().with_context(failed)?;
+        file.persist(path).map_err(|error| error.error).with_context(failed)?;
+        File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)?;
+        Ok(identities)
+    }
+
+    /// Every account.
+    pub(crate) fn accounts(&self) -> &[Account] {
+        &self.account
+    }
+
+    /// Adds an account.
+    pub(crate) fn add(&mut self, account: Account) {
+        self.account.push(account);
+    }
+
+    /// Every key, and whose it is.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&Account, &AccessKey)> {
+        self.account.iter().flat_map(|account| account.keys.iter().map(move |key| (account, key)))
+    }
+
+    /// The keys of the account with this id or name, to be changed.
+    pub(crate) fn keys_of_mut(&mut self, named: &str) -> anyhow::Result<&mut Vec<AccessKey>> {
+        let id = self.find(Some(named))?.id.clone();
+        let account = self.account.iter_mut().find(|account| account.id == id);
+        Ok(&mut account.context("the account was found a moment ago")?.keys)
     }
 
     /// The account with this id or name; the first where none is named.
@@ -76,7 +138,8 @@ mod tests {
     use super::*;
 
     fn identities(accounts: &[(&str, &str)]) -> Identities {
-        let account = |(id, name): &(&str, &str)| Account { id: id.parse().unwrap(), name: (*name).to_owned() };
+        let account =
+            |(id, name): &(&str, &str)| Account { id: id.parse().unwrap(), ..Account::generate(name, Timestamp(0)) };
         Identities { account: accounts.iter().map(account).collect() }
     }
 
@@ -90,10 +153,27 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_is_written_whole_and_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identities.toml");
+        std::fs::write(&path, toml::to_string(&Identities::generate(Timestamp(0))).unwrap()).unwrap();
+        let edited = Identities::edit(&path, |identities| {
+            identities.keys_of_mut("default")?[0].disabled = true;
+            identities.add(Account::generate("other", Timestamp(1)));
+            Ok(())
+        });
+        let edited = edited.unwrap();
+        assert_eq!(Identities::load(&path).unwrap(), edited);
+        assert_eq!(edited.keys().map(|(_, key)| key.disabled).collect::<Vec<_>>(), [true, false, false, false]);
+        assert!(Identities::edit(&path, |_| bail!("no")).is_err());
+        assert_eq!(Identities::load(&path).unwrap(), edited);
+    }
+
+    #[test]
     fn two_accounts_of_one_name_are_refused() {
         assert!(identities(&[("123456789012", "a"), ("210987654321", "a")]).check().is_err());
         assert!(identities(&[("123456789012", "a"), ("123456789012", "b")]).check().is_err());
         assert!(identities(&[]).check().is_err());
-        assert!(Identities::generate().check().is_ok());
+        assert!(Identities::generate(Timestamp(0)).check().is_ok());
     }
 }

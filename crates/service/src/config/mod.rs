@@ -3,11 +3,13 @@
 //! Every error names the file, the line or field, and what is accepted there: a mistyped path must
 //! not look like an empty region.
 
+mod access_key;
 mod duration;
 pub(crate) mod environment;
 #[cfg(test)]
 mod hostile;
 mod identities;
+mod limits;
 mod region;
 
 use std::collections::HashSet;
@@ -20,8 +22,9 @@ use model::Region;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use access_key::{AccessKey, Cloud};
 pub(crate) use duration::parse_duration;
-pub(crate) use identities::Identities;
+pub(crate) use identities::{Account, Identities};
 pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
 
 use crate::exit::hinted;
@@ -39,10 +42,14 @@ pub(crate) struct Config {
     file: PathBuf,
     /// Who may use the regions.
     pub(crate) identities: Identities,
+    /// Where that was read from.
+    pub(crate) identities_file: PathBuf,
     /// How long gc leaves a pack that nothing names.
     pub(crate) gc_grace: Duration,
     /// How long a worker's lease lasts without renewal.
     pub(crate) lease: Duration,
+    /// How often an account may call one CBS operation in one region, a second.
+    pub(crate) cbs_requests_per_second: u32,
     /// The regions, in the order of the file.
     pub(crate) regions: Vec<RegionSettings>,
 }
@@ -56,6 +63,8 @@ pub(crate) struct ConfigFile {
     gc_grace: Duration,
     #[serde(default = "default_lease_seconds")]
     lease_seconds: u64,
+    #[serde(default = "default_requests_per_second")]
+    cbs_requests_per_second: u32,
     #[serde(default)]
     region: Vec<RegionEntry>,
 }
@@ -66,6 +75,11 @@ fn default_grace() -> Duration {
 
 fn default_lease_seconds() -> u64 {
     LEASE_SECONDS
+}
+
+/// As Tencent documents it.
+fn default_requests_per_second() -> u32 {
+    20
 }
 
 fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -95,10 +109,13 @@ impl Config {
         }
         let (read, regions) = ConfigFile::parse(&read_text(&file)?, &file)?;
         let base = file.parent().unwrap_or(Path::new("/"));
+        let identities_file = base.join(&read.identities);
         Ok(Self {
-            identities: Identities::load(&base.join(&read.identities))?,
+            identities: Identities::load(&identities_file)?,
+            identities_file,
             gc_grace: read.gc_grace,
             lease: Duration::from_secs(read.lease_seconds),
+            cbs_requests_per_second: read.cbs_requests_per_second,
             regions,
             file,
         })

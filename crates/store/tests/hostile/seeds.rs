@@ -191,6 +191,7 @@ fn record() -> Record {
         tags: vec![("team".to_owned(), "storage".to_owned())],
         origin: Origin::User,
         attributes: "{}".to_owned(),
+        expires_at: None,
         totals: Totals { size_bytes: 5005, stored_bytes: u64::MAX, ..Totals::default() },
     };
     let pack = PackRef { id: PACK, object_name: ObjectName([5; 32]), bytes: 900, data_key: key().id() };

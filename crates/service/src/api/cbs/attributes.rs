@@ -1,0 +1,91 @@
+//! What only CBS knows of a disk or a snapshot: JSON in their rows, empty for those that the command line made.
+
+use catalog::{BackupRow, ResourceRow};
+use engine::managed::path_of;
+use serde::{Deserialize, Serialize};
+use wire::cbs::values::{DiskChargeType, DiskType, DiskUsage};
+
+const GIB: u64 = 1 << 30;
+
+/// What CBS knows of a disk.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct DiskAttributes {
+    pub(super) size_gib: Option<i64>,
+    pub(super) disk_type: String,
+    pub(super) charge_type: String,
+    pub(super) renew_flag: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) project_id: i64,
+    pub(super) delete_snapshot: bool,
+    pub(super) encrypted: bool,
+    pub(super) shareable: bool,
+    pub(super) throughput: i64,
+    pub(super) burst: bool,
+    pub(super) backup_quota: i64,
+    /// Whether a snapshot is being rolled back onto it.
+    pub(super) rollback: bool,
+}
+
+impl DiskAttributes {
+    /// Those of a disk.
+    pub(super) fn of(row: &ResourceRow) -> Self {
+        serde_json::from_str(&row.attributes).unwrap_or_default()
+    }
+
+    /// As its row holds them.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).expect("serializing to memory")
+    }
+
+    /// Its size: as it was asked for, or as its image is.
+    pub(super) fn size_gib(&self, row: &ResourceRow) -> i64 {
+        let measure = || {
+            let bytes = std::fs::metadata(path_of(row)).map_or(0, |meta| meta.len());
+            i64::try_from(bytes.div_ceil(GIB)).unwrap_or(i64::MAX)
+        };
+        self.size_gib.unwrap_or_else(measure)
+    }
+
+    pub(super) fn disk_type(&self) -> DiskType {
+        DiskType::find(&self.disk_type).unwrap_or_default()
+    }
+
+    pub(super) fn charge_type(&self) -> DiskChargeType {
+        DiskChargeType::find(&self.charge_type).unwrap_or_default()
+    }
+}
+
+/// What CBS knows of a snapshot.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct SnapshotAttributes {
+    pub(super) name: Option<String>,
+    pub(super) disk_size: Option<i64>,
+    pub(super) disk_usage: String,
+    pub(super) zone: Option<String>,
+    pub(super) project_id: i64,
+    pub(super) encrypted: bool,
+}
+
+impl SnapshotAttributes {
+    /// Those of a snapshot.
+    pub(super) fn of(row: &BackupRow) -> Self {
+        serde_json::from_str(&row.attributes).unwrap_or_default()
+    }
+
+    /// As its row holds them.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).expect("serializing to memory")
+    }
+
+    /// The size of its disk in GiB: as it was when the snapshot was taken.
+    pub(super) fn disk_size(&self, row: &BackupRow) -> i64 {
+        let contents = || i64::try_from(row.size_bytes.div_ceil(GIB)).unwrap_or(i64::MAX);
+        self.disk_size.unwrap_or_else(contents)
+    }
+
+    pub(super) fn disk_usage(&self) -> DiskUsage {
+        DiskUsage::find(&self.disk_usage).unwrap_or_default()
+    }
+}

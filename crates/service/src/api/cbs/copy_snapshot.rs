@@ -1,0 +1,94 @@
+//! `CopySnapshotCrossRegions`: one copy into each target, all accepted before any is begun.
+
+use std::sync::Arc;
+
+use catalog::{BackupFilter, BackupRow, Quota, Terms};
+use engine::copy::{CopyJob, CopyRequest, accept_copy};
+use engine::{Acceptance, RegionContext};
+use model::{BackupState, ResourceKind};
+use wire::cbs::reply::CopySnapshotCrossRegionsReply;
+use wire::cbs::request::CopySnapshotCrossRegions;
+use wire::cbs::{CbsCode, CbsError};
+use wire::tencent::CommonCode;
+
+use super::attributes::SnapshotAttributes;
+use super::{Call, internal};
+
+pub(super) async fn copy(
+    call: &Call,
+    request: CopySnapshotCrossRegions,
+) -> Result<CopySnapshotCrossRegionsReply, CbsError> {
+    for target in &request.destination_regions {
+        check_target(call, target)?;
+    }
+    let snapshot = call.load_snapshot(&request.snapshot_id).await?;
+    if snapshot.state != BackupState::Available {
+        return Err(CbsCode::ResourceBusy.into());
+    }
+    if SnapshotAttributes::of(&snapshot).encrypted {
+        return Err(CbsCode::UnsupportedOperationSnapshotNotSupportCopy.into());
+    }
+    let name = request.copy_name(call.ctx.region.as_str());
+    let (mut outcomes, mut jobs) = (Vec::new(), Vec::new());
+    for target in request.destination_regions {
+        let outcome = match accept(call, &snapshot, &target, &name).await {
+            Ok(job) => {
+                let id = job.id().to_string();
+                jobs.push(job);
+                Ok(id)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        outcomes.push((target, outcome));
+    }
+    // What was accepted runs, whatever became of the rest.
+    call.server.jobs.run_copies(jobs);
+    CopySnapshotCrossRegionsReply::of(outcomes)
+}
+
+/// Whether there is such a region to copy to.
+fn check_target(call: &Call, target: &str) -> Result<(), CbsError> {
+    let known = call.server.regions.known().find(|(region, _)| region.as_str() == target);
+    let fits = known.is_some_and(|(region, partition)| *region != call.ctx.region && *partition == call.ctx.partition);
+    if fits {
+        return Ok(());
+    }
+    let message = format!("Snapshots of {} cannot be copied to {target}.", call.ctx.region);
+    Err(CbsError::new(CommonCode::InvalidParameterValue, message))
+}
+
+async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> Result<CopyJob, CbsError> {
+    let target = call.server.regions.get(target).map_err(|_| CbsCode::InternalErrorComponentError)?;
+    if is_being_copied(call, snapshot, &target).await? {
+        return Err(CbsCode::ResourceInUseCopySnapshotConflict.into());
+    }
+    let attributes = SnapshotAttributes {
+        name: Some(name.to_owned()),
+        zone: Some(format!("{}-1", target.region)),
+        project_id: 0,
+        ..SnapshotAttributes::of(snapshot)
+    };
+    let request = CopyRequest {
+        attributes: Some(attributes.text()),
+        call: Some(format!("{}/{}", call.request_id, target.region)),
+        ..CopyRequest::of(call.account.id.clone(), snapshot.id.clone())
+    };
+    let quota = Quota::UserBackups { kinds: vec![ResourceKind::Disk], max: call.account.limits.cbs_snapshots };
+    let terms = Terms { token: None, quotas: vec![quota] };
+    call.check_balance()?;
+    match accept_copy(&call.ctx, &target, &call.server.worker, &request, &terms).await.map_err(internal)? {
+        Acceptance::New(job) => Ok(job),
+        Acceptance::Earlier(_) | Acceptance::OverQuota(_) => Err(CbsCode::InsufficientSnapshotQuota.into()),
+    }
+}
+
+async fn is_being_copied(call: &Call, snapshot: &BackupRow, target: &Arc<RegionContext>) -> Result<bool, CbsError> {
+    let filter = BackupFilter {
+        sources: vec![snapshot.id.clone()],
+        states: vec![BackupState::Copying],
+        limit: 1,
+        ..BackupFilter::default()
+    };
+    let copies = target.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    Ok(!copies.is_empty())
+}

@@ -1,0 +1,67 @@
+//! `CreateSnapshot`: accepted at once, made in the background.
+
+use std::sync::Arc;
+
+use catalog::{Quota, Terms};
+use engine::backup::{BackupRequest, accept_backup};
+use engine::{Acceptance, Progress};
+use model::{ResourceKind, ResourceState};
+use wire::cbs::reply::CreateSnapshotReply;
+use wire::cbs::request::CreateSnapshot;
+use wire::cbs::{CbsCode, CbsError, SNAPSHOTS_PER_DISK_MAX};
+use wire::tencent::CommonCode;
+
+use super::attributes::{DiskAttributes, SnapshotAttributes};
+use super::disks::tags;
+use super::{Call, internal};
+
+pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<CreateSnapshotReply, CbsError> {
+    // Backup points and instant snapshots are other services of Tencent's.
+    let (Some(disk_id), None) = (&request.disk_id, &request.disk_backup_id) else {
+        return Err(CommonCode::UnsupportedOperation.into());
+    };
+    if request.local_snap == Some(true) {
+        return Err(CommonCode::UnsupportedOperation.into());
+    }
+    let disk = call.find_disk(disk_id).await?.ok_or(CbsCode::InvalidDiskIdNotFound)?;
+    let known = DiskAttributes::of(&disk);
+    match disk.state {
+        ResourceState::Available => {}
+        _ if known.rollback => return Err(CbsCode::ResourceInUseDiskRollbacking.into()),
+        _ => return Err(CbsCode::InvalidDiskBusy.into()),
+    }
+    call.check_balance()?;
+    let attributes = SnapshotAttributes {
+        name: request.snapshot_name.clone(),
+        disk_size: Some(known.size_gib(&disk)),
+        disk_usage: request.disk_usage.unwrap_or_default().as_str().to_owned(),
+        zone: known.zone.clone(),
+        project_id: known.project_id,
+        encrypted: known.encrypted,
+    };
+    let backup = BackupRequest {
+        tags: tags(request.tags.as_deref()),
+        attributes: attributes.text(),
+        expires_at: request.deadline,
+        call: Some(call.request_id.clone()),
+        ..BackupRequest::of(call.account.id.clone(), disk.id.clone())
+    };
+    let per_disk = SNAPSHOTS_PER_DISK_MAX as u64;
+    let quotas = vec![
+        Quota::BeingMade { resource: disk.id.clone(), max: 1 },
+        Quota::OfResource { resource: disk.id.clone(), max: per_disk },
+        Quota::UserBackups { kinds: vec![ResourceKind::Disk], max: call.account.limits.cbs_snapshots },
+    ];
+    let (terms, progress) = (Terms { token: None, quotas }, Arc::<Progress>::default());
+    let accepted = accept_backup(&call.ctx, &call.server.worker, backup, &terms, Arc::clone(&progress)).await;
+    match accepted.map_err(internal)? {
+        Acceptance::New(job) => {
+            let snapshot_id = job.id().to_string();
+            call.server.jobs.run_backup(job, progress);
+            Ok(CreateSnapshotReply { snapshot_id })
+        }
+        Acceptance::OverQuota(Quota::BeingMade { .. }) => Err(CbsCode::InvalidDiskSnapshotCreating.into()),
+        Acceptance::OverQuota(Quota::OfResource { .. }) => Err(CbsCode::ResourceInsufficientOverQuota.into()),
+        Acceptance::OverQuota(_) | Acceptance::Earlier(_) => Err(CbsCode::InsufficientSnapshotQuota.into()),
+    }
+}

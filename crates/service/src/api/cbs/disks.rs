@@ -1,0 +1,137 @@
+//! Disks that are there: `DescribeDisks` and `TerminateDisks`.
+
+use catalog::{BackupFilter, ResourceRow};
+use engine::backups::delete_backup;
+use model::{BackupState, ResourceState, Service};
+use wire::cbs::listing::Order;
+use wire::cbs::reply::{DescribeDisksReply, Disk, Empty, Placement, Tag};
+use wire::cbs::request::{DescribeDisks, TerminateDisks};
+use wire::cbs::time::{date_time, utc_plus_8};
+use wire::cbs::values::{DiskState, RenewFlag};
+use wire::cbs::{CbsCode, CbsError, UNNAMED};
+use wire::tencent::CommonCode;
+
+use super::attributes::DiskAttributes;
+use super::snapshots::passing_snapshots;
+use super::{Call, internal, is_listed};
+
+/// Disks that are looked at together.
+const PAGE: u32 = 1000;
+
+/// Tags of a request.
+pub(super) fn tags(given: Option<&[Tag]>) -> Vec<(String, String)> {
+    given.unwrap_or_default().iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
+}
+
+/// Tags of a reply.
+pub(super) fn as_tags(tags: &[(String, String)]) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect()
+}
+
+pub(super) async fn describe(call: &Call, request: &DescribeDisks) -> Result<DescribeDisksReply, CbsError> {
+    let mut rows = all(call).await?;
+    rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    if request.listing.order == Order::Desc {
+        rows.reverse();
+    }
+    let seen: Vec<(&ResourceRow, Disk)> = rows.iter().map(|row| (row, view(call, row))).collect();
+    let seen: Vec<_> = seen.into_iter().filter(|(row, disk)| request.listing.selects(row.id.as_str(), disk)).collect();
+    let mut disk_set = Vec::new();
+    for (row, disk) in request.listing.page.of_items(&seen) {
+        let mut disk = with_snapshots(call, row, disk.clone()).await?;
+        disk.auto_snapshot_policy_ids = request.return_bind_auto_snapshot_policy.then(Vec::new);
+        disk_set.push(disk);
+    }
+    Ok(DescribeDisksReply { total_count: seen.len(), disk_set })
+}
+
+async fn all(call: &Call) -> Result<Vec<ResourceRow>, CbsError> {
+    let mut rows: Vec<ResourceRow> = Vec::new();
+    loop {
+        let after = rows.last().map(|row| row.id.to_string()).unwrap_or_default();
+        let page = call.ctx.catalog.page_of_resources(&call.account.id, Service::Cbs, &after, PAGE).await;
+        let page = page.map_err(internal)?;
+        let is_last = page.len() < PAGE as usize;
+        rows.extend(page);
+        if is_last {
+            rows.retain(|row| !matches!(row.state, ResourceState::Deleting | ResourceState::Failed));
+            return Ok(rows);
+        }
+    }
+}
+
+fn view(call: &Call, row: &ResourceRow) -> Disk {
+    let known = DiskAttributes::of(row);
+    let rollbacking = known.rollback && row.state == ResourceState::Creating;
+    Disk {
+        disk_id: row.id.to_string(),
+        disk_name: row.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
+        disk_type: known.disk_type(),
+        disk_size: known.size_gib(row),
+        // There is no state for a disk that is being filled from a snapshot; until it is, it cannot be used.
+        disk_state: match row.state {
+            ResourceState::Creating if rollbacking => DiskState::Rollbacking,
+            ResourceState::Creating => DiskState::Dumping,
+            _ => DiskState::Unattached,
+        },
+        disk_charge_type: known.charge_type(),
+        portable: true,
+        placement: Placement {
+            zone: known.zone.clone().unwrap_or_else(|| call.first_zone()),
+            project_id: known.project_id,
+            ..Placement::default()
+        },
+        snapshot_ability: true,
+        create_time: date_time(row.created_at, &utc_plus_8()),
+        renew_flag: known.renew_flag.as_deref().and_then(RenewFlag::find),
+        delete_snapshot: i64::from(known.delete_snapshot),
+        encrypt: known.encrypted,
+        shareable: known.shareable,
+        rollbacking,
+        tags: as_tags(&row.tags),
+        throughput_performance: known.throughput,
+        burst_performance: known.burst,
+        disk_backup_quota: known.backup_quota,
+        ..Disk::default()
+    }
+}
+
+async fn with_snapshots(call: &Call, row: &ResourceRow, mut disk: Disk) -> Result<Disk, CbsError> {
+    let filter = BackupFilter { resources: vec![row.id.clone()], limit: PAGE, ..BackupFilter::default() };
+    let mut snapshots = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    snapshots.retain(|snapshot| is_listed(snapshot) && !snapshot.is_copy());
+    disk.snapshot_count = i64::try_from(snapshots.len()).unwrap_or(i64::MAX);
+    let bytes: u64 = snapshots.iter().map(|snapshot| snapshot.moved_bytes).sum();
+    disk.snapshot_size = i64::try_from(bytes.div_ceil(1 << 20)).unwrap_or(i64::MAX);
+    Ok(disk)
+}
+
+/// Removes disks, all or none; the region's keeper does what the rows then say.
+pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<Empty, CbsError> {
+    let mut disks = Vec::new();
+    for id in &request.disk_ids {
+        let unknown = || CbsError::new(CommonCode::InvalidParameterValue, format!("There is no disk {id}."));
+        let disk = call.find_disk(id).await?.ok_or_else(unknown)?;
+        let filter = BackupFilter {
+            resources: vec![disk.id.clone()],
+            states: vec![BackupState::Creating],
+            limit: 1,
+            ..BackupFilter::default()
+        };
+        let busy = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+        if disk.state == ResourceState::Creating || !busy.is_empty() {
+            return Err(CbsCode::ResourceBusy.into());
+        }
+        disks.push(disk);
+    }
+    for disk in disks {
+        if request.delete_snapshot == Some(1) || DiskAttributes::of(&disk).delete_snapshot {
+            for snapshot in passing_snapshots(call, &disk.id).await? {
+                delete_backup(&call.ctx, &call.account.id, &snapshot.id).await.map_err(internal)?;
+            }
+        }
+        let edit = |row: &mut ResourceRow| row.state = ResourceState::Deleting;
+        call.ctx.catalog.edit_resource(&call.account.id, &disk.id, edit).await.map_err(internal)?;
+    }
+    Ok(Empty {})
+}

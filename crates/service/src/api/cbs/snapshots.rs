@@ -1,0 +1,200 @@
+//! Snapshots that are there: `DescribeSnapshots`, `DeleteSnapshots`, `ModifySnapshotAttribute`, `ApplySnapshot`.
+
+use catalog::{BackupFilter, BackupRow};
+use engine::backups::{delete_backup, edit_backup};
+use model::{BackupId, BackupState, ResourceId, ResourceState, Service};
+use wire::cbs::filter::SnapshotField;
+use wire::cbs::listing::Order;
+use wire::cbs::reply::{DescribeSnapshotOverviewReply, DescribeSnapshotsReply, Empty, Placement, Snapshot};
+use wire::cbs::request::{ApplySnapshot, DeleteSnapshots, DescribeSnapshots, ModifySnapshotAttribute};
+use wire::cbs::time::{date_time, utc_plus_8};
+use wire::cbs::values::SnapshotState;
+use wire::cbs::{CbsCode, CbsError, UNNAMED};
+use wire::tencent::CommonCode;
+
+use super::attributes::{DiskAttributes, SnapshotAttributes};
+use super::disks::as_tags;
+use super::{Call, internal, is_listed};
+
+pub(super) async fn describe(call: &Call, request: &DescribeSnapshots) -> Result<DescribeSnapshotsReply, CbsError> {
+    let (plain, page) = (request.ids.is_empty() && request.filters.is_empty(), request.page);
+    let filter = as_filter(request);
+    let catalog = &call.ctx.catalog;
+    // Without conditions of CBS's own, the catalog counts, and reads no more than the page and what is before it.
+    let limit = if plain { u32::try_from(page.offset + page.limit).unwrap_or(u32::MAX) } else { u32::MAX };
+    let Some(filter) = filter else {
+        return Ok(DescribeSnapshotsReply { total_count: 0, snapshot_set: Vec::new() });
+    };
+    let filter = BackupFilter { limit, ..filter };
+    let rows = catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    let seen: Vec<(&BackupRow, Snapshot)> = rows.iter().map(|row| (row, view(call, row))).collect();
+    let seen: Vec<_> = seen.into_iter().filter(|(row, view)| request.selects(row.id.as_str(), view)).collect();
+    let total_count = match plain {
+        true => usize::try_from(catalog.count_backups(&call.account.id, &filter).await.map_err(internal)?)
+            .unwrap_or(usize::MAX),
+        false => seen.len(),
+    };
+    let mut snapshot_set = Vec::new();
+    for (row, view) in page.of_items(&seen) {
+        snapshot_set.push(with_holders(call, row, view.clone()).await?);
+    }
+    Ok(DescribeSnapshotsReply { total_count, snapshot_set })
+}
+
+/// What of a listing the catalog can decide. `None` when nothing can match.
+fn as_filter(request: &DescribeSnapshots) -> Option<BackupFilter> {
+    let disks = request.filters.iter().find(|filter| filter.field == SnapshotField::DiskId);
+    let resources: Vec<ResourceId> =
+        disks.iter().flat_map(|filter| &filter.values).filter_map(|value| value.parse().ok()).collect();
+    let ids: Vec<BackupId> = request.ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let impossible = (!request.ids.is_empty() && ids.is_empty()) || (disks.is_some() && resources.is_empty());
+    (!impossible).then(|| BackupFilter {
+        service: Some(Service::Cbs),
+        states: vec![BackupState::Creating, BackupState::Copying, BackupState::Available],
+        ascending: request.order == Order::Asc,
+        resources,
+        ids,
+        ..BackupFilter::default()
+    })
+}
+
+/// A snapshot as callers see it, but for what others do with it now.
+fn view(call: &Call, row: &BackupRow) -> Snapshot {
+    let (known, zone) = (SnapshotAttributes::of(row), utc_plus_8());
+    let (snapshot_state, percent) = progress(call, row);
+    Snapshot {
+        snapshot_id: row.id.to_string(),
+        snapshot_name: known.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
+        snapshot_state,
+        percent,
+        copy_from_remote: row.is_copy(),
+        disk_id: row.resource_id.to_string(),
+        disk_size: known.disk_size(row),
+        disk_usage: known.disk_usage(),
+        encrypt: known.encrypted,
+        is_permanent: row.expires_at.is_none(),
+        deadline_time: row.expires_at.map(|time| date_time(time, &zone)).unwrap_or_default(),
+        create_time: date_time(row.created_at, &zone),
+        tags: as_tags(&row.tags),
+        placement: Placement {
+            zone: known.zone.unwrap_or_else(|| call.first_zone()),
+            project_id: known.project_id,
+            ..Placement::default()
+        },
+        ..Snapshot::default()
+    }
+}
+
+/// The state, and how far the work on it is.
+fn progress(call: &Call, row: &BackupRow) -> (SnapshotState, i64) {
+    let known = call.server.jobs.progress(&row.id).map(|progress| (progress.done_bytes(), progress.total_bytes()));
+    let (done, total) = known.unwrap_or((row.done_bytes, row.total_bytes));
+    let percent = i64::try_from((done.min(total) * 100).checked_div(total).unwrap_or(0)).unwrap_or(0);
+    match row.state {
+        // All has landed; what is left is to check it against the source's list.
+        BackupState::Copying if total > 0 && done >= total => (SnapshotState::CheckingCopied, 99),
+        BackupState::Copying => (SnapshotState::CopyingFromRemote, percent.min(99)),
+        BackupState::Creating => (SnapshotState::Creating, percent.min(99)),
+        BackupState::Available | BackupState::Failed | BackupState::Deleting => (SnapshotState::Normal, 100),
+    }
+}
+
+/// Adds where it is being copied to, and whether it is being rolled back.
+async fn with_holders(call: &Call, row: &BackupRow, view: Snapshot) -> Result<Snapshot, CbsError> {
+    if row.state != BackupState::Available {
+        return Ok(view);
+    }
+    let mut view = view;
+    for hold in call.ctx.catalog.active_holds(&row.id).await.map_err(internal)? {
+        match engine::managed::restored_resource(&hold.holder) {
+            Some(disk) if disk == row.resource_id => view.snapshot_state = SnapshotState::Rollbacking,
+            Some(_) => {}
+            None => view.copying_to_regions.extend(hold.holder.split('/').next().map(str::to_owned)),
+        }
+    }
+    Ok(view)
+}
+
+pub(super) async fn overview(call: &Call) -> Result<DescribeSnapshotOverviewReply, CbsError> {
+    let filter = BackupFilter {
+        service: Some(Service::Cbs),
+        states: vec![BackupState::Creating, BackupState::Copying, BackupState::Available],
+        limit: u32::MAX,
+        ..BackupFilter::default()
+    };
+    let rows = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    // A float is what the API has; a store beyond 2^53 bytes is off by a few.
+    #[expect(clippy::cast_precision_loss, reason = "shown to people in GiB")]
+    let total_size = rows.iter().map(|row| row.moved_bytes).sum::<u64>() as f64 / f64::from(1 << 30);
+    let total_nums = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    Ok(DescribeSnapshotOverviewReply { total_nums, total_size, free_quota: 0.0, real_trade_size: total_size })
+}
+
+pub(super) async fn delete(call: &Call, request: &DeleteSnapshots) -> Result<Empty, CbsError> {
+    let mut rows = Vec::new();
+    for id in &request.snapshot_ids {
+        let row = call.load_snapshot(id).await?;
+        match row.state {
+            BackupState::Available => {}
+            BackupState::Creating => return Err(CbsCode::ResourceUnavailableSnapshotCreating.into()),
+            _ => return Err(CbsCode::ResourceBusy.into()),
+        }
+        if !call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?.is_empty() {
+            return Err(CbsCode::ResourceBusy.into());
+        }
+        rows.push(row);
+    }
+    for row in rows {
+        delete_backup(&call.ctx, &call.account.id, &row.id).await.map_err(internal)?;
+    }
+    Ok(Empty {})
+}
+
+pub(super) async fn modify(call: &Call, request: ModifySnapshotAttribute) -> Result<Empty, CbsError> {
+    let row = call.load_snapshot(&request.snapshot_id).await?;
+    let edit = |row: &mut BackupRow| {
+        let mut known = SnapshotAttributes::of(row);
+        if let Some(name) = request.snapshot_name {
+            known.name = Some(name);
+        }
+        row.attributes = known.text();
+        match (request.is_permanent, request.deadline) {
+            (_, Some(deadline)) => row.expires_at = Some(deadline),
+            (Some(true), None) => row.expires_at = None,
+            _ => {}
+        }
+    };
+    edit_backup(&call.ctx, &call.account.id, &row.id, edit).await.map_err(internal)?;
+    Ok(Empty {})
+}
+
+/// Rolls a snapshot back onto its disk: the disk is unsettled until the region's keeper has done it.
+pub(super) async fn apply(call: &Call, request: &ApplySnapshot) -> Result<Empty, CbsError> {
+    let snapshot = call.load_snapshot(&request.snapshot_id).await?;
+    let disk = call.find_disk(&request.disk_id).await?.ok_or(CbsCode::InvalidDiskIdNotFound)?;
+    if snapshot.resource_id != disk.id || snapshot.is_copy() {
+        let message = format!("{} is not a snapshot of {}.", snapshot.id, disk.id);
+        return Err(CbsError::new(CommonCode::InvalidParameterValue, message));
+    }
+    let known = DiskAttributes::of(&disk);
+    if SnapshotAttributes::of(&snapshot).disk_size(&snapshot) != known.size_gib(&disk) {
+        return Err(CbsCode::InvalidParameterDiskSizeNotMatch.into());
+    }
+    match (snapshot.state, disk.state) {
+        (BackupState::Available, ResourceState::Available) => {}
+        (BackupState::Creating, _) => return Err(CbsCode::ResourceUnavailableSnapshotCreating.into()),
+        (_, ResourceState::Creating) if known.rollback => return Err(CbsCode::ResourceInUseDiskRollbacking.into()),
+        _ => return Err(CbsCode::ResourceBusy.into()),
+    }
+    let attributes = DiskAttributes { rollback: true, ..known }.text();
+    engine::managed::roll_back(&call.ctx, &disk, &snapshot.id, attributes).await.map_err(internal)?;
+    Ok(Empty {})
+}
+
+/// Snapshots of a disk that go when it does.
+pub(super) async fn passing_snapshots(call: &Call, disk: &ResourceId) -> Result<Vec<BackupRow>, CbsError> {
+    let filter = BackupFilter { resources: vec![disk.clone()], limit: u32::MAX, ..BackupFilter::default() };
+    let mut rows = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    rows.retain(|row| is_listed(row) && row.expires_at.is_some() && !row.is_copy());
+    Ok(rows)
+}

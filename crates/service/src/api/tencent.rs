@@ -1,0 +1,106 @@
+//! Tencent Cloud's front door: who calls, which product, how often; then the product's own handler.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use wire::cbs::CbsError;
+use wire::http::{RawRequest, Reply};
+use wire::tencent::regions::{self, DescribeRegions, DescribeRegionsReply};
+use wire::tencent::{Claim, CommonCode, Product, TencentError, identify, success};
+
+use super::Trace;
+use crate::config::{Account, Cloud};
+use crate::serve::{Server, Unserved};
+
+/// How often each account calls each operation in each region.
+#[derive(Debug)]
+pub(crate) struct Rates(DefaultKeyedRateLimiter<String>);
+
+impl Rates {
+    /// At most `per_second` calls of one account to one operation in one region, in any second.
+    pub(crate) fn new(per_second: u32) -> Self {
+        let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+        Self(RateLimiter::keyed(Quota::per_second(per_second)))
+    }
+
+    fn check(&self, key: String) -> Result<(), TencentError> {
+        self.0.check_key(&key).map_err(|_| CommonCode::RequestLimitExceeded.into())
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, id: &str, trace: &mut Trace) -> Reply {
+    match try_answer(server, request, id, trace).await {
+        Ok(reply) => {
+            "Success".clone_into(&mut trace.code);
+            reply
+        }
+        Err(error) => {
+            error.code.as_str().clone_into(&mut trace.code);
+            error.reply(id)
+        }
+    }
+}
+
+async fn try_answer(
+    server: &Arc<Server>,
+    request: &RawRequest<'_>,
+    id: &str,
+    trace: &mut Trace,
+) -> Result<Reply, CbsError> {
+    let claim = identify(request, server.clock.now())?;
+    let account = authenticate(server, &claim)?;
+    account.id.as_str().clone_into(&mut trace.account);
+    let target = claim.target()?;
+    target.action.clone_into(&mut trace.operation);
+    if target.product != Product::Cbs {
+        regions::check_action(target.action)?;
+        return describe_regions(server, target.product, &claim, id);
+    }
+    let action = wire::cbs::Action::named(target.action)?;
+    let region = claim.region()?;
+    region.clone_into(&mut trace.region);
+    if !server.regions.serves(region) {
+        return Err(CommonCode::UnsupportedRegion.into());
+    }
+    let ctx = server.regions.get(region).map_err(|why| match why {
+        Unserved::Unknown => CbsError::from(CommonCode::UnsupportedRegion),
+        Unserved::Away => CommonCode::ServiceUnavailable.into(),
+    })?;
+    server.rates.check(format!("{} {region} {}", account.id, target.action))?;
+    let request = wire::cbs::parse(action, &claim.parameters()?, server.clock.now())?;
+    let call = super::cbs::Call { server: Arc::clone(server), account, ctx, request_id: id.to_owned() };
+    super::cbs::answer(&call, request).await
+}
+
+/// The account whose key signed the request.
+fn authenticate(server: &Server, claim: &Claim<'_>) -> Result<Account, TencentError> {
+    let identities = server.identities.get();
+    let found = identities.keys().find(|(_, key)| key.cloud == Cloud::Tencent && key.id == claim.secret_id);
+    let (account, key) = found.ok_or(CommonCode::AuthFailureSecretIdNotFound)?;
+    if key.disabled {
+        return Err(CommonCode::AuthFailureInvalidSecretId.into());
+    }
+    // Keys here are lasting ones, to which no token belongs.
+    if claim.token.is_some() {
+        return Err(CommonCode::AuthFailureTokenFailure.into());
+    }
+    claim.verify(&key.secret)?;
+    Ok(account.clone())
+}
+
+/// Where snapshots can be copied to.
+fn describe_regions(server: &Server, product: Product, claim: &Claim<'_>, id: &str) -> Result<Reply, CbsError> {
+    let asked = regions::parse(product, &claim.parameters()?)?;
+    let offered = match &asked {
+        DescribeRegions::OfCvm => true,
+        DescribeRegions::OfRegion { product } => product == Product::Cbs.as_str(),
+    };
+    let known = server.regions.known().filter(|(_, partition)| offered && partition.as_str() == TENCENT);
+    let reply = DescribeRegionsReply::of(&asked, known.map(|(region, _)| (region.as_str(), region.as_str())));
+    Ok(success(&reply, id))
+}
+
+/// The partition whose regions speak this dialect.
+const TENCENT: &str = "tencent";

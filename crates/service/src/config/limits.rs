@@ -1,0 +1,38 @@
+//! Limits: how much an account may have and do. The defaults are those that the clouds document.
+
+use serde::{Deserialize, Serialize};
+
+/// An account's limits in each region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// FSx copies under way into one region.
+    pub(crate) fsx_copies_in_progress: u64,
+    /// FSx backups that callers have asked for, for each type of file system.
+    pub(crate) fsx_user_backups: u64,
+    /// FSx file systems of each type.
+    pub(crate) fsx_file_systems: u64,
+    /// Snapshots of disks.
+    pub(crate) cbs_snapshots: u64,
+    /// Whether the account has not paid: CBS then makes nothing new.
+    pub(crate) in_arrears: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fsx_copies_in_progress: 5,
+            fsx_user_backups: 500,
+            fsx_file_systems: 100,
+            cbs_snapshots: 6_400,
+            in_arrears: false,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether nothing was changed.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

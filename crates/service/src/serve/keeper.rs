@@ -1,0 +1,155 @@
+//! The keeper of a region: goes on with work that nobody is at work on, settles resources, tidies up.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::backup::resume_backup;
+use engine::copy::{resume_copy, source_region};
+use engine::gc::GcOptions;
+use engine::managed::settle;
+use engine::{EngineError, Progress, RegionContext};
+use model::{BackupId, BackupState, Region, ResourceId};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Server;
+
+/// How often a region is looked at.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// How often a region that could not be opened is tried again.
+const REOPEN: Duration = Duration::from_secs(5);
+
+/// How often packs that nothing names and old requests are looked for.
+const TIDY: Duration = Duration::from_secs(3600);
+
+/// How long a request is known by its token once what it made is gone.
+const TOKEN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Work that failed for a passing reason is tried again after this, and each time after twice as long.
+const RETRY_MIN: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// Keepers, which end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Keepers(JoinSet<()>);
+
+impl Keepers {
+    /// Ends them now.
+    pub(super) fn abort(mut self) {
+        self.0.abort_all();
+    }
+}
+
+/// Starts a keeper for each region that is served.
+pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
+    let mut keepers = JoinSet::new();
+    for region in server.regions.served() {
+        let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries: HashMap::new() };
+        keepers.spawn(keeper.run(stopping.clone()));
+    }
+    let (server, mut stopping) = (Arc::clone(server), stopping.clone());
+    keepers.spawn(async move {
+        while !*stopping.borrow() {
+            drop(tokio::time::timeout(REOPEN, stopping.changed()).await);
+            server.regions.open_missing().await;
+        }
+    });
+    Keepers(keepers)
+}
+
+struct Keeper {
+    server: Arc<Server>,
+    region: Region,
+    /// Work that this keeper has resumed: how often, and when it may be again.
+    tries: HashMap<BackupId, (u32, Instant)>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+        let mut tidied: Option<Instant> = None;
+        while !*stopping.borrow() {
+            if let Ok(ctx) = self.server.regions.get(self.region.as_str()) {
+                let looked = self.look(&ctx).await;
+                if let Err(error) = looked {
+                    tracing::warn!(region = %self.region, %error, "a look at the region's work failed");
+                }
+                if tidied.is_none_or(|at| at.elapsed() > TIDY) {
+                    tidied = Some(Instant::now());
+                    self.tidy(&ctx).await;
+                }
+            }
+            drop(tokio::time::timeout(EVERY, stopping.changed()).await);
+        }
+    }
+
+    async fn look(&mut self, ctx: &Arc<RegionContext>) -> Result<(), EngineError> {
+        for row in ctx.catalog.unsettled_resources().await? {
+            let id: ResourceId = row.id.clone();
+            if let Err(error) = settle(ctx, &row).await {
+                tracing::warn!(region = %self.region, resource = %id, %error, "a resource is not settled yet");
+            }
+        }
+        for row in engine::backups::find_due(ctx).await? {
+            if let Err(error) = engine::backups::delete_backup(ctx, &row.account, &row.id).await {
+                tracing::warn!(region = %self.region, backup = %row.id, %error, "a backup that is due was not removed");
+            }
+        }
+        let idle = engine::resume::find_idle(ctx).await?;
+        let ids: HashSet<&BackupId> = idle.iter().map(|row| &row.id).collect();
+        self.tries.retain(|id, (_, next)| ids.contains(id) || next.elapsed() < RETRY_MAX);
+        for row in idle {
+            if !self.may_try(&row.id) {
+                continue;
+            }
+            let id = row.id.clone();
+            if let Err(error) = self.resume(ctx, row).await {
+                tracing::warn!(region = %self.region, backup = %id, %error, "interrupted work was not resumed");
+            }
+        }
+        Ok(())
+    }
+
+    async fn resume(&self, ctx: &Arc<RegionContext>, row: catalog::BackupRow) -> Result<(), EngineError> {
+        let (server, id) = (&self.server, row.id.clone());
+        if row.state == BackupState::Creating {
+            let progress = Arc::<Progress>::default();
+            if let Some(job) = resume_backup(ctx, &server.worker, row, Arc::clone(&progress)).await? {
+                tracing::info!(backup = %id, "going on with a backup that was interrupted");
+                server.jobs.run_backup(job, progress);
+            }
+            return Ok(());
+        }
+        // A source that is away now is asked again later.
+        let source = source_region(&row).and_then(|region| server.regions.get(region.as_str()).ok());
+        let Some(source) = source else { return Ok(()) };
+        if let Some(job) = resume_copy(&source, ctx, &server.worker, row).await? {
+            tracing::info!(backup = %id, "going on with a copy that was interrupted");
+            server.jobs.run_copies(vec![job]);
+        }
+        Ok(())
+    }
+
+    /// Whether it is time to try again, and notes that it is tried.
+    fn may_try(&mut self, id: &BackupId) -> bool {
+        let now = Instant::now();
+        let (tries, next) = self.tries.entry(id.clone()).or_insert((0, now));
+        if *next > now {
+            return false;
+        }
+        *next = now + (RETRY_MIN * 2_u32.saturating_pow(*tries)).min(RETRY_MAX);
+        *tries = (*tries + 1).min(16);
+        true
+    }
+
+    async fn tidy(&self, ctx: &Arc<RegionContext>) {
+        let forgotten = ctx.catalog.forget_tokens(TOKEN_AGE).await.map_err(EngineError::from);
+        let options = GcOptions { grace: self.server.gc_grace, dry_run: false };
+        let collected = engine::gc::collect(ctx, options).await;
+        for error in [forgotten.err(), collected.err()].into_iter().flatten() {
+            tracing::warn!(region = %self.region, %error, "tidying up failed");
+        }
+    }
+}

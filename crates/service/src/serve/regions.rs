@@ -1,0 +1,96 @@
+//! The regions of a server: opened when it starts, and again and again while one cannot be.
+
+use std::sync::{Arc, RwLock};
+
+use anyhow::bail;
+use engine::RegionContext;
+use model::{Partition, Region};
+
+use crate::config::RegionSettings;
+
+/// Every region of the configuration.
+#[derive(Debug)]
+pub(crate) struct Regions(Vec<Slot>);
+
+#[derive(Debug)]
+struct Slot {
+    settings: RegionSettings,
+    /// Whether requests for it are answered here; copies reach the others too.
+    served: bool,
+    opened: RwLock<Option<Arc<RegionContext>>>,
+}
+
+/// Why a region has no context here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unserved {
+    /// The configuration does not have it.
+    Unknown,
+    /// It could not be opened yet.
+    Away,
+}
+
+impl Regions {
+    /// Opens what can be opened; `served` names those whose requests are answered, all where none is named.
+    pub(crate) async fn open(settings: Vec<RegionSettings>, served: &[Region]) -> anyhow::Result<Self> {
+        if let Some(unknown) = served.iter().find(|name| settings.iter().all(|known| known.region != **name)) {
+            bail!("there is no region {unknown} in the configuration");
+        }
+        let slot = |settings: RegionSettings| Slot {
+            served: served.is_empty() || served.contains(&settings.region),
+            settings,
+            opened: RwLock::default(),
+        };
+        let regions = Self(settings.into_iter().map(slot).collect());
+        regions.open_missing().await;
+        Ok(regions)
+    }
+
+    /// Tries to open those that are not open yet.
+    pub(crate) async fn open_missing(&self) {
+        for slot in self.0.iter().filter(|slot| slot.get().is_none()) {
+            match slot.settings.open().await {
+                Ok(ctx) => {
+                    if let Ok(mut opened) = slot.opened.write() {
+                        *opened = Some(Arc::new(ctx));
+                    }
+                }
+                Err(error) => {
+                    let region = &slot.settings.region;
+                    tracing::warn!(%region, error = format!("{error:#}"), "the region cannot be opened");
+                }
+            }
+        }
+    }
+
+    /// Every region that is open.
+    pub(crate) fn opened(&self) -> Vec<Arc<RegionContext>> {
+        self.0.iter().filter_map(Slot::get).collect()
+    }
+
+    /// Every region whose requests are answered here.
+    pub(crate) fn served(&self) -> impl Iterator<Item = &Region> {
+        self.0.iter().filter(|slot| slot.served).map(|slot| &slot.settings.region)
+    }
+
+    /// Whether requests for a region are answered here.
+    pub(crate) fn serves(&self, region: &str) -> bool {
+        self.served().any(|known| known.as_str() == region)
+    }
+
+    /// Names and partitions of all regions there are.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (&Region, &Partition)> {
+        self.0.iter().map(|slot| (&slot.settings.region, &slot.settings.partition))
+    }
+
+    /// A region's parts.
+    pub(crate) fn get(&self, region: &str) -> Result<Arc<RegionContext>, Unserved> {
+        let slot = self.0.iter().find(|slot| slot.settings.region.as_str() == region).ok_or(Unserved::Unknown)?;
+        slot.get().ok_or(Unserved::Away)
+    }
+}
+
+impl Slot {
+    fn get(&self) -> Option<Arc<RegionContext>> {
+        self.opened.read().ok().and_then(|opened| opened.clone())
+    }
+}

@@ -1,0 +1,23 @@
+//! The vendors' own clients against a running server: each module of `tests/clients/` is one test here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[test]
+fn tencent_cbs() {
+    run("test_cbs");
+}
+
+/// Runs the tests of a Python module in the environment that `cargo xtask test` has made.
+#[track_caller]
+fn run(module: &str) {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
+    let python = target.join("venv/bin/python");
+    assert!(python.exists(), "the clients are not installed: run `cargo xtask test` once");
+    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/clients"].iter().collect();
+    let mut command = Command::new(python);
+    command.args(["-m", "unittest", "-v", module]).current_dir(folder);
+    command.env("OFFSITE", env!("CARGO_BIN_EXE_offsite")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let done = command.output().expect("Python runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

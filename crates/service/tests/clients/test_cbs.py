@@ -1,0 +1,325 @@
+"""Tencent CBS with the vendor's SDK for Python: the whole life of a snapshot, and every refusal by its code."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+from tencentcloud.common import credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.cbs.v20170312 import cbs_client, models
+
+from world import WorldTest
+
+GUANGZHOU, BEIJING = "ap-guangzhou", "ap-beijing"
+GIB = 1 << 30
+
+
+class CbsTest(WorldTest):
+    def client(self, region=GUANGZHOU, sign="TC3-HMAC-SHA256", method="POST", key=None):
+        env = self.world.env
+        secret_id, secret_key = key or (env["TENCENTCLOUD_SECRET_ID"], env["TENCENTCLOUD_SECRET_KEY"])
+        http = HttpProfile(protocol="http", endpoint=self.world.address, reqMethod=method, reqTimeout=30)
+        profile = ClientProfile(signMethod=sign, httpProfile=http)
+        return cbs_client.CbsClient(credential.Credential(secret_id, secret_key), region, profile)
+
+    def call(self, action, _client=None, **parameters):
+        request = getattr(models, f"{action}Request")()
+        request.from_json_string(json.dumps(parameters))
+        return getattr(_client or self.client(), action)(request)
+
+    def refused(self, code, action, _client=None, **parameters):
+        with self.assertRaises(TencentCloudSDKException) as caught:
+            self.call(action, _client, **parameters)
+        self.assertEqual(caught.exception.code, code, caught.exception.message)
+        self.assertTrue(caught.exception.requestId)
+
+    def make_disk(self, **parameters):
+        wanted = {
+            "Placement": {"Zone": "ap-guangzhou-3"},
+            "DiskChargeType": "POSTPAID_BY_HOUR",
+            "DiskType": "CLOUD_SSD",
+            "DiskSize": 1,
+            **parameters,
+        }
+        client = self.client(parameters.pop("region", GUANGZHOU))
+        wanted.pop("region", None)
+        (disk,) = self.call("CreateDisks", client, **wanted).DiskIdSet
+        return disk
+
+    def disk(self, disk, region=GUANGZHOU):
+        found = self.call("DescribeDisks", self.client(region), DiskIds=[disk]).DiskSet
+        return found[0] if found else None
+
+    def ready_disk(self, region=GUANGZHOU, **parameters):
+        disk = self.make_disk(region=region, **parameters)
+        self.until(lambda: self.disk(disk, region).DiskState == "UNATTACHED")
+        return disk
+
+    def snapshot(self, snapshot, region=GUANGZHOU):
+        found = self.call("DescribeSnapshots", self.client(region), SnapshotIds=[snapshot]).SnapshotSet
+        return found[0] if found else None
+
+    def normal(self, snapshot, region=GUANGZHOU):
+        return self.until(lambda: (seen := self.snapshot(snapshot, region)) and seen.SnapshotState == "NORMAL" and seen)
+
+    def take(self, disk, **parameters):
+        snapshot = self.call("CreateSnapshot", DiskId=disk, **parameters).SnapshotId
+        self.normal(snapshot)
+        return snapshot
+
+    def write(self, disk, offset, data, region=GUANGZHOU):
+        with open(self.world.path(region, disk), "r+b") as image:
+            image.seek(offset)
+            image.write(data)
+
+
+class Life(CbsTest):
+    def test_a_snapshot_is_taken_copied_found_restored_and_deleted(self):
+        disk = self.ready_disk(DiskName="root", Tags=[{"Key": "env", "Value": "prod"}])
+        seen = self.disk(disk)
+        self.assertEqual((seen.DiskName, seen.DiskSize, seen.DiskType), ("root", 1, "CLOUD_SSD"))
+        self.assertEqual([(tag.Key, tag.Value) for tag in seen.Tags], [("env", "prod")])
+        self.write(disk, 123456, b"precious")
+
+        snapshot = self.call("CreateSnapshot", DiskId=disk, SnapshotName="day one").SnapshotId
+        self.assertRegex(snapshot, "^snap-[0-9a-z]{8}$")
+        taken = self.normal(snapshot)
+        self.assertEqual((taken.SnapshotName, taken.DiskId, taken.DiskSize, taken.Percent), ("day one", disk, 1, 100))
+        self.assertTrue(taken.IsPermanent)
+        self.assertFalse(taken.CopyFromRemote)
+
+        (result,) = self.call(
+            "CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING]
+        ).SnapshotCopyResultSet
+        self.assertEqual((result.DestinationRegion, result.Code, result.Message), (BEIJING, "Success", ""))
+        copy = self.normal(result.SnapshotId, BEIJING)
+        self.assertEqual(copy.SnapshotName, f"Copied {snapshot} from {GUANGZHOU}")
+        self.assertTrue(copy.CopyFromRemote and copy.IsPermanent)
+        self.assertEqual((copy.DiskId, copy.Placement.Zone), (disk, f"{BEIJING}-1"))
+        self.assertIsNone(self.snapshot(result.SnapshotId), "a copy belongs to its region alone")
+        self.until(lambda: self.snapshot(snapshot).CopyingToRegions == [])
+
+        self.call("DeleteSnapshots", SnapshotIds=[snapshot])
+        self.assertIsNone(self.snapshot(snapshot))
+        restored = self.ready_disk(
+            region=BEIJING, SnapshotId=result.SnapshotId, Placement={"Zone": f"{BEIJING}-1"}, DiskSize=None
+        )
+        image = self.world.path(BEIJING, restored)
+        self.assertEqual(image.stat().st_size, GIB)
+        with open(image, "rb") as file:
+            file.seek(123456)
+            self.assertEqual(file.read(8), b"precious")
+        self.call("TerminateDisks", self.client(BEIJING), DiskIds=[restored])
+        self.assertIsNone(self.disk(restored, BEIJING))
+        self.until(lambda: not image.exists())
+
+    def test_a_snapshot_is_rolled_back_onto_its_disk(self):
+        disk = self.ready_disk()
+        self.write(disk, 0, b"before")
+        snapshot = self.take(disk)
+        self.write(disk, 0, b"after!")
+        self.call("ApplySnapshot", SnapshotId=snapshot, DiskId=disk)
+        self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
+        with open(self.world.path(GUANGZHOU, disk), "rb") as file:
+            self.assertEqual(file.read(6), b"before")
+        other = self.ready_disk()
+        self.refused("InvalidParameterValue", "ApplySnapshot", SnapshotId=snapshot, DiskId=other)
+        self.refused("InvalidDiskId.NotFound", "ApplySnapshot", SnapshotId=snapshot, DiskId="disk-00000000")
+
+    def test_a_snapshot_with_a_deadline_goes_by_itself_and_one_without_stays(self):
+        disk = self.ready_disk()
+        passing = self.take(disk, Deadline=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 90000)))
+        seen = self.snapshot(passing)
+        self.assertFalse(seen.IsPermanent)
+        self.assertRegex(seen.DeadlineTime, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+        self.call("ModifySnapshotAttribute", SnapshotId=passing, SnapshotName="kept", IsPermanent=True)
+        seen = self.snapshot(passing)
+        self.assertEqual((seen.SnapshotName, seen.IsPermanent, seen.DeadlineTime), ("kept", True, ""))
+        soon = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 2))
+        self.call("ModifySnapshotAttribute", SnapshotId=passing, IsPermanent=False, Deadline=soon)
+        self.until(lambda: self.snapshot(passing) is None)
+
+    def test_pages_cover_all_and_filters_choose(self):
+        disk = self.ready_disk()
+        taken = [self.take(disk, SnapshotName=f"page-{number}") for number in range(5)]
+        found = []
+        for offset in range(0, 6, 2):
+            page = self.call(
+                "DescribeSnapshots",
+                Filters=[{"Name": "disk-id", "Values": [disk]}],
+                Offset=offset,
+                Limit=2,
+                Order="ASC",
+            )
+            self.assertEqual(page.TotalCount, 5)
+            found += [snapshot.SnapshotId for snapshot in page.SnapshotSet]
+        self.assertEqual(found, taken)
+        by_name = self.call("DescribeSnapshots", Filters=[{"Name": "snapshot-name", "Values": ["page-3", "x"]}])
+        self.assertEqual([snapshot.SnapshotId for snapshot in by_name.SnapshotSet], [taken[3]])
+        self.assertEqual(self.call("DescribeSnapshots", SnapshotIds=["snap-00000000"]).TotalCount, 0)
+        self.assertEqual(self.disk(disk).SnapshotCount, 5)
+        overview = self.call("DescribeSnapshotOverview")
+        self.assertGreaterEqual(overview.TotalNums, 5)
+
+    def test_a_token_makes_disks_once(self):
+        wanted = {
+            "Placement": {"Zone": "ap-guangzhou-3"},
+            "DiskChargeType": "POSTPAID_BY_HOUR",
+            "DiskType": "CLOUD_SSD",
+            "DiskSize": 1,
+            "DiskCount": 3,
+            "ClientToken": "once",
+        }
+        first = self.call("CreateDisks", **wanted).DiskIdSet
+        self.assertEqual(len(set(first)), 3)
+        self.assertEqual(self.call("CreateDisks", **wanted).DiskIdSet, first)
+        self.refused("InvalidParameterValue", "CreateDisks", **{**wanted, "DiskSize": 2})
+
+    def test_a_copy_that_is_cut_off_by_a_crash_is_finished_after_the_restart(self):
+        disk = self.ready_disk()
+        for number in range(128):
+            self.write(disk, number << 20, os.urandom(1 << 20))
+        snapshot = self.take(disk)
+        (result,) = self.call(
+            "CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING]
+        ).SnapshotCopyResultSet
+        self.world.stop(9)
+        self.world.start()
+        self.normal(result.SnapshotId, BEIJING)
+        self.world.cli("backup", "verify", result.SnapshotId, "--read-data")
+
+
+class Clients(CbsTest):
+    def test_every_signature_of_the_sdk_is_accepted(self):
+        for sign in ["TC3-HMAC-SHA256", "HmacSHA256", "HmacSHA1"]:
+            for method in ["POST", "GET"]:
+                with self.subTest(sign=sign, method=method):
+                    client = self.client(sign=sign, method=method)
+                    filters = [{"Name": "encrypt", "Values": ["false"]}]
+                    self.assertGreaterEqual(self.call("DescribeSnapshots", client, Filters=filters).TotalCount, 0)
+
+    def test_tccli_takes_and_copies_a_snapshot(self):
+        disk = self.ready_disk()
+
+        def tccli(action, *arguments):
+            command = [sys.executable.replace("python3", "tccli").replace("python", "tccli"), "cbs", action]
+            options = ["--region", GUANGZHOU, "--endpoint", self.world.endpoint, *arguments]
+            done = subprocess.run(
+                command + options,
+                env={**self.world.env, "HOME": str(self.world.dir), "PATH": "/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return json.loads(done.stdout)
+
+        snapshot = tccli("CreateSnapshot", "--DiskId", disk)["SnapshotId"]
+        self.normal(snapshot)
+        copied = tccli(
+            "CopySnapshotCrossRegions", "--SnapshotId", snapshot, "--DestinationRegions", json.dumps([BEIJING])
+        )
+        (result,) = copied["SnapshotCopyResultSet"]
+        self.assertEqual(result["Code"], "Success")
+        self.normal(result["SnapshotId"], BEIJING)
+
+    def test_wrong_and_disabled_keys_are_refused_by_name(self):
+        env = self.world.env
+        good = env["TENCENTCLOUD_SECRET_ID"]
+        self.refused("AuthFailure.SignatureFailure", "DescribeDisks", self.client(key=(good, "wrong")))
+        self.refused("AuthFailure.SecretIdNotFound", "DescribeDisks", self.client(key=("AKIDnobody", "x")))
+        lines = self.world.cli("key", "create", "default", "--cloud", "tencent").splitlines()
+        key = tuple(line.split("=", 1)[1] for line in lines)
+        self.call("DescribeDisks", self.client(key=key))
+        self.world.cli("key", "disable", key[0])
+        self.refused("AuthFailure.InvalidSecretId", "DescribeDisks", self.client(key=key))
+
+    def test_another_accounts_ids_are_unknown_ids(self):
+        disk = self.ready_disk()
+        snapshot = self.take(disk)
+        self.world.cli("account", "create", "stranger")
+        lines = self.world.cli("key", "create", "stranger", "--cloud", "tencent").splitlines()
+        theirs = self.client(key=tuple(line.split("=", 1)[1] for line in lines))
+        self.assertEqual(self.call("DescribeSnapshots", theirs, SnapshotIds=[snapshot]).TotalCount, 0)
+        self.assertEqual(self.call("DescribeDisks", theirs, DiskIds=[disk]).TotalCount, 0)
+        no_snapshot, no_disk = "InvalidSnapshotId.NotFound", "InvalidDiskId.NotFound"
+        self.refused(no_disk, "CreateSnapshot", theirs, DiskId=disk)
+        self.refused(no_snapshot, "DeleteSnapshots", theirs, SnapshotIds=[snapshot])
+        self.refused(no_snapshot, "ModifySnapshotAttribute", theirs, SnapshotId=snapshot, SnapshotName="mine")
+        self.refused(no_snapshot, "ApplySnapshot", theirs, SnapshotId=snapshot, DiskId=disk)
+        self.refused(no_snapshot, "CopySnapshotCrossRegions", theirs, SnapshotId=snapshot, DestinationRegions=[BEIJING])
+        self.refused("InvalidParameterValue", "TerminateDisks", theirs, DiskIds=[disk])
+
+
+class Refusals(CbsTest):
+    def test_a_copy_is_refused_by_the_cause(self):
+        snapshot = self.take(self.ready_disk())
+        for code, parameters in [
+            ("MissingParameter", {"SnapshotId": snapshot}),
+            ("MissingParameter", {"DestinationRegions": [BEIJING]}),
+            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": []}),
+            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": [BEIJING, BEIJING]}),
+            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": [GUANGZHOU]}),
+            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": ["ap-nowhere"]}),
+            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": ["us-east-1"]}),
+            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": [BEIJING], "SnapshotName": "x" * 61}),
+            ("InvalidSnapshotId.NotFound", {"SnapshotId": "snap-00000000", "DestinationRegions": [BEIJING]}),
+            ("InvalidSnapshotId.NotFound", {"SnapshotId": "nonsense", "DestinationRegions": [BEIJING]}),
+        ]:
+            with self.subTest(code=code, parameters=parameters):
+                self.refused(code, "CopySnapshotCrossRegions", **parameters)
+
+    def test_regions_and_operations_that_are_not_there_are_named(self):
+        self.refused("UnsupportedRegion", "DescribeDisks", self.client("ap-nowhere"))
+        self.refused("UnsupportedOperation", "ResizeDisk", DiskId="disk-00000000", DiskSize=2)
+
+    def test_listings_have_their_limits(self):
+        self.refused("InvalidParameterValue", "DescribeSnapshots", Limit=101)
+        self.refused("InvalidFilter", "DescribeSnapshots", Filters=[{"Name": "colour", "Values": ["red"]}])
+        both = {"SnapshotIds": ["snap-00000000"], "Filters": [{"Name": "disk-id", "Values": ["x"]}]}
+        self.refused("InvalidParameterValue", "DescribeSnapshots", **both)
+
+    def test_deletion_is_all_or_nothing(self):
+        snapshot = self.take(self.ready_disk())
+        self.refused("InvalidSnapshotId.NotFound", "DeleteSnapshots", SnapshotIds=[snapshot, "snap-00000000"])
+        self.assertIsNotNone(self.snapshot(snapshot))
+
+
+class Rates(CbsTest):
+    settings = None
+
+    def test_the_twenty_first_call_in_a_second_is_one_too_many(self):
+        client = self.client()
+        began, accepted = time.monotonic(), 0
+        with self.assertRaises(TencentCloudSDKException) as caught:
+            for _ in range(200):
+                self.call("DescribeDisks", client)
+                accepted += 1
+        self.assertEqual(caught.exception.code, "RequestLimitExceeded")
+        self.assertGreaterEqual(accepted, 20)
+        self.assertLessEqual(accepted, 20 + 20 * (time.monotonic() - began))
+        self.call("DescribeSnapshots", client)
+
+
+class Arrears(CbsTest):
+    def test_an_account_that_has_not_paid_makes_nothing_new(self):
+        disk = self.ready_disk()
+        snapshot = self.take(disk)
+        identities = self.world.config.parent / "identities.toml"
+        text = identities.read_text()
+        identities.write_text(text.replace("[[account.key]]", "[account.limits]\nin_arrears = true\n\n[[account.key]]", 1))
+        code = "InvalidAccount.InsufficientBalance"
+        self.refused(code, "CreateSnapshot", DiskId=disk)
+        self.refused(code, "CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING])
+        identities.write_text(text.replace("[[account.key]]", "[account.limits]\ncbs_snapshots = 1\n\n[[account.key]]", 1))
+        self.refused("InsufficientSnapshotQuota", "CreateSnapshot", DiskId=disk)
+        identities.write_text(text)
+        self.take(disk)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,222 @@
+//! `CreateDisks`: the request with the most members, and with the most that exclude each other.
+
+use model::Timestamp;
+
+use super::Checked;
+use super::check::{ensure, flag, missing, name_in_bytes};
+use crate::cbs::reply::Tag;
+use crate::cbs::values::{DiskChargeType, DiskType, Encrypt, EncryptType, FileSystemType, RenewFlag};
+use crate::cbs::{CbsCode, CbsError};
+use crate::tencent::reading::structure;
+
+const DISKS_PER_CREATION_MAX: i64 = 20;
+const CLIENT_TOKEN_LEN_MAX: usize = 64;
+/// The largest disk that Tencent sells.
+const DISK_GIB_MAX: i64 = 32_000;
+/// Smaller disks cannot burst.
+const BURST_GIB_MIN: i64 = 460;
+const PREPAID_MONTHS: [i64; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36];
+
+structure! {
+    /// Where a new disk shall lie.
+    pub Placement {
+        zone: String = "Zone",
+        project_id: Option<i64> = "ProjectId",
+        project_name: Option<String> = "ProjectName",
+        cage_id: Option<String> = "CageId",
+        cdc_id: Option<String> = "CdcId",
+        cdc_name: Option<String> = "CdcName",
+        dedicated_cluster_id: Option<String> = "DedicatedClusterId",
+    }
+}
+
+structure! {
+    /// For how long a disk is paid in advance.
+    pub DiskChargePrepaid {
+        /// Months.
+        period: i64 = "Period",
+        renew_flag: Option<RenewFlag> = "RenewFlag",
+        cur_instance_deadline: Option<String> = "CurInstanceDeadline",
+    }
+}
+
+structure! {
+    /// Where a new disk is mounted.
+    pub AutoMountConfiguration {
+        instance_id: Vec<String> = "InstanceId",
+        mount_point: Option<Vec<String>> = "MountPoint",
+        file_system_type: Option<FileSystemType> = "FileSystemType",
+    }
+}
+
+structure! {
+    /// Makes disks, empty or of a snapshot. Without a snapshot there is a size.
+    pub CreateDisks {
+        placement: Placement = "Placement",
+        disk_charge_type: DiskChargeType = "DiskChargeType",
+        disk_type: DiskType = "DiskType",
+        disk_name: Option<String> = "DiskName",
+        tags: Option<Vec<Tag>> = "Tags",
+        snapshot_id: Option<String> = "SnapshotId",
+        /// In GiB.
+        disk_size: Option<i64> = "DiskSize",
+        /// How many, 1 to 20; see [`CreateDisks::count`].
+        disk_count: Option<i64> = "DiskCount",
+        disk_charge_prepaid: Option<DiskChargePrepaid> = "DiskChargePrepaid",
+        encrypt: Option<Encrypt> = "Encrypt",
+        kms_key_id: Option<String> = "KmsKeyId",
+        encrypt_type: Option<EncryptType> = "EncryptType",
+        shareable: Option<bool> = "Shareable",
+        /// In MB/s.
+        throughput_performance: Option<i64> = "ThroughputPerformance",
+        burst_performance: Option<bool> = "BurstPerformance",
+        /// Makes a repeated call harmless.
+        client_token: Option<String> = "ClientToken",
+        /// 1: snapshots that are not permanent go with the disk.
+        delete_snapshot: Option<i64> = "DeleteSnapshot",
+        auto_mount_configuration: Option<AutoMountConfiguration> = "AutoMountConfiguration",
+        disk_backup_quota: Option<i64> = "DiskBackupQuota",
+    }
+}
+
+impl CreateDisks {
+    /// How many disks to make.
+    pub fn count(&self) -> usize {
+        self.disk_count.and_then(|count| usize::try_from(count).ok()).unwrap_or(1)
+    }
+
+    fn check_presence(&self) -> Result<(), CbsError> {
+        let missing_beside = [
+            (self.snapshot_id.is_none() && self.disk_size.is_none(), "DiskSize"),
+            (
+                self.disk_charge_type == DiskChargeType::Prepaid && self.disk_charge_prepaid.is_none(),
+                "DiskChargePrepaid",
+            ),
+            (self.kms_key_id.is_some() && self.encrypt.is_none(), "Encrypt"),
+        ];
+        match missing_beside.into_iter().find(|(is_missing, _)| *is_missing) {
+            Some((_, name)) => Err(missing(name)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_values(&self) -> Result<(), CbsError> {
+        let token_fits = |token: &String| token.is_ascii() && token.len() <= CLIENT_TOKEN_LEN_MAX;
+        let prepaid = self.disk_charge_prepaid.as_ref();
+        name_in_bytes("DiskName", self.disk_name.as_ref())?;
+        flag("DeleteSnapshot", self.delete_snapshot)?;
+        ensure(!self.placement.zone.is_empty(), "Placement.Zone must not be empty.")?;
+        ensure(self.placement.project_id.is_none_or(|id| id >= 0), "Placement.ProjectId must not be negative.")?;
+        ensure(
+            self.disk_size.is_none_or(|size| (1..=DISK_GIB_MAX).contains(&size)),
+            "DiskSize must be between 1 and 32000.",
+        )?;
+        ensure(self.disk_count.is_none_or(|count| count > 0), "DiskCount must be positive.")?;
+        ensure(self.disk_backup_quota.is_none_or(|quota| quota >= 0), "DiskBackupQuota must not be negative.")?;
+        ensure(
+            self.client_token.as_ref().is_none_or(token_fits),
+            "ClientToken must have at most 64 ASCII characters.",
+        )?;
+        ensure(
+            prepaid.is_none_or(|prepaid| PREPAID_MONTHS.contains(&prepaid.period)),
+            "DiskChargePrepaid.Period must be 1 to 12, 24 or 36.",
+        )
+    }
+
+    fn check_combinations(&self) -> Result<(), CbsError> {
+        let is_fast = matches!(self.disk_type, DiskType::CloudHssd | DiskType::CloudTssd);
+        let bursts = self.burst_performance == Some(true);
+        let is_encrypted = self.encrypt.is_some();
+        ensure(!is_encrypted || self.shareable != Some(true), "Encrypt and Shareable cannot be given together.")?;
+        ensure(
+            !is_encrypted || self.auto_mount_configuration.is_none(),
+            "Encrypt and AutoMountConfiguration cannot be given together.",
+        )?;
+        ensure(
+            self.throughput_performance.is_none_or(|rate| rate >= 0 && (is_fast || rate == 0)),
+            "ThroughputPerformance needs a DiskType of CLOUD_HSSD or CLOUD_TSSD.",
+        )?;
+        ensure(
+            !bursts || is_fast && self.disk_size.is_none_or(|size| size >= BURST_GIB_MIN),
+            "BurstPerformance needs a DiskType of CLOUD_HSSD or CLOUD_TSSD and at least 460 GiB.",
+        )
+    }
+}
+
+impl Checked for CreateDisks {
+    fn check(&self, _now: Timestamp) -> Result<(), CbsError> {
+        self.check_presence()?;
+        self.check_values()?;
+        self.check_combinations()?;
+        if self.disk_count.is_some_and(|count| count > DISKS_PER_CREATION_MAX) {
+            return Err(CbsCode::InvalidParameterValueLimitExceeded.into());
+        }
+        // The oldest type is no longer sold, the fastest only together with an instance.
+        if matches!(self.disk_type, DiskType::CloudBasic | DiskType::CloudTssd) {
+            return Err(CbsCode::InvalidParameterDiskConfigNotSupported.into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cbs::{Action, Code, Request, parse};
+    use crate::tencent::{CommonCode, Parameters};
+
+    /// The smallest good `CreateDisks`, with some members replaced.
+    fn create(changes: Value) -> Result<Request, Code> {
+        let mut body = json!({
+            "Placement": { "Zone": "ap-guangzhou-3" }, "DiskChargeType": "POSTPAID_BY_HOUR",
+            "DiskType": "CLOUD_PREMIUM", "DiskSize": 20,
+        });
+        let Value::Object(changes) = changes else { panic!("an object") };
+        changes.into_iter().for_each(|(name, value)| body[name] = value);
+        let parameters = Parameters::from_json(body.to_string().as_bytes()).unwrap();
+        parse(Action::CreateDisks, &parameters, Timestamp(0)).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_disk_needs_a_size_or_a_snapshot() {
+        assert_eq!(create(json!({ "DiskSize": null })), Err(CommonCode::MissingParameter.into()));
+        assert!(create(json!({ "DiskSize": null, "SnapshotId": "snap-1" })).is_ok());
+        let Ok(Request::CreateDisks(request)) = create(json!({ "DiskCount": 20 })) else { panic!("disks") };
+        assert_eq!(request.count(), 20);
+    }
+
+    #[test]
+    fn what_a_new_disk_cannot_be_is_refused() {
+        let value = CommonCode::InvalidParameterValue;
+        let refusals: [(Value, Code); 21] = [
+            (json!({ "Placement": {} }), CommonCode::MissingParameter.into()),
+            (json!({ "DiskChargeType": "PREPAID" }), CommonCode::MissingParameter.into()),
+            (json!({ "KmsKeyId": "k" }), CommonCode::MissingParameter.into()),
+            (json!({ "DiskSize": "20" }), CommonCode::InvalidParameter.into()),
+            (json!({ "DiskType": "CLOUD_FAST" }), value.into()),
+            (json!({ "DiskName": "未".repeat(21) }), value.into()),
+            (json!({ "DiskSize": 0 }), value.into()),
+            (json!({ "DiskSize": 32_001 }), value.into()),
+            (json!({ "DiskCount": 0 }), value.into()),
+            (json!({ "DiskCount": 21 }), CbsCode::InvalidParameterValueLimitExceeded.into()),
+            (json!({ "DiskChargeType": "PREPAID", "DiskChargePrepaid": { "Period": 13 } }), value.into()),
+            (json!({ "Encrypt": "encrypt" }), value.into()),
+            (json!({ "Encrypt": "ENCRYPT", "Shareable": true }), value.into()),
+            (json!({ "Encrypt": "ENCRYPT", "AutoMountConfiguration": { "InstanceId": ["i"] } }), value.into()),
+            (json!({ "ThroughputPerformance": 100 }), value.into()),
+            (json!({ "DiskType": "CLOUD_HSSD", "BurstPerformance": true, "DiskSize": 459 }), value.into()),
+            (json!({ "ClientToken": "x".repeat(65) }), value.into()),
+            (json!({ "ClientToken": "é" }), value.into()),
+            (json!({ "DeleteSnapshot": 2 }), value.into()),
+            (json!({ "DiskType": "CLOUD_TSSD" }), CbsCode::InvalidParameterDiskConfigNotSupported.into()),
+            (json!({ "Zone": "ap-guangzhou-3" }), CommonCode::UnknownParameter.into()),
+        ];
+        for (changes, code) in refusals {
+            assert_eq!(create(changes.clone()), Err(code), "{changes}");
+        }
+        assert!(create(json!({ "DiskType": "CLOUD_HSSD", "BurstPerformance": true, "DiskSize": 460 })).is_ok());
+        assert!(create(json!({ "Encrypt": "ENCRYPT", "KmsKeyId": "k" })).is_ok());
+    }
+}
