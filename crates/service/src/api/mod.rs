@@ -3,7 +3,9 @@
 //! Handlers read as: parse, look up, call the engine, present. Errors of the engine become a dialect's own
 //! at the last moment, and what is internal about them stays in the log.
 
+mod aws;
 mod cbs;
+mod fsx;
 mod tencent;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub(crate) use tencent::Rates;
 /// What is logged and counted of a request besides its reply.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
+    pub(crate) service: &'static str,
     pub(crate) operation: String,
     pub(crate) account: String,
     pub(crate) region: String,
@@ -30,13 +33,15 @@ pub(crate) struct Trace {
 pub(crate) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>) -> Reply {
     let (started, id) = (Instant::now(), Uuid::new_v4().to_string());
     let mut trace = Trace::default();
-    let service = "cbs";
-    let reply = tencent::answer(server, request, &id, &mut trace).await;
+    let reply = match tencent::is_addressed(request) {
+        true => tencent::answer(server, request, &id, &mut trace).await,
+        false => aws::answer(server, request, &id, &mut trace).await,
+    };
     let took = started.elapsed();
-    metrics::request(service, &trace.operation, &trace.code, took);
+    metrics::request(trace.service, &trace.operation, &trace.code, took);
     tracing::info!(
         request_id = id,
-        service,
+        service = trace.service,
         operation = trace.operation,
         account = trace.account,
         region = trace.region,

@@ -29,8 +29,19 @@ impl Rates {
     }
 }
 
+/// Whether a request speaks this dialect: it names its action in a header or a parameter, or is signed as none
+/// other is.
+pub(super) fn is_addressed(request: &RawRequest<'_>) -> bool {
+    let signed = request.header("authorization").is_some_and(|value| value.trim_start().starts_with("TC3-"));
+    let form = || std::str::from_utf8(request.body).unwrap_or_default();
+    let named = |parameters: &str| parameters.split('&').any(|parameter| parameter.starts_with("Action="));
+    let is_aws = || request.header("x-amz-target").is_some();
+    signed || request.header("x-tc-action").is_some() || (!is_aws() && (named(request.query) || named(form())))
+}
+
 /// Answers one request.
 pub(super) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, id: &str, trace: &mut Trace) -> Reply {
+    trace.service = "cbs";
     match try_answer(server, request, id, trace).await {
         Ok(reply) => {
             "Success".clone_into(&mut trace.code);

@@ -54,12 +54,12 @@ class World:
         self.server.send_signal(how)
         status = self.server.wait(timeout=30)
         self.pump.wait(timeout=30)
+        self.log.close()
         return status
 
     def close(self):
         if self.server.poll() is None:
             self.stop()
-        self.log.close()
         shutil.rmtree(self.dir)
 
     def cli(self, *arguments):

@@ -43,6 +43,7 @@ error_codes! {
         ResourceInUseDiskRollbacking = "ResourceInUse.DiskRollbacking": "The disk is being rolled back.",
         ResourceInsufficientOverQuota = "ResourceInsufficient.OverQuota": "The quota is used up.",
         ResourceNotFoundNotFound = "ResourceNotFound.NotFound": "The resource does not exist.",
+        ResourceUnavailableAttached = "ResourceUnavailable.Attached": "The disk is attached to another instance.",
         ResourceUnavailableNotSupported = "ResourceUnavailable.NotSupported":
             "The resource does not support this operation.",
         ResourceUnavailableSnapshotCreating = "ResourceUnavailable.SnapshotCreating":

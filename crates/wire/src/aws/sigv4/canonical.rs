@@ -13,9 +13,8 @@ const SIGNATURE_PARAMETER: &str = "X-Amz-Signature";
 ///
 /// `signed_headers` is the list as sent, joined by `;`; `payload_hash` is in lower-case hex.
 pub(super) fn canonical_request(request: &RawRequest<'_>, signed_headers: &str, payload_hash: &str) -> Option<Vec<u8>> {
-    let mut text =
-        format!("{}\n{}\n{}\n", request.method, canonical_path(request.path), canonical_query(request.query));
-    let mut bytes = std::mem::take(&mut text).into_bytes();
+    let (path, query) = (canonical_path(request.path), canonical_query(request.query));
+    let mut bytes = format!("{}\n{path}\n{query}\n", request.method).into_bytes();
     for name in signed_headers.split(';') {
         bytes.extend_from_slice(name.as_bytes());
         bytes.push(b':');

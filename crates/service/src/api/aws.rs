@@ -1,0 +1,87 @@
+//! The front door of the AWS services: who calls, which operation, in which region; then the service's own handler.
+
+use std::sync::Arc;
+
+use wire::aws::error::{CommonCode, CommonError};
+use wire::aws::json::{self, Service, Target};
+use wire::aws::sigv4::{self, Claim, Expected, SKEW_DEFAULT};
+use wire::http::{RawRequest, Reply};
+
+use super::Trace;
+use crate::config::{Account, Cloud};
+use crate::serve::Server;
+
+/// One authenticated call.
+pub(crate) struct Call {
+    pub(super) server: Arc<Server>,
+    pub(super) account: Account,
+    /// The region that is called.
+    pub(super) ctx: Arc<engine::RegionContext>,
+    pub(super) request_id: String,
+}
+
+/// Answers one request.
+pub(super) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, id: &str, trace: &mut Trace) -> Reply {
+    match open(server, request, id, trace) {
+        Ok((target, call)) => match target.service {
+            Service::Fsx => super::fsx::answer(&call, target.operation, request.body, trace).await,
+            Service::CloudHsm => refused(CommonCode::UnknownOperation.into(), id, trace),
+        },
+        Err(error) => refused(error, id, trace),
+    }
+}
+
+/// The reply of a refusal that is in no service's model.
+pub(super) fn refused(error: CommonError, id: &str, trace: &mut Trace) -> Reply {
+    error.code.as_str().clone_into(&mut trace.code);
+    error.reply(id)
+}
+
+fn open<'a>(
+    server: &Arc<Server>,
+    request: &RawRequest<'a>,
+    id: &str,
+    trace: &mut Trace,
+) -> Result<(Target<'a>, Call), CommonError> {
+    let target = json::target(request)?;
+    trace.service = target.service.signing_name();
+    target.operation.clone_into(&mut trace.operation);
+    let is_known = match target.service {
+        Service::Fsx => wire::fsx::is_known(target.operation),
+        Service::CloudHsm => false,
+    };
+    if !is_known {
+        return Err(CommonCode::UnknownOperation.into());
+    }
+    let claim = sigv4::identify(request)?;
+    let account = authenticate(server, request, &claim, target.service)?;
+    account.id.as_str().clone_into(&mut trace.account);
+    claim.region.as_ref().clone_into(&mut trace.region);
+    let ctx = server.regions.get(&claim.region).map_err(|_| CommonCode::ServiceUnavailable)?;
+    Ok((target, Call { server: Arc::clone(server), account, ctx, request_id: id.to_owned() }))
+}
+
+/// The account whose key signed the request.
+fn authenticate(
+    server: &Server,
+    request: &RawRequest<'_>,
+    claim: &Claim<'_>,
+    service: Service,
+) -> Result<Account, CommonError> {
+    let identities = server.identities.get();
+    let found = identities.keys().find(|(_, key)| key.cloud == Cloud::Aws && key.id == claim.access_key);
+    let (account, key) = found.filter(|(_, key)| !key.disabled).ok_or(CommonCode::UnrecognizedClient)?;
+    // Keys here are lasting ones, to which no token belongs.
+    if claim.session_token.is_some() {
+        return Err(CommonCode::UnrecognizedClient.into());
+    }
+    let expected = Expected {
+        secret: &key.secret,
+        service: service.signing_name(),
+        is_region_served: server.regions.serves(&claim.region),
+        now: server.clock.now(),
+        skew: SKEW_DEFAULT,
+    };
+    claim.verify(request, &expected)?;
+    Ok(account.clone())
+}

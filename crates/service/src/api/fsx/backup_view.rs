@@ -1,0 +1,95 @@
+//! Backups as callers see them.
+
+use catalog::{BackupRow, ResourceRow};
+use engine::RegionContext;
+use model::{BackupState, Origin};
+use wire::aws::arn::Namespace;
+use wire::fsx::reply::{Backup, BackupReply, FailureDetails, FileSystem};
+use wire::fsx::words::{BackupLifecycle, BackupType, ResourceType};
+
+use super::{Call, file_system_view, shown_tags};
+
+/// The reply that describes a backup.
+pub(super) fn reply(call: &Call, row: &BackupRow) -> BackupReply {
+    BackupReply { backup: view(call, row) }
+}
+
+/// A backup as it is now.
+pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
+    let names = call.names();
+    Backup {
+        backup_id: row.id.to_string(),
+        lifecycle: match row.state {
+            BackupState::Creating => BackupLifecycle::Creating,
+            BackupState::Copying => BackupLifecycle::Copying,
+            BackupState::Available => BackupLifecycle::Available,
+            BackupState::Failed => BackupLifecycle::Failed,
+            BackupState::Deleting => BackupLifecycle::Deleted,
+        },
+        kind: match row.origin {
+            Origin::User => BackupType::UserInitiated,
+            Origin::Automatic => BackupType::Automatic,
+        },
+        creation_time: row.created_at.into(),
+        file_system: file_system(call, row),
+        failure_details: row.failure.clone().map(|message| FailureDetails { message }),
+        progress_percent: row.state.is_in_progress().then(|| percent(call, row)),
+        kms_key_id: Some(names.kms_key(row.kms_key.as_str()).to_string()),
+        resource_arn: Some(names.fsx_backup(row.id.as_str()).to_string()),
+        tags: shown_tags(&row.tags),
+        directory_information: None,
+        owner_id: Some(row.account.to_string()),
+        source_backup_id: row.source_backup.as_ref().map(ToString::to_string),
+        source_backup_region: row.source_region.as_ref().map(ToString::to_string),
+        resource_type: Some(ResourceType::FileSystem),
+        volume: None,
+        // Until it is known, nothing is said.
+        size_in_bytes: (row.state == BackupState::Available || row.size_bytes > 0).then_some(row.size_bytes),
+    }
+}
+
+/// The file system as the backup remembers it.
+fn file_system(call: &Call, row: &BackupRow) -> FileSystem {
+    let kept = kept(row);
+    if kept.file_system_id.is_some() {
+        return kept;
+    }
+    // The command line makes backups without a description.
+    let region = row.source_region.as_ref().unwrap_or(&call.ctx.region);
+    let names = Namespace { region: region.as_str(), ..call.names() };
+    FileSystem {
+        file_system_id: Some(row.resource_id.to_string()),
+        owner_id: Some(row.account.to_string()),
+        resource_arn: Some(names.fsx_file_system(row.resource_id.as_str()).to_string()),
+        ..file_system_view::default_of(row.resource_kind)
+    }
+}
+
+/// The description that a backup has kept, if it has one.
+pub(super) fn kept(row: &BackupRow) -> FileSystem {
+    serde_json::from_str(&row.attributes).unwrap_or_default()
+}
+
+/// What a new backup keeps of its file system.
+pub(super) fn frozen(call: &Call, row: &ResourceRow) -> String {
+    let frozen = FileSystem { tags: None, ..file_system_view::frozen(call, row) };
+    serde_json::to_string(&frozen).expect("descriptions are structures of plain data")
+}
+
+/// What a copy keeps: the same, whose names go on to point at the source's region.
+pub(super) fn frozen_for_copy(call: &Call, source: &RegionContext, row: &BackupRow) -> String {
+    let mut frozen = file_system(call, row);
+    let names = Namespace { region: source.region.as_str(), ..call.names() };
+    if !row.is_copy() {
+        frozen.resource_arn = Some(names.fsx_file_system(row.resource_id.as_str()).to_string());
+    }
+    serde_json::to_string(&frozen).expect("descriptions are structures of plain data")
+}
+
+fn percent(call: &Call, row: &BackupRow) -> u8 {
+    let known = call.server.jobs.progress(&row.id).map(|progress| (progress.done_bytes(), progress.total_bytes()));
+    let (done, total) = known.unwrap_or((row.done_bytes, row.total_bytes));
+    let percent = (u128::from(done.min(total)) * 100).checked_div(u128::from(total)).unwrap_or(0);
+    // All of it is there only once it is available.
+    u8::try_from(percent.min(99)).unwrap_or(99)
+}

@@ -1,0 +1,114 @@
+//! `CopyBackup`, which is sent to the target: what it refuses and in what order, and what it accepts.
+
+use std::sync::Arc;
+
+use catalog::{BackupRow, Quota, RequestToken, Terms};
+use engine::copy::{CopyRequest, accept_copy};
+use engine::{Acceptance, ErrorKind, RegionContext};
+use model::{BackupState, Service};
+use wire::fsx::reply::BackupReply;
+use wire::fsx::request::CopyBackup;
+use wire::fsx::words::{ServiceLimit, StorageType};
+use wire::fsx::{FsxCode, FsxError, tags};
+
+use super::{
+    Call, as_pairs, as_tags, backup_not_found, backup_view, check_same, internal, is_listed, keys, limit_exceeded,
+};
+use crate::serve::Unserved;
+
+pub(super) async fn copy(
+    call: &Call,
+    request: CopyBackup,
+    token: Option<RequestToken>,
+) -> Result<BackupReply, FsxError> {
+    if let Some(earlier) = call.find_earlier(token.as_ref()).await? {
+        return Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?));
+    }
+    let source = source_region(call, request.source_region.as_deref().unwrap_or(call.ctx.region.as_str()))?;
+    let row = load_source(call, &source, &request.source_backup_id).await?;
+    if row.state != BackupState::Available {
+        return Err(unavailable(&row));
+    }
+    if backup_view::kept(&row).storage_type == Some(StorageType::IntelligentTiering) {
+        let message = "Backups of Intelligent-Tiering file systems cannot be copied.";
+        return Err(FsxError::new(FsxCode::UnsupportedOperation, message));
+    }
+    if !keys::is_usable(&source, &row.kms_key).await {
+        let message = format!("The key of backup '{}' cannot be used.", row.id);
+        return Err(FsxError::new(FsxCode::InvalidSourceKmsKey, message));
+    }
+    let kms_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await;
+    let kms_key = kms_key.ok_or_else(|| {
+        FsxError::new(FsxCode::InvalidDestinationKmsKey, "The key for the copy does not exist or cannot be used.")
+    })?;
+    let given = request.tags.as_deref().unwrap_or_default();
+    let tags = tags::of_copy(&as_tags(&row.tags), request.copy_tags == Some(true), given)?;
+    let copy = CopyRequest {
+        kms_key: Some(kms_key),
+        tags: as_pairs(&tags),
+        attributes: Some(backup_view::frozen_for_copy(call, &source, &row)),
+        call: Some(call.request_id.clone()),
+        ..CopyRequest::of(call.account.id.clone(), row.id.clone())
+    };
+    accept(call, &source, copy, token, &row).await
+}
+
+fn unavailable(row: &BackupRow) -> FsxError {
+    let code = FsxCode::SourceBackupUnavailable { backup_id: row.id.to_string() };
+    FsxError::new(code, format!("Backup '{}' is not available to be copied.", row.id))
+}
+
+fn source_region(call: &Call, region: &str) -> Result<Arc<RegionContext>, FsxError> {
+    match call.server.regions.get(region) {
+        Ok(source) if source.partition == call.ctx.partition => Ok(source),
+        Ok(_) | Err(Unserved::Unknown) => {
+            Err(FsxError::new(FsxCode::InvalidRegion, format!("Backups cannot be copied from region '{region}'.")))
+        }
+        Err(Unserved::Away) => Err(FsxError::internal()),
+    }
+}
+
+async fn load_source(call: &Call, source: &RegionContext, id: &str) -> Result<BackupRow, FsxError> {
+    let unknown = || backup_not_found(id);
+    let id = id.parse().map_err(|_| unknown())?;
+    let found = source.catalog.find_backup(&call.account.id, &id).await.map_err(internal)?;
+    found.filter(is_listed).ok_or_else(unknown)
+}
+
+async fn accept(
+    call: &Call,
+    source: &Arc<RegionContext>,
+    copy: CopyRequest,
+    token: Option<RequestToken>,
+    row: &BackupRow,
+) -> Result<BackupReply, FsxError> {
+    let limits = &call.account.limits;
+    let quotas = vec![
+        Quota::CopiesInProgress { service: Service::Fsx, max: limits.fsx_copies_in_progress },
+        Quota::UserBackups { kinds: vec![row.resource_kind], max: limits.fsx_user_backups },
+    ];
+    let terms = Terms { token, quotas };
+    let accepted = accept_copy(source, &call.ctx, &call.server.worker, &copy, &terms).await;
+    let accepted = accepted.map_err(|error| match error.kind() {
+        // It was removed, or its removal began, since it was looked up.
+        ErrorKind::NotFound => backup_not_found(row.id.as_str()),
+        ErrorKind::Conflict => unavailable(row),
+        _ => internal(error),
+    })?;
+    match accepted {
+        Acceptance::New(job) => {
+            let id = job.id().to_string();
+            let reply = backup_view::reply(call, &call.load_backup(&id).await?);
+            call.server.jobs.run_copies(vec![job]);
+            Ok(reply)
+        }
+        Acceptance::Earlier(earlier) => {
+            check_same(&earlier, terms.token.as_ref())?;
+            Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?))
+        }
+        Acceptance::OverQuota(Quota::CopiesInProgress { .. }) => {
+            Err(limit_exceeded(ServiceLimit::TotalInProgressCopyBackups))
+        }
+        Acceptance::OverQuota(_) => Err(limit_exceeded(ServiceLimit::TotalUserInitiatedBackups)),
+    }
+}

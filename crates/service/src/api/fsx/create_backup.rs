@@ -1,0 +1,86 @@
+//! `CreateBackup`, and the last backup of a file system that is deleted.
+
+use std::sync::Arc;
+
+use catalog::{Quota, RequestToken, ResourceRow, Terms};
+use engine::backup::{BackupRequest, accept_backup};
+use engine::{Acceptance, Progress};
+use wire::fsx::reply::BackupReply;
+use wire::fsx::request::CreateBackup;
+use wire::fsx::words::ServiceLimit;
+use wire::fsx::{FsxCode, FsxError};
+
+use super::{
+    Call, as_pairs, backup_view, check_at_rest, check_same, file_system_view, internal, limit_exceeded,
+    volume_not_found,
+};
+
+pub(super) async fn create(
+    call: &Call,
+    request: CreateBackup,
+    token: Option<RequestToken>,
+) -> Result<BackupReply, FsxError> {
+    if let Some(earlier) = call.find_earlier(token.as_ref()).await? {
+        return Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?));
+    }
+    let id = match (&request.file_system_id, &request.volume_id) {
+        (Some(id), None) => id,
+        (None, Some(volume)) => return Err(volume_not_found(volume)),
+        _ => return Err(FsxError::bad_request("Exactly one of FileSystemId and VolumeId must be given.")),
+    };
+    let file_system = call.load_file_system(id).await?;
+    if let Some(why) = file_system_view::why_no_backups(&file_system_view::described(&file_system)) {
+        return Err(FsxError::new(FsxCode::UnsupportedOperation, why));
+    }
+    check_at_rest(&file_system)?;
+    let tags = request.tags.as_deref().map_or_else(|| inherited(&file_system), as_pairs);
+    accept(call, &file_system, tags, token).await
+}
+
+/// The tags that a backup gets when none are given.
+pub(super) fn inherited(file_system: &ResourceRow) -> Vec<(String, String)> {
+    match file_system_view::copies_tags(&file_system_view::described(file_system)) {
+        true => file_system.tags.clone(),
+        false => Vec::new(),
+    }
+}
+
+pub(super) async fn accept(
+    call: &Call,
+    file_system: &ResourceRow,
+    tags: Vec<(String, String)>,
+    token: Option<RequestToken>,
+) -> Result<BackupReply, FsxError> {
+    let request = BackupRequest {
+        tags,
+        attributes: backup_view::frozen(call, file_system),
+        // A file that cannot be read is listed with the backup; the API has no other place for it.
+        allow_incomplete: true,
+        call: Some(call.request_id.clone()),
+        ..BackupRequest::of(call.account.id.clone(), file_system.id.clone())
+    };
+    let max = call.account.limits.fsx_user_backups;
+    let quotas = vec![
+        Quota::BeingMade { resource: file_system.id.clone(), max: 1 },
+        Quota::UserBackups { kinds: vec![file_system.kind], max },
+    ];
+    let (terms, progress) = (Terms { token, quotas }, Arc::<Progress>::default());
+    let accepted = accept_backup(&call.ctx, &call.server.worker, request, &terms, Arc::clone(&progress)).await;
+    match accepted.map_err(internal)? {
+        Acceptance::New(job) => {
+            let id = job.id().to_string();
+            let reply = backup_view::reply(call, &call.load_backup(&id).await?);
+            call.server.jobs.run_backup(job, progress);
+            Ok(reply)
+        }
+        Acceptance::Earlier(earlier) => {
+            check_same(&earlier, terms.token.as_ref())?;
+            Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?))
+        }
+        Acceptance::OverQuota(Quota::BeingMade { .. }) => {
+            let message = format!("A backup of file system '{}' is in progress.", file_system.id);
+            Err(FsxError::new(FsxCode::BackupInProgress, message))
+        }
+        Acceptance::OverQuota(_) => Err(limit_exceeded(ServiceLimit::TotalUserInitiatedBackups)),
+    }
+}

@@ -1,0 +1,30 @@
+//! KMS keys as callers name them: a key id, a key's ARN, the alias `alias/aws/fsx`, or that alias's ARN.
+
+use engine::RegionContext;
+use model::KmsKeyId;
+use store::KeyState;
+use wire::aws::arn::{Arn, Namespace};
+
+/// The one alias there is: the key that is used where none is named.
+const ALIAS: &str = "alias/aws/fsx";
+
+/// The key that a caller named, if it is there and may be used. Naming none means the region's own.
+pub(super) async fn find(ctx: &RegionContext, names: Namespace<'_>, given: Option<&str>) -> Option<KmsKeyId> {
+    let given = given.unwrap_or(ALIAS);
+    let named = match given.parse::<Arn>() {
+        Ok(arn) if arn.service == "kms" && names.contains(&arn) => arn.resource.trim_start_matches("key/").to_owned(),
+        Ok(_) => return None,
+        Err(_) => given.to_owned(),
+    };
+    let id = match named.as_str() {
+        ALIAS => ctx.keys.default_key().await.ok()?,
+        named => named.parse().ok()?,
+    };
+    is_usable(ctx, &id).await.then_some(id)
+}
+
+/// Whether there is such a key and it is enabled.
+pub(super) async fn is_usable(ctx: &RegionContext, id: &KmsKeyId) -> bool {
+    let keys = ctx.keys.list().await.unwrap_or_default();
+    keys.iter().any(|key| key.id == *id && key.state == KeyState::Enabled)
+}

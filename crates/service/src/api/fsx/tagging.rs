@@ -1,0 +1,116 @@
+//! `TagResource`, `UntagResource` and `ListTagsForResource`, for file systems and backups.
+
+use catalog::{BackupRow, ResourceRow};
+use engine::backups::edit_backup;
+use model::{BackupId, ResourceId, Service};
+use wire::aws::arn::Arn;
+use wire::aws::json::Empty;
+use wire::fsx::paging::{decode, encode, page_items};
+use wire::fsx::reply::ListTagsForResourceReply;
+use wire::fsx::request::{ListTagsForResource, TagResource, UntagResource};
+use wire::fsx::{FsxCode, FsxError, tags};
+
+use super::{Call, DONE, as_pairs, as_tags, internal, is_listed};
+
+const LIST: &str = "ListTagsForResource";
+
+type Pairs = Vec<(String, String)>;
+
+/// What an ARN names.
+enum Tagged {
+    Backup(BackupRow),
+    FileSystem(ResourceRow),
+}
+
+pub(super) async fn tag(call: &Call, request: TagResource) -> Result<Empty, FsxError> {
+    let tagged = find(call, &request.resource_arn).await?;
+    tags::after_tagging(&as_tags(tagged.tags()), &request.tags)?;
+    let edit = move |known: &mut Pairs| {
+        // Others may have tagged it meanwhile; what would be too many then is left as it was.
+        if let Ok(after) = tags::after_tagging(&as_tags(known), &request.tags) {
+            *known = as_pairs(&after);
+        }
+    };
+    tagged.edit(call, edit).await
+}
+
+pub(super) async fn untag(call: &Call, request: UntagResource) -> Result<Empty, FsxError> {
+    let tagged = find(call, &request.resource_arn).await?;
+    let edit = move |known: &mut Pairs| {
+        *known = as_pairs(&tags::after_untagging(&as_tags(known), &request.tag_keys));
+    };
+    tagged.edit(call, edit).await
+}
+
+pub(super) async fn list(call: &Call, request: &ListTagsForResource) -> Result<ListTagsForResourceReply, FsxError> {
+    let tagged = find(call, &request.resource_arn).await?;
+    let after = match &request.next_token {
+        Some(token) => Some(decode(LIST, request, token)?),
+        None => None,
+    };
+    let mut pairs = tagged.tags().clone();
+    pairs.sort();
+    pairs.retain(|(key, _)| after.as_ref().is_none_or(|after| key > after));
+    let items = page_items(request.max_results);
+    let is_last = pairs.len() <= items;
+    pairs.truncate(items);
+    let next_token = pairs.last().filter(|_| !is_last).map(|(key, _)| encode(LIST, request, key));
+    Ok(ListTagsForResourceReply { tags: as_tags(&pairs), next_token })
+}
+
+impl Tagged {
+    fn tags(&self) -> &Pairs {
+        match self {
+            Self::Backup(row) => &row.tags,
+            Self::FileSystem(row) => &row.tags,
+        }
+    }
+
+    async fn edit(self, call: &Call, edit: impl FnOnce(&mut Pairs) + Send) -> Result<Empty, FsxError> {
+        let account = &call.account.id;
+        match self {
+            Self::Backup(row) => {
+                let edit = |row: &mut BackupRow| edit(&mut row.tags);
+                edit_backup(&call.ctx, account, &row.id, edit).await.map_err(internal)?;
+            }
+            Self::FileSystem(row) => {
+                let edit = |row: &mut ResourceRow| edit(&mut row.tags);
+                call.ctx.catalog.edit_resource(account, &row.id, edit).await.map_err(internal)?;
+            }
+        }
+        Ok(DONE)
+    }
+}
+
+async fn find(call: &Call, name: &str) -> Result<Tagged, FsxError> {
+    let arn: Arn = name.parse().map_err(|_| FsxError::bad_request("The ResourceARN is malformed."))?;
+    if arn.service != "fsx" {
+        let code = FsxCode::NotServiceResourceError { resource_arn: name.to_owned() };
+        return Err(FsxError::new(code, "The resource is another service's."));
+    }
+    let unknown = || {
+        let code = FsxCode::ResourceNotFound { resource_arn: name.to_owned() };
+        FsxError::new(code, format!("Nothing has the name '{name}'."))
+    };
+    if !call.names().contains(&arn) {
+        return Err(unknown());
+    }
+    let account = &call.account.id;
+    match arn.kind_and_id() {
+        Some(("backup", id)) => {
+            let id: BackupId = id.parse().map_err(|_| unknown())?;
+            let found = call.ctx.catalog.find_backup(account, &id).await.map_err(internal)?;
+            found.filter(is_listed).map(Tagged::Backup).ok_or_else(unknown)
+        }
+        Some(("file-system", id)) => {
+            let id: ResourceId = id.parse().map_err(|_| unknown())?;
+            let found = call.ctx.catalog.find_resource(account, &id).await.map_err(internal)?;
+            found.filter(|row| row.kind.service() == Service::Fsx).map(Tagged::FileSystem).ok_or_else(unknown)
+        }
+        Some(("volume" | "storage-virtual-machine" | "task", _)) => Err(unknown()),
+        _ => {
+            let code = FsxCode::ResourceDoesNotSupportTagging { resource_arn: name.to_owned() };
+            Err(FsxError::new(code, "This kind of resource has no tags."))
+        }
+    }
+}

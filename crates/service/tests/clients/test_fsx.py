@@ -1,0 +1,512 @@
+"""Amazon FSx with boto3 and the AWS CLI: the whole life of a backup, every refusal as its own exception."""
+
+import base64
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import unittest
+import uuid
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+
+import aws_model
+from world import WorldTest
+
+EAST, WEST, IRELAND = "us-east-1", "us-west-2", "eu-west-1"
+SUBNET = "subnet-0123456789abcdef0"
+
+
+class FsxTest(WorldTest):
+    def client(self, region=EAST, key=None):
+        env = self.world.env
+        key_id, secret = key or (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+        client = boto3.client(
+            "fsx",
+            region_name=region,
+            endpoint_url=self.world.endpoint,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64),
+        )
+        aws_model.check_replies(client)
+        return client
+
+    def refused(self, code, call, **parameters):
+        with self.assertRaises(botocore.exceptions.ClientError) as caught:
+            call(**parameters)
+        self.assertEqual(caught.exception.response["Error"]["Code"], code, caught.exception)
+        self.assertTrue(caught.exception.response["ResponseMetadata"]["RequestId"])
+        return caught.exception.response
+
+    def file_system(self, region=EAST, **parameters):
+        wanted = {
+            "FileSystemType": "OPENZFS",
+            "StorageCapacity": 64,
+            "SubnetIds": [SUBNET],
+            "OpenZFSConfiguration": {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64},
+            **parameters,
+        }
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        made = self.client(region).create_file_system(**wanted)["FileSystem"]
+        self.assertEqual(made["Lifecycle"], "CREATING")
+        return self.ready(made["FileSystemId"], region)["FileSystemId"]
+
+    def ready(self, file_system, region=EAST):
+        client = self.client(region)
+
+        def look():
+            (seen,) = client.describe_file_systems(FileSystemIds=[file_system])["FileSystems"]
+            self.assertIn(seen["Lifecycle"], ["CREATING", "AVAILABLE"], seen)
+            return seen if seen["Lifecycle"] == "AVAILABLE" else None
+
+        return self.until(look)
+
+    def backup(self, backup, region=EAST):
+        (seen,) = self.client(region).describe_backups(BackupIds=[backup])["Backups"]
+        return seen
+
+    def available(self, backup, region=EAST):
+        def look():
+            seen = self.backup(backup, region)
+            self.assertIn(seen["Lifecycle"], ["CREATING", "PENDING", "TRANSFERRING", "COPYING", "AVAILABLE"], seen)
+            return seen if seen["Lifecycle"] == "AVAILABLE" else None
+
+        return self.until(look)
+
+    def take(self, file_system, region=EAST, **parameters):
+        made = self.client(region).create_backup(FileSystemId=file_system, **parameters)["Backup"]
+        self.assertEqual((made["Lifecycle"], made["Type"], made["ProgressPercent"]), ("CREATING", "USER_INITIATED", 0))
+        return self.available(made["BackupId"], region)["BackupId"]
+
+    def copy(self, backup, region=WEST, source=EAST, **parameters):
+        copied = self.client(region).copy_backup(SourceBackupId=backup, SourceRegion=source, **parameters)["Backup"]
+        return self.available(copied["BackupId"], region)["BackupId"]
+
+    def account(self):
+        return self.world.cli("account", "ls").splitlines()[1].split()[0]
+
+
+def tags(pairs):
+    return [{"Key": key, "Value": value} for key, value in pairs.items()]
+
+
+def as_dict(listed):
+    return {tag["Key"]: tag["Value"] for tag in listed or []}
+
+
+class Life(FsxTest):
+    def test_a_backup_is_taken_copied_found_restored_and_deleted(self):
+        file_system = self.file_system(Tags=tags({"team": "storage"}))
+        folder = self.world.path(EAST, file_system)
+        (folder / "some").mkdir()
+        (folder / "some" / "file").write_text("precious")
+        east, west = self.client(), self.client(WEST)
+
+        backup = self.take(file_system, Tags=tags({"day": "one"}))
+        seen = self.backup(backup)
+        account = self.account()
+        self.assertRegex(backup, "^backup-[0-9a-f]{17}$")
+        self.assertEqual(seen["ResourceARN"], f"arn:aws:fsx:{EAST}:{account}:backup/{backup}")
+        self.assertEqual((seen["OwnerId"], seen["ResourceType"]), (account, "FILE_SYSTEM"))
+        self.assertEqual(as_dict(seen["Tags"]), {"day": "one"})
+        self.assertEqual(seen["FileSystem"]["FileSystemId"], file_system)
+        self.assertEqual(seen["FileSystem"]["OpenZFSConfiguration"]["DeploymentType"], "SINGLE_AZ_1")
+        self.assertEqual(seen["SizeInBytes"], len("precious"))
+
+        copied = west.copy_backup(SourceBackupId=backup, SourceRegion=EAST)["Backup"]
+        self.assertEqual((copied["Lifecycle"], copied["Type"], copied["ProgressPercent"]), ("COPYING", "USER_INITIATED", 0))
+        self.assertEqual((copied["SourceBackupId"], copied["SourceBackupRegion"]), (backup, EAST))
+        self.assertRegex(copied["KmsKeyId"], f"^arn:aws:kms:{WEST}:{account}:key/")
+        self.assertNotIn("Tags", copied)
+        copy = self.available(copied["BackupId"], WEST)
+        self.assertEqual(copy["FileSystem"]["ResourceARN"], f"arn:aws:fsx:{EAST}:{account}:file-system/{file_system}")
+
+        gone = east.delete_backup(BackupId=backup)
+        self.assertEqual((gone["BackupId"], gone["Lifecycle"]), (backup, "DELETED"))
+        self.refused("BackupNotFound", east.describe_backups, BackupIds=[backup])
+        restored = west.create_file_system_from_backup(BackupId=copy["BackupId"], SubnetIds=[SUBNET])["FileSystem"]
+        self.ready(restored["FileSystemId"], WEST)
+        path = self.world.path(WEST, restored["FileSystemId"]) / "some" / "file"
+        self.assertEqual(path.read_text(), "precious")
+
+        done = west.delete_file_system(
+            FileSystemId=restored["FileSystemId"], OpenZFSConfiguration={"SkipFinalBackup": True}
+        )
+        self.assertEqual(done["Lifecycle"], "DELETING")
+        listed = lambda: [seen["FileSystemId"] for seen in west.describe_file_systems()["FileSystems"]]
+        self.until(lambda: restored["FileSystemId"] not in listed())
+        self.assertFalse(path.exists())
+        self.refused("FileSystemNotFound", west.describe_file_systems, FileSystemIds=[restored["FileSystemId"]])
+
+    def test_a_directory_that_was_attached_is_a_file_system(self):
+        folder = self.world.dir / "attached"
+        folder.mkdir()
+        (folder / "file").write_text("bytes")
+        file_system = self.world.cli("resource", "add", str(folder), "--region", EAST, "--type", "lustre")
+        (seen,) = self.client().describe_file_systems(FileSystemIds=[file_system])["FileSystems"]
+        self.assertEqual((seen["FileSystemType"], seen["Lifecycle"]), ("LUSTRE", "AVAILABLE"))
+        backup = self.take(file_system)
+        self.assertEqual(self.backup(self.copy(backup), WEST)["FileSystem"]["FileSystemType"], "LUSTRE")
+        self.client().delete_file_system(FileSystemId=file_system)
+        self.assertEqual((folder / "file").read_text(), "bytes")
+
+    def test_a_backup_of_the_command_line_is_listed_and_copied(self):
+        file_system = self.file_system()
+        backup = self.world.cli("backup", "create", file_system, "-q")
+        self.assertEqual(self.backup(backup)["FileSystem"]["FileSystemId"], file_system)
+        self.copy(backup)
+
+    def test_a_copy_that_is_cut_off_by_a_crash_is_finished_after_the_restart(self):
+        file_system = self.file_system()
+        (self.world.path(EAST, file_system) / "noise").write_bytes(os.urandom(128 << 20))
+        backup = self.take(file_system)
+        copied = self.client(WEST).copy_backup(SourceBackupId=backup, SourceRegion=EAST)["Backup"]["BackupId"]
+        self.world.stop(9)
+        self.world.start()
+        self.available(copied, WEST)
+        self.world.cli("backup", "verify", copied, "--read-data")
+
+    def test_a_server_that_is_told_to_stop_ends_well_and_gives_its_work_back(self):
+        file_system = self.file_system()
+        (self.world.path(EAST, file_system) / "noise").write_bytes(os.urandom(64 << 20))
+        backup = self.client().create_backup(FileSystemId=file_system)["Backup"]["BackupId"]
+        self.assertEqual(self.world.stop(), 0)
+        self.world.start()
+        self.available(backup)
+
+
+class Tags(FsxTest):
+    def test_tags_of_a_copy_merge_and_the_requests_win(self):
+        file_system = self.file_system()
+        backup = self.take(file_system, Tags=tags({"a": "1", "b": "2"}))
+        plain = self.backup(self.copy(backup), WEST)
+        self.assertNotIn("Tags", plain)
+        merged = self.backup(self.copy(backup, CopyTags=True, Tags=tags({"b": "3", "c": "4"})), WEST)
+        self.assertEqual(as_dict(merged["Tags"]), {"a": "1", "b": "3", "c": "4"})
+        many = self.take(file_system, Tags=tags({f"k{n}": "v" for n in range(30)}))
+        more = tags({f"m{n}": "v" for n in range(21)})
+        west = self.client(WEST)
+        refusal = self.refused(
+            "ServiceLimitExceeded", west.copy_backup, SourceBackupId=many, SourceRegion=EAST, CopyTags=True, Tags=more
+        )
+        self.assertEqual(refusal["Limit"], "TOTAL_USER_TAGS")
+        west.copy_backup(SourceBackupId=many, SourceRegion=EAST, CopyTags=True, Tags=more[:20])
+
+    def test_a_backup_inherits_tags_only_where_its_file_system_says_so(self):
+        configuration = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64, "CopyTagsToBackups": True}
+        file_system = self.file_system(OpenZFSConfiguration=configuration, Tags=tags({"team": "storage"}))
+        self.assertEqual(as_dict(self.backup(self.take(file_system))["Tags"]), {"team": "storage"})
+        explicit = self.take(file_system, Tags=tags({"x": "y"}))
+        self.assertEqual(as_dict(self.backup(explicit)["Tags"]), {"x": "y"})
+
+    def test_resources_are_tagged_untagged_and_listed(self):
+        east = self.client()
+        file_system = self.file_system()
+        backup = self.backup(self.take(file_system))["ResourceARN"]
+        (seen,) = east.describe_file_systems(FileSystemIds=[file_system])["FileSystems"]
+        for arn in [backup, seen["ResourceARN"]]:
+            self.assertEqual(east.list_tags_for_resource(ResourceARN=arn)["Tags"], [])
+            east.tag_resource(ResourceARN=arn, Tags=tags({"a": "1", "b": "2"}))
+            east.tag_resource(ResourceARN=arn, Tags=tags({"b": "3"}))
+            east.untag_resource(ResourceARN=arn, TagKeys=["a", "nothing"])
+            self.assertEqual(as_dict(east.list_tags_for_resource(ResourceARN=arn)["Tags"]), {"b": "3"})
+            fifty = tags({f"k{n}": "v" for n in range(50)})
+            self.refused("BadRequest", east.tag_resource, ResourceARN=arn, Tags=fifty)
+            self.refused("BadRequest", east.tag_resource, ResourceARN=arn, Tags=tags({"aws:x": "y"}))
+        self.refused("ResourceNotFound", east.list_tags_for_resource, ResourceARN=backup[:-17] + "0" * 17)
+        # The model's pattern takes names of this service alone.
+        other = backup.replace(":fsx:", ":s3:")
+        self.refused("BadRequest", east.list_tags_for_resource, ResourceARN=other)
+        kind = backup.replace(":backup/", ":association/")
+        self.refused("ResourceDoesNotSupportTagging", east.list_tags_for_resource, ResourceARN=kind)
+
+
+class Idempotency(FsxTest):
+    def test_the_same_token_and_parameters_give_the_same_backup(self):
+        file_system = self.file_system()
+        token = str(uuid.uuid4())
+        east = self.client()
+        first = east.create_backup(FileSystemId=file_system, ClientRequestToken=token)["Backup"]["BackupId"]
+        self.available(first)
+        again = east.create_backup(FileSystemId=file_system, ClientRequestToken=token)["Backup"]
+        self.assertEqual((again["BackupId"], again["Lifecycle"]), (first, "AVAILABLE"))
+        refusal = self.refused(
+            "IncompatibleParameterError",
+            east.create_backup,
+            FileSystemId=file_system,
+            ClientRequestToken=token,
+            Tags=tags({"a": "b"}),
+        )
+        self.assertEqual(refusal["Parameter"], "Tags")
+
+        west = self.client(WEST)
+        wanted = {"SourceBackupId": first, "SourceRegion": EAST, "ClientRequestToken": token}
+        copy = west.copy_backup(**wanted)["Backup"]["BackupId"]
+        self.assertEqual(west.copy_backup(CopyTags=False, **wanted)["Backup"]["BackupId"], copy)
+        refusal = self.refused("IncompatibleParameterError", west.copy_backup, CopyTags=True, **wanted)
+        self.assertEqual(refusal["Parameter"], "CopyTags")
+        self.available(copy, WEST)
+        self.world.stop(9)
+        self.world.start()
+        self.assertEqual(self.client(WEST).copy_backup(**wanted)["Backup"]["BackupId"], copy)
+
+    def test_two_hundred_calls_with_one_token_make_one_backup(self):
+        backup = self.take(self.file_system())
+        west, token = self.client(WEST), str(uuid.uuid4())
+        wanted = {"SourceBackupId": backup, "SourceRegion": EAST, "ClientRequestToken": token}
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            made = pool.map(lambda _: west.copy_backup(**wanted)["Backup"]["BackupId"], range(200))
+        self.assertEqual(len(set(made)), 1)
+
+    def test_a_deletion_that_is_repeated_says_the_same(self):
+        east = self.client()
+        file_system = self.file_system()
+        backup, other = self.take(file_system), self.take(file_system)
+        token = str(uuid.uuid4())
+        first = east.delete_backup(BackupId=backup, ClientRequestToken=token)
+        again = east.delete_backup(BackupId=backup, ClientRequestToken=token)
+        self.assertEqual((first["BackupId"], first["Lifecycle"]), (again["BackupId"], again["Lifecycle"]))
+        refusal = self.refused(
+            "IncompatibleParameterError", east.delete_backup, BackupId=other, ClientRequestToken=token
+        )
+        self.assertEqual(refusal["Parameter"], "BackupId")
+        self.refused("BackupNotFound", east.delete_backup, BackupId=backup)
+
+
+class Limits(FsxTest):
+    settings = "cbs_requests_per_second = 100000\n"
+
+    def test_of_fifty_copies_at_once_five_are_accepted(self):
+        file_system = self.file_system()
+        (self.world.path(EAST, file_system) / "noise").write_bytes(os.urandom(256 << 20))
+        backup = self.take(file_system)
+        ireland, east = self.client(IRELAND), self.client()
+
+        def copy(_):
+            try:
+                made = ireland.copy_backup(SourceBackupId=backup, SourceRegion=EAST)["Backup"]["BackupId"]
+                # What was accepted a moment ago is still running.
+                self.refused("BackupBeingCopied", east.delete_backup, BackupId=backup)
+                return made
+            except botocore.exceptions.ClientError as refusal:
+                self.assertEqual(refusal.response["Error"]["Code"], "ServiceLimitExceeded")
+                self.assertEqual(refusal.response["Limit"], "TOTAL_IN_PROGRESS_COPY_BACKUPS")
+
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            accepted = [made for made in pool.map(copy, range(50)) if made]
+        self.assertEqual(len(accepted), 5)
+        # Another region has places of its own.
+        self.copy(backup)
+        for made in accepted:
+            self.available(made, IRELAND)
+        self.assertEqual(len({self.copy(backup, IRELAND)}), 1)
+        self.client().delete_backup(BackupId=backup)
+        self.assertEqual(self.backup(accepted[0], IRELAND)["Lifecycle"], "AVAILABLE")
+
+    def test_pages_cover_all_and_tokens_are_plain_base64(self):
+        file_system = self.file_system()
+        taken = {self.take(file_system) for _ in range(7)}
+        east, found, token = self.client(), [], None
+        filters = [{"Name": "file-system-id", "Values": [file_system]}]
+        while True:
+            more = {"NextToken": token} if token else {}
+            page = east.describe_backups(Filters=filters, MaxResults=2, **more)
+            self.assertLessEqual(len(page["Backups"]), 2)
+            found += [backup["BackupId"] for backup in page["Backups"]]
+            token = page.get("NextToken")
+            if not token:
+                break
+            self.assertLessEqual(len(token), 255)
+            base64.b64decode(token, validate=True)
+            self.refused("BadRequest", east.describe_backups, MaxResults=2, NextToken=token)
+        self.assertEqual(len(found), 7)
+        self.assertEqual(set(found), taken)
+        created = [self.backup(backup)["CreationTime"] for backup in found]
+        self.assertEqual(created, sorted(created, reverse=True))
+
+    def test_filters_choose_and_never_fail(self):
+        file_system = self.file_system()
+        backup = self.take(file_system)
+        east = self.client()
+
+        def found(**filters):
+            given = [{"Name": name.replace("_", "-"), "Values": values} for name, values in filters.items()]
+            return [backup["BackupId"] for backup in east.describe_backups(Filters=given)["Backups"]]
+
+        self.assertEqual(found(file_system_id=[file_system]), [backup])
+        self.assertEqual(found(file_system_id=[file_system], backup_type=["AUTOMATIC"]), [])
+        self.assertEqual(found(file_system_id=[file_system], file_system_type=["OPENZFS", "LUSTRE"]), [backup])
+        self.assertEqual(found(file_system_id=["fs-00000000000000000", "nonsense"]), [])
+        self.assertEqual(found(volume_id=["fsvol-01234567890abcdef"]), [])
+        self.refused("BadRequest", found, data_repository_type=["x"])
+
+
+class Refusals(FsxTest):
+    def test_a_copy_is_refused_by_the_cause(self):
+        backup = self.take(self.file_system())
+        west = self.client(WEST)
+        wanted = {"SourceBackupId": backup, "SourceRegion": EAST}
+        for code, parameters in [
+            ("BadRequest", {"SourceBackupId": "backup-XYZXYZXYZ"}),
+            ("BadRequest", {"SourceRegion": "US EAST"}),
+            ("BadRequest", {"ClientRequestToken": "x" * 64}),
+            ("BadRequest", {"Tags": tags({"a": "1"}) * 2}),
+            ("BadRequest", {"Tags": tags({"aws:a": "1"})}),
+            ("InvalidRegion", {"SourceRegion": "us-east-9"}),
+            ("InvalidRegion", {"SourceRegion": "cn-north-1"}),
+            ("BackupNotFound", {"SourceBackupId": "backup-00000000000000000"}),
+            ("BackupNotFound", {"SourceRegion": IRELAND}),
+            ("InvalidDestinationKmsKey", {"KmsKeyId": "nonsense"}),
+            ("InvalidDestinationKmsKey", {"KmsKeyId": str(uuid.uuid4())}),
+        ]:
+            with self.subTest(code=code, parameters=parameters):
+                self.refused(code, west.copy_backup, **{**wanted, **parameters})
+
+    def test_disabled_keys_are_told_apart(self):
+        backup = self.take(self.file_system())
+        key = self.world.cli("kms", "ls", "--region", EAST).splitlines()[1].split()[0]
+        self.world.cli("kms", "disable", key, "--region", EAST)
+        west = self.client(WEST)
+        self.refused("InvalidSourceKmsKey", west.copy_backup, SourceBackupId=backup, SourceRegion=EAST)
+        self.world.cli("kms", "enable", key, "--region", EAST)
+        fresh = self.world.cli("kms", "create", "--region", WEST)
+        self.world.cli("kms", "disable", fresh, "--region", WEST)
+        self.refused(
+            "InvalidDestinationKmsKey", west.copy_backup, SourceBackupId=backup, SourceRegion=EAST, KmsKeyId=fresh
+        )
+        self.world.cli("kms", "enable", fresh, "--region", WEST)
+        arn = f"arn:aws:kms:{WEST}:{self.account()}:key/{fresh}"
+        self.assertEqual(self.backup(self.copy(backup, KmsKeyId=arn), WEST)["KmsKeyId"], arn)
+
+    def test_all_failed_constraints_are_named_together(self):
+        refusal = self.refused(
+            "BadRequest", self.client().create_file_system, FileSystemType="ZFS", SubnetIds=["subnet-XYZXYZXYZ"]
+        )
+        self.assertRegex(refusal["Error"]["Message"], "^2 validation errors detected: ")
+
+    def test_file_systems_are_checked(self):
+        east = self.client()
+        base = {"SubnetIds": [SUBNET]}
+        lustre = {"FileSystemType": "LUSTRE", "StorageCapacity": 1200, **base}
+        for code, parameters in [
+            ("MissingFileSystemConfiguration", {"FileSystemType": "OPENZFS", "StorageCapacity": 64, **base}),
+            ("MissingFileSystemConfiguration", {"FileSystemType": "WINDOWS", "StorageCapacity": 64, **base}),
+            ("BadRequest", {**lustre, "StorageCapacity": 1300}),
+            ("BadRequest", {**lustre, "WindowsConfiguration": {"ThroughputCapacity": 8}}),
+            (
+                "InvalidPerUnitStorageThroughput",
+                {**lustre, "LustreConfiguration": {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 60}},
+            ),
+        ]:
+            with self.subTest(code=code, parameters=parameters):
+                self.refused(code, east.create_file_system, **parameters)
+        self.refused("FileSystemNotFound", east.create_backup, FileSystemId="fs-00000000000000000")
+        self.refused("BadRequest", east.create_backup)
+        scratch = east.create_file_system(**lustre)["FileSystem"]["FileSystemId"]
+        self.ready(scratch)
+        self.refused("UnsupportedOperation", east.create_backup, FileSystemId=scratch)
+
+    def test_what_is_not_served_says_so(self):
+        east = self.client()
+        self.refused("UnsupportedOperation", east.create_volume, VolumeType="ONTAP", Name="x")
+        self.assertEqual(east.describe_volumes()["Volumes"], [])
+        self.assertEqual(east.describe_storage_virtual_machines()["StorageVirtualMachines"], [])
+
+    def test_another_accounts_ids_are_unknown_ids(self):
+        file_system = self.file_system()
+        backup = self.take(file_system)
+        arn = self.backup(backup)["ResourceARN"]
+        self.world.cli("account", "create", "stranger")
+        lines = self.world.cli("key", "create", "stranger", "--cloud", "aws").splitlines()
+        key = tuple(line.split("=", 1)[1] for line in lines)
+        theirs, theirs_west = self.client(key=key), self.client(WEST, key)
+        for code, call, parameters in [
+            ("BackupNotFound", theirs.describe_backups, {"BackupIds": [backup]}),
+            ("BackupNotFound", theirs.delete_backup, {"BackupId": backup}),
+            ("BackupNotFound", theirs_west.copy_backup, {"SourceBackupId": backup, "SourceRegion": EAST}),
+            ("BackupNotFound", theirs.create_file_system_from_backup, {"BackupId": backup, "SubnetIds": [SUBNET]}),
+            ("FileSystemNotFound", theirs.describe_file_systems, {"FileSystemIds": [file_system]}),
+            ("FileSystemNotFound", theirs.create_backup, {"FileSystemId": file_system}),
+            ("FileSystemNotFound", theirs.update_file_system, {"FileSystemId": file_system, "StorageCapacity": 128}),
+            ("FileSystemNotFound", theirs.delete_file_system, {"FileSystemId": file_system}),
+            ("ResourceNotFound", theirs.list_tags_for_resource, {"ResourceARN": arn}),
+            ("ResourceNotFound", theirs.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}),
+            ("ResourceNotFound", theirs.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}),
+        ]:
+            with self.subTest(code=code):
+                self.refused(code, call, **parameters)
+        self.assertEqual(theirs.describe_backups()["Backups"], [])
+        self.assertEqual(theirs.describe_file_systems()["FileSystems"], [])
+
+
+class FileSystems(FsxTest):
+    def test_a_final_backup_is_taken_by_default_but_not_for_lustre(self):
+        east = self.client()
+        file_system = self.file_system()
+        (self.world.path(EAST, file_system) / "file").write_text("last words")
+        reply = east.delete_file_system(FileSystemId=file_system)
+        final = reply["OpenZFSResponse"]["FinalBackupId"]
+        self.available(final)
+        self.until(lambda: not self.world.path(EAST, file_system).exists())
+        self.assertEqual(self.world.cli("backup", "cat", final, "file"), "last words")
+        lustre = self.file_system(
+            FileSystemType="LUSTRE",
+            StorageCapacity=1200,
+            OpenZFSConfiguration=None,
+            LustreConfiguration={"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50},
+        )
+        self.assertNotIn("FinalBackupId", east.delete_file_system(FileSystemId=lustre).get("LustreResponse", {}))
+
+    def test_backup_settings_are_updated(self):
+        east = self.client()
+        file_system = self.file_system()
+        changed = east.update_file_system(
+            FileSystemId=file_system,
+            OpenZFSConfiguration={"AutomaticBackupRetentionDays": 7, "DailyAutomaticBackupStartTime": "05:00"},
+        )["FileSystem"]
+        self.assertEqual(changed["Lifecycle"], "AVAILABLE")
+        configuration = self.ready(file_system)["OpenZFSConfiguration"]
+        self.assertEqual(configuration["AutomaticBackupRetentionDays"], 7)
+        self.assertEqual(configuration["DailyAutomaticBackupStartTime"], "05:00")
+        self.refused("MissingFileSystemConfiguration", east.update_file_system, FileSystemId=file_system)
+
+
+class Authentication(FsxTest):
+    def test_wrong_unknown_and_disabled_keys_are_told_apart(self):
+        good = self.world.env["AWS_ACCESS_KEY_ID"]
+        self.refused("InvalidSignatureException", self.client(key=(good, "wrong")).describe_backups)
+        self.refused("UnrecognizedClientException", self.client(key=("AKIANOBODY", "x")).describe_backups)
+        lines = self.world.cli("key", "create", "default", "--cloud", "aws").splitlines()
+        key = tuple(line.split("=", 1)[1] for line in lines)
+        self.client(key=key).describe_backups()
+        self.world.cli("key", "disable", key[0])
+        self.refused("UnrecognizedClientException", self.client(key=key).describe_backups)
+        self.refused("InvalidSignatureException", self.client("mars-north-1").describe_backups)
+
+    def test_the_aws_cli_walks_the_life_of_a_backup(self):
+        file_system = self.file_system()
+
+        def aws(region, *arguments):
+            command = [os.path.join(os.path.dirname(sys.executable), "aws"), "--endpoint-url", self.world.endpoint]
+            options = ["--region", region, "--output", "json", "fsx", *arguments]
+            env = {**self.world.env, "HOME": str(self.world.dir), "PATH": os.environ["PATH"], "AWS_PAGER": ""}
+            done = subprocess.run(command + options, env=env, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return json.loads(done.stdout)
+
+        backup = aws(EAST, "create-backup", "--file-system-id", file_system)["Backup"]["BackupId"]
+        self.available(backup)
+        copy = aws(WEST, "copy-backup", "--source-backup-id", backup, "--source-region", EAST, "--copy-tags")
+        copy = copy["Backup"]["BackupId"]
+        self.available(copy, WEST)
+        listed = aws(WEST, "describe-backups", "--backup-ids", copy)["Backups"]
+        self.assertEqual(listed[0]["SourceBackupId"], backup)
+        self.assertEqual(aws(WEST, "delete-backup", "--backup-id", copy)["Lifecycle"], "DELETED")
+
+
+if __name__ == "__main__":
+    unittest.main()
