@@ -18,8 +18,8 @@ type Pairs = Vec<(String, String)>;
 
 /// What an ARN names.
 enum Tagged {
-    Backup(BackupRow),
-    FileSystem(ResourceRow),
+    Backup(Box<BackupRow>),
+    FileSystem(Box<ResourceRow>),
 }
 
 pub(super) async fn tag(call: &Call, request: TagResource) -> Result<Empty, FsxError> {
@@ -44,17 +44,16 @@ pub(super) async fn untag(call: &Call, request: UntagResource) -> Result<Empty, 
 
 pub(super) async fn list(call: &Call, request: &ListTagsForResource) -> Result<ListTagsForResourceReply, FsxError> {
     let tagged = find(call, &request.resource_arn).await?;
-    let after = match &request.next_token {
-        Some(token) => Some(decode(LIST, request, token)?),
-        None => None,
+    // Where the page starts: a key may be longer than a token can be.
+    let start = match &request.next_token {
+        Some(token) => decode(LIST, request, token)?.parse().unwrap_or(usize::MAX),
+        None => 0,
     };
     let mut pairs = tagged.tags().clone();
     pairs.sort();
-    pairs.retain(|(key, _)| after.as_ref().is_none_or(|after| key > after));
-    let items = page_items(request.max_results);
-    let is_last = pairs.len() <= items;
-    pairs.truncate(items);
-    let next_token = pairs.last().filter(|_| !is_last).map(|(key, _)| encode(LIST, request, key));
+    let end = start.saturating_add(page_items(request.max_results));
+    let next_token = (end < pairs.len()).then(|| encode(LIST, request, &end.to_string()));
+    let pairs: Vec<_> = pairs.into_iter().take(end).skip(start).collect();
     Ok(ListTagsForResourceReply { tags: as_tags(&pairs), next_token })
 }
 
@@ -100,12 +99,15 @@ async fn find(call: &Call, name: &str) -> Result<Tagged, FsxError> {
         Some(("backup", id)) => {
             let id: BackupId = id.parse().map_err(|_| unknown())?;
             let found = call.ctx.catalog.find_backup(account, &id).await.map_err(internal)?;
-            found.filter(is_listed).map(Tagged::Backup).ok_or_else(unknown)
+            found.filter(is_listed).map(|row| Tagged::Backup(Box::new(row))).ok_or_else(unknown)
         }
         Some(("file-system", id)) => {
             let id: ResourceId = id.parse().map_err(|_| unknown())?;
             let found = call.ctx.catalog.find_resource(account, &id).await.map_err(internal)?;
-            found.filter(|row| row.kind.service() == Service::Fsx).map(Tagged::FileSystem).ok_or_else(unknown)
+            found
+                .filter(|row| row.kind.service() == Service::Fsx)
+                .map(|row| Tagged::FileSystem(Box::new(row)))
+                .ok_or_else(unknown)
         }
         Some(("volume" | "storage-virtual-machine" | "task", _)) => Err(unknown()),
         _ => {
