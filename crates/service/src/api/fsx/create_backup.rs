@@ -6,7 +6,7 @@ use catalog::{Quota, RequestToken, ResourceRow, Terms};
 use engine::backup::{BackupRequest, accept_backup};
 use engine::{Acceptance, Progress};
 use wire::fsx::reply::BackupReply;
-use wire::fsx::request::CreateBackup;
+use wire::fsx::request::{CreateBackup, Subject};
 use wire::fsx::words::ServiceLimit;
 use wire::fsx::{FsxCode, FsxError};
 
@@ -23,10 +23,9 @@ pub(super) async fn create(
     if let Some(earlier) = call.find_earlier(token.as_ref()).await? {
         return Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?));
     }
-    let id = match (&request.file_system_id, &request.volume_id) {
-        (Some(id), None) => id,
-        (None, Some(volume)) => return Err(volume_not_found(volume)),
-        _ => return Err(FsxError::bad_request("Exactly one of FileSystemId and VolumeId must be given.")),
+    let id = match request.subject()? {
+        Subject::FileSystem(id) => id,
+        Subject::Volume(volume) => return Err(volume_not_found(volume)),
     };
     let file_system = call.load_file_system(id).await?;
     if let Some(why) = file_system_view::why_no_backups(&file_system_view::described(&file_system)) {

@@ -4,7 +4,7 @@ use catalog::{RequestToken, ResourceRow};
 use model::ResourceState;
 use wire::fsx::FsxError;
 use wire::fsx::reply::{DeleteFileSystemReply, FinalBackup};
-use wire::fsx::request::{DeleteFileSystem, Tag};
+use wire::fsx::request::DeleteFileSystem;
 use wire::fsx::words::{FileSystemLifecycle, FileSystemType};
 
 use super::{Call, as_pairs, as_tags, create_backup, file_system_view, internal};
@@ -24,11 +24,13 @@ pub(super) async fn delete(
     }
     let described = file_system_view::described(&row);
     let kind = described.file_system_type.unwrap_or(FileSystemType::Lustre);
-    let (skip, tags) = wishes(request, kind)?;
+    let wish = request.final_backup(kind)?;
     let mut reply = deleting(id);
     // Nothing of a file system that could not be made is worth keeping.
-    if !skip && row.state == ResourceState::Available && file_system_view::why_no_backups(&described).is_none() {
-        let tags = tags.map_or_else(|| create_backup::inherited(&row), as_pairs);
+    let can_be_backed_up =
+        row.state == ResourceState::Available && file_system_view::why_no_backups(&described).is_none();
+    if let Some(wish) = wish.filter(|_| can_be_backed_up) {
+        let tags = wish.tags.map_or_else(|| create_backup::inherited(&row), as_pairs);
         let made = create_backup::accept(call, &row, tags.clone(), None).await?;
         let last = FinalBackup {
             final_backup_id: Some(made.backup.backup_id),
@@ -56,22 +58,4 @@ fn deleting(id: &str) -> DeleteFileSystemReply {
         lustre_response: None,
         openzfs_response: None,
     }
-}
-
-/// Whether the last backup is skipped, and its tags where they are given.
-fn wishes(request: &DeleteFileSystem, kind: FileSystemType) -> Result<(bool, Option<&[Tag]>), FsxError> {
-    let given = [
-        (FileSystemType::Windows, request.windows_configuration.is_some()),
-        (FileSystemType::Lustre, request.lustre_configuration.is_some()),
-        (FileSystemType::OpenZfs, request.openzfs_configuration.is_some()),
-    ];
-    if given.into_iter().any(|(other, is_given)| is_given && other != kind) {
-        return Err(FsxError::bad_request("The configuration is that of another type of file system."));
-    }
-    let skip = match kind {
-        FileSystemType::Windows => request.windows_configuration.as_ref().and_then(|given| given.skip_final_backup),
-        FileSystemType::OpenZfs => request.openzfs_configuration.as_ref().and_then(|given| given.skip_final_backup),
-        _ => request.lustre_configuration.as_ref().and_then(|given| given.skip_final_backup),
-    };
-    Ok((skip.unwrap_or(kind == FileSystemType::Lustre), request.final_backup_tags().next()))
 }

@@ -1,12 +1,12 @@
 //! `DescribeBackups`: by id, or page by page along the catalog's index.
 
 use catalog::{BackupFilter, BackupRow};
-use model::{BackupId, BackupState, Origin, ResourceKind, Service, Timestamp};
+use model::{BackupId, BackupState, Origin, Service, Timestamp};
 use wire::fsx::FsxError;
 use wire::fsx::paging::{decode, encode, page_items};
 use wire::fsx::reply::DescribeBackupsReply;
-use wire::fsx::request::{DescribeBackups, Filter};
-use wire::fsx::words::{FileSystemType, FilterName};
+use wire::fsx::request::{BackupCondition, BackupProperty, DescribeBackups};
+use wire::fsx::words::FileSystemType;
 
 use super::{Call, backup_view, internal, kind_of};
 
@@ -33,8 +33,8 @@ pub(super) async fn describe(call: &Call, request: &DescribeBackups) -> Result<D
         limit: u32::try_from(items + 1).unwrap_or(u32::MAX),
         ..BackupFilter::default()
     };
-    for given in request.filters.iter().flatten() {
-        if !narrow(&mut filter, given)? {
+    for condition in request.conditions()? {
+        if !narrow(&mut filter, condition) {
             return Ok(DescribeBackupsReply { backups: Vec::new(), next_token: None });
         }
     }
@@ -52,41 +52,33 @@ fn parse_cursor(cursor: &str) -> Result<(Timestamp, BackupId), FsxError> {
 }
 
 /// Adds a condition. `false` when nothing can fulfil it.
-fn narrow(filter: &mut BackupFilter, given: &Filter) -> Result<bool, FsxError> {
-    let Some(name) = given.name else { return Err(FsxError::bad_request("A filter must have a name.")) };
-    let values = given.values.as_deref().unwrap_or_default();
-    match name {
-        FilterName::FileSystemId => {
-            let ids: Vec<_> = values.iter().filter_map(|value| value.parse().ok()).collect();
-            // Two filters of one name must both hold.
-            let fits = |id: &model::ResourceId| filter.resources.is_empty() || filter.resources.contains(id);
-            filter.resources = ids.into_iter().filter(fits).collect();
-            Ok(!filter.resources.is_empty())
+fn narrow(filter: &mut BackupFilter, condition: BackupCondition<'_>) -> bool {
+    match condition.property {
+        BackupProperty::FileSystemId => {
+            let ids = condition.values.iter().filter_map(|value| value.parse().ok());
+            narrow_to(&mut filter.resources, ids.collect())
         }
-        FilterName::FileSystemType => {
-            let kinds: Vec<_> =
-                values.iter().filter_map(|value| FileSystemType::find(value).and_then(kind_of)).collect();
-            let fits = |kind: &ResourceKind| filter.kinds.is_empty() || filter.kinds.contains(kind);
-            filter.kinds = kinds.into_iter().filter(fits).collect();
-            Ok(!filter.kinds.is_empty())
+        BackupProperty::FileSystemType => {
+            let kinds = condition.values.iter().filter_map(|value| FileSystemType::find(value).and_then(kind_of));
+            narrow_to(&mut filter.kinds, kinds.collect())
         }
-        FilterName::BackupType => {
-            let wanted = [("USER_INITIATED", Origin::User), ("AUTOMATIC", Origin::Automatic)];
-            let mut wanted: Vec<_> = wanted
-                .into_iter()
-                .filter(|(word, _)| values.iter().any(|value| value == word))
-                .map(|(_, o)| o)
-                .collect();
-            if let Some(before) = filter.origin {
-                wanted.retain(|origin| *origin == before);
-            }
-            if let [only] = wanted[..] {
-                filter.origin = Some(only);
-            }
-            Ok(!wanted.is_empty())
+        BackupProperty::BackupType => {
+            let known = [("USER_INITIATED", Origin::User), ("AUTOMATIC", Origin::Automatic)];
+            let wanted = known.into_iter().filter(|(word, _)| condition.holds(Some(word))).map(|(_, origin)| origin);
+            let mut origins: Vec<Origin> = filter.origin.into_iter().collect();
+            let any = narrow_to(&mut origins, wanted.collect());
+            filter.origin = origins.first().copied().filter(|_| origins.len() == 1);
+            any
         }
         // There are no volumes.
-        FilterName::VolumeId => Ok(false),
-        other => Err(FsxError::bad_request(format!("The filter {other} is for other operations."))),
+        BackupProperty::VolumeId => false,
     }
+}
+
+/// Keeps what is wanted of what was wanted before; both of two conditions must hold.
+fn narrow_to<T: PartialEq>(before: &mut Vec<T>, wanted: Vec<T>) -> bool {
+    let first = before.is_empty();
+    let both = wanted.into_iter().filter(|value| first || before.contains(value)).collect();
+    *before = both;
+    !before.is_empty()
 }

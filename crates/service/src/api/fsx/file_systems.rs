@@ -3,11 +3,11 @@
 use catalog::{RequestToken, ResourceRow};
 use engine::backups::delete_backup;
 use model::{BackupState, Origin, Service};
+use wire::fsx::FsxError;
 use wire::fsx::paging::{decode, encode, page_items};
 use wire::fsx::reply::{DescribeFileSystemsReply, FileSystem, FileSystemReply};
 use wire::fsx::request::{DescribeFileSystems, UpdateFileSystem};
 use wire::fsx::words::FileSystemType;
-use wire::fsx::{FsxCode, FsxError};
 
 use super::{Call, check_at_rest, file_system_view, internal};
 
@@ -64,24 +64,7 @@ pub(super) async fn update(
 }
 
 fn check(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError> {
-    let given = [
-        (FileSystemType::Windows, request.windows_configuration.is_some()),
-        (FileSystemType::Lustre, request.lustre_configuration.is_some()),
-        (FileSystemType::OpenZfs, request.openzfs_configuration.is_some()),
-        (FileSystemType::Ontap, request.ontap_configuration.is_some()),
-    ];
-    if given.iter().any(|(kind, is_given)| *is_given && before.file_system_type != Some(*kind)) {
-        return Err(FsxError::bad_request("The configuration is that of another type of file system."));
-    }
-    let any_setting = given.iter().any(|(_, is_given)| *is_given);
-    let any = any_setting
-        || request.storage_capacity.is_some()
-        || request.storage_type.is_some()
-        || request.file_system_type_version.is_some()
-        || request.network_type.is_some();
-    if !any {
-        return Err(FsxError::new(FsxCode::MissingFileSystemConfiguration, "There is nothing to update."));
-    }
+    request.check_settings(before.file_system_type.unwrap_or(FileSystemType::Lustre))?;
     match (request.storage_capacity, before.storage_capacity) {
         // An increase of a tenth at least.
         (Some(asked), Some(now)) if asked.saturating_mul(10) < now.saturating_mul(11) => {
@@ -92,7 +75,7 @@ fn check(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError
 }
 
 /// For how many days automatic backups are kept.
-pub(super) fn retention_days(file_system: &FileSystem) -> i64 {
+fn retention_days(file_system: &FileSystem) -> i64 {
     let windows = file_system.windows_configuration.as_ref().and_then(|s| s.automatic_backup_retention_days);
     let lustre = file_system.lustre_configuration.as_ref().and_then(|s| s.automatic_backup_retention_days);
     let openzfs = file_system.openzfs_configuration.as_ref().and_then(|s| s.automatic_backup_retention_days);
