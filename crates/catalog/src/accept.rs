@@ -39,6 +39,13 @@ pub enum Quota {
         /// How many at most.
         max: u64,
     },
+    /// Backups, whoever asked for them, in whatever state.
+    AllBackups {
+        /// Of resources of which kind.
+        kind: ResourceKind,
+        /// How many at most.
+        max: u64,
+    },
     /// Backups that callers have asked for, in whatever state.
     UserBackups {
         /// Of resources of which kinds.
@@ -139,6 +146,12 @@ impl Write {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND resource_id = $2 \
                            AND source_backup IS NULL AND state IN ('CREATING', 'AVAILABLE')";
                 (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?, max)
+            }
+            Quota::AllBackups { kind, max } => {
+                let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND service = $2 AND resource_kind = $3 \
+                           AND state <> 'DELETING'";
+                let query = sqlx::query(sql).bind(account.as_str()).bind(kind.service().as_str());
+                (self.find::<(i64,)>(query.bind(kind.as_str())).await?, max)
             }
             Quota::UserBackups { kinds, max } => {
                 let sql = format!(

@@ -144,6 +144,8 @@ macro_rules! select_backups {
     };
 }
 
+pub(crate) use select_backups;
+
 /// Which of an account's backups to list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BackupFilter {
@@ -393,7 +395,7 @@ impl Catalog {
         write.commit().await
     }
 
-    async fn backups(&self, action: &'static str, query: Query<'_>) -> Result<Vec<BackupRow>, CatalogError> {
+    pub(crate) async fn backups(&self, action: &'static str, query: Query<'_>) -> Result<Vec<BackupRow>, CatalogError> {
         let rows = self.read(action).list(query).await?;
         self.with_tags(action, rows).await
     }

@@ -260,6 +260,12 @@ impl Write {
         rows.and_then(|rows| rows.iter().map(T::from_row).collect()).map_err(|cause| self.failed(cause))
     }
 
+    /// Runs a query for one number that is not negative.
+    pub(crate) async fn count(&mut self, query: Query<'_>) -> Result<u64, CatalogError> {
+        let counted = self.find::<(i64,)>(query).await?;
+        Ok(counted.and_then(|(count,)| u64::try_from(count).ok()).unwrap_or_default())
+    }
+
     /// The database's clock.
     pub(crate) async fn now(&mut self) -> Result<Timestamp, CatalogError> {
         let now = self.find::<(i64,)>(sqlx::query(sqlite::NOW)).await?;

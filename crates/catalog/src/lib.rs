@@ -21,7 +21,9 @@ mod lease;
 mod lifecycle;
 mod meta;
 mod pack;
+mod policy;
 mod resource;
+mod share;
 mod token;
 
 pub use accept::{Accepted, Quota, Terms};
@@ -36,5 +38,7 @@ pub use key::{WrappedKey, WrappedKeyRow};
 pub use lease::{Fence, LeaseRequest};
 pub use lifecycle::{BackupSource, NewBackup, Published, RestoredBackup};
 pub use pack::PackRow;
+pub use policy::{Binding, PolicyRow, ScheduledRun};
 pub use resource::ResourceRow;
+pub use share::ShareRow;
 pub use token::{Earlier, RequestToken};

@@ -184,6 +184,7 @@ impl Catalog {
             "DELETE FROM backup_pack WHERE backup_id = $1",
             "DELETE FROM tag WHERE backup_id = $1",
             "DELETE FROM hold WHERE backup_id = $1",
+            "DELETE FROM share WHERE backup_id = $1",
             "DELETE FROM backup WHERE id = $1",
         ] {
             write.run(sqlx::query(sql).bind(id.as_str())).await?;

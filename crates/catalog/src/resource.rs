@@ -1,5 +1,7 @@
 //! Resources: what an account has registered, or had made, to be backed up.
 
+use std::collections::BTreeSet;
+
 use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
@@ -187,23 +189,36 @@ impl Catalog {
         let mut write = self.write(operation!("edit_resource", "change the resource")).await?;
         let mut row = write.lock_resource(account, id).await?;
         edit(&mut row);
-        let sql = "UPDATE resource SET state = $3, failure = $4, name = $5, tags = $6, attributes = $7, \
-                   made_from = $8 WHERE account = $1 AND id = $2";
-        let query = sqlx::query(sql)
-            .bind(account.as_str())
-            .bind(id.as_str())
-            .bind(row.state.as_str())
-            .bind(row.failure.as_deref())
-            .bind(row.name.as_deref())
-            .bind(as_json(&row.tags))
-            .bind(row.attributes.as_str())
-            .bind(row.made_from.as_ref().map(BackupId::as_str));
-        write.run(query).await?;
+        write.update_resource(&row).await?;
         write.commit().await?;
         Ok(row)
     }
 
-    /// Forgets a resource; its backups stay. Returns whether there was one.
+    /// Changes resources as [`Catalog::edit_resource`] does, all or none: the first refusal of `edit` ends it.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has not all of them.
+    pub async fn edit_resources<E: Send>(
+        &self,
+        account: &AccountId,
+        ids: &[ResourceId],
+        mut edit: impl FnMut(&mut ResourceRow) -> Result<(), E> + Send,
+    ) -> Result<Result<(), E>, CatalogError> {
+        let mut write = self.write(operation!("edit_resources", "change resources")).await?;
+        // In one order, so that of two who change the same ones neither waits for the other for ever.
+        let ids: BTreeSet<&ResourceId> = ids.iter().collect();
+        for id in ids {
+            let mut row = write.lock_resource(account, id).await?;
+            if let Err(refusal) = edit(&mut row) {
+                return Ok(Err(refusal));
+            }
+            write.update_resource(&row).await?;
+        }
+        write.commit().await?;
+        Ok(Ok(()))
+    }
+
+    /// Forgets a resource and what policies it is bound to; its backups stay. Returns whether there was one.
     ///
     /// # Errors
     /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
@@ -211,6 +226,10 @@ impl Catalog {
         let mut write = self.write(operation!("delete_resource", "forget the resource")).await?;
         let query = sqlx::query("DELETE FROM resource WHERE account = $1 AND id = $2");
         let deleted = write.run(query.bind(account.as_str()).bind(id.as_str())).await?;
+        if deleted == 1 {
+            let query = sqlx::query("DELETE FROM policy_resource WHERE resource_id = $1");
+            write.run(query.bind(id.as_str())).await?;
+        }
         write.commit().await?;
         Ok(deleted == 1)
     }
@@ -224,6 +243,20 @@ impl Write {
         let query = sqlx::query(select_resources!("WHERE account = $1 AND id = $2"));
         let found = self.find::<ResourceRow>(query.bind(account.as_str()).bind(id.as_str())).await?;
         found.ok_or_else(|| self.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")))
+    }
+
+    async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
+        let sql = "UPDATE resource SET state = $2, failure = $3, name = $4, tags = $5, attributes = $6, \
+                   made_from = $7 WHERE id = $1";
+        let query = sqlx::query(sql)
+            .bind(row.id.as_str())
+            .bind(row.state.as_str())
+            .bind(row.failure.as_deref())
+            .bind(row.name.as_deref())
+            .bind(as_json(&row.tags))
+            .bind(row.attributes.as_str())
+            .bind(row.made_from.as_ref().map(BackupId::as_str));
+        self.run(query).await.map(|_| ())
     }
 }
 

@@ -58,6 +58,18 @@ pub(crate) async fn load_available(
         .with_hint("only a backup that is AVAILABLE can be read or copied"))
 }
 
+/// One backup that an account can read: its own, or one of another's that is shared with it.
+pub(crate) async fn load_readable(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+) -> Result<BackupRow, EngineError> {
+    match ctx.catalog.find_shared_backup(account, id).await? {
+        Some(shared) => Ok(shared),
+        None => load_available(ctx, account, id).await,
+    }
+}
+
 fn missing(ctx: &RegionContext, id: &BackupId) -> EngineError {
     EngineError::refused(ErrorKind::NotFound, format!("there is no backup {id} in {}", ctx.region))
         .with_hint(format!("`offsite backup ls --region {}` shows those there are", ctx.region))

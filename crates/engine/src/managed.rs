@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{BackupFilter, BackupRow, RequestToken, ResourceRow};
-use model::{AccountId, BackupId, BackupState, KmsKeyId, Origin, ResourceId, ResourceKind, ResourceState, SourceKind};
+use model::{
+    AccountId, BackupId, BackupState, KmsKeyId, Origin, ResourceId, ResourceKind, ResourceState, Service, SourceKind,
+};
 
 use crate::acceptance::Acceptance;
 use crate::backup::describe;
-use crate::backups::{delete_backup, load_available};
+use crate::backups::{delete_backup, load_readable};
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::lease::Renewal;
@@ -33,7 +35,7 @@ pub struct NewManaged {
     pub name: Option<String>,
     /// The KMS key for its backups; the region's default where none is named.
     pub kms_key: Option<KmsKeyId>,
-    /// The backup that it is filled from.
+    /// The backup that it is filled from: the account's own, or one that is shared with it.
     pub made_from: Option<BackupId>,
     /// For an image that is not filled from a backup: its size in bytes.
     pub size_bytes: u64,
@@ -54,9 +56,10 @@ pub async fn accept_managed(
     token: Option<&RequestToken>,
 ) -> Result<Acceptance<ResourceRow>, EngineError> {
     use std::os::unix::ffi::OsStrExt;
-    if let Some(backup) = &new.made_from {
-        load_available(ctx, account, backup).await?;
-    }
+    let source = match &new.made_from {
+        Some(backup) => Some(load_readable(ctx, account, backup).await?),
+        None => None,
+    };
     let id = ResourceId::random(&mut rand::rng(), new.kind);
     let row = ResourceRow {
         path: ctx.managed.join(id.as_str()).as_os_str().as_bytes().to_vec(),
@@ -73,11 +76,9 @@ pub async fn accept_managed(
         tags: new.tags,
         attributes: new.attributes,
     };
-    if new.made_from.is_none() {
-        make(ctx, &row, new.size_bytes)?;
-    }
-    if let Some(backup) = &new.made_from {
-        ctx.catalog.place_hold(account, backup, &holder(&id), HOLD).await?;
+    match &source {
+        Some(backup) => ctx.catalog.place_hold(&backup.account, &backup.id, &holder(&id), HOLD).await?,
+        None => make(ctx, &row, new.size_bytes)?,
     }
     let refused = match ctx.catalog.accept_resource(&row, token).await {
         Ok(None) => {
@@ -87,15 +88,15 @@ pub async fn accept_managed(
         Ok(Some(earlier)) => Ok(Acceptance::Earlier(earlier)),
         Err(error) => Err(error.into()),
     };
-    if let Some(backup) = &new.made_from {
-        drop(ctx.catalog.release_hold(backup, &holder(&id)).await);
+    if let Some(backup) = &source {
+        drop(ctx.catalog.release_hold(&backup.id, &holder(&id)).await);
     }
     remove_path(ctx, &row)?;
     refused
 }
 
-/// Begins to put a backup's contents in place of a resource's own: [`settle`] does it. `attributes` replace the
-/// resource's.
+/// Begins to put a backup's contents in place of a resource's own: [`settle`] does it. `mark` changes what else of
+/// the row tells of it.
 ///
 /// # Errors
 /// `Conflict` when the backup is not available.
@@ -103,14 +104,14 @@ pub async fn roll_back(
     ctx: &RegionContext,
     resource: &ResourceRow,
     backup: &BackupId,
-    attributes: String,
+    mark: impl FnOnce(&mut ResourceRow) + Send,
 ) -> Result<(), EngineError> {
     ctx.catalog.place_hold(&resource.account, backup, &holder(&resource.id), HOLD).await?;
     let backup = backup.clone();
     let edit = |row: &mut ResourceRow| {
         row.state = ResourceState::Creating;
         row.made_from = Some(backup);
-        row.attributes = attributes;
+        mark(row);
     };
     ctx.catalog.edit_resource(&resource.account, &resource.id, edit).await?;
     ctx.catalog.record_event(&resource.account, "RollBack", resource.id.as_str(), "").await?;
@@ -160,7 +161,10 @@ pub async fn settle(ctx: &RegionContext, row: &ResourceRow) -> Result<(), Engine
 async fn fill(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
     let Some(backup) = &row.made_from else { return Ok(()) };
     let holder = holder(&row.id);
-    ctx.catalog.place_hold(&row.account, backup, &holder, HOLD).await?;
+    // Whether the account may read another's backup was decided when the resource was accepted; the hold has kept the
+    // backup since.
+    let owner = ctx.catalog.find_owner(backup).await?.unwrap_or_else(|| row.account.clone());
+    ctx.catalog.place_hold(&owner, backup, &holder, HOLD).await?;
     let (catalog, held) = (ctx.catalog.clone(), backup.clone());
     let hold = Renewal::of(HOLD, move || {
         let (catalog, held, holder) = (catalog.clone(), held.clone(), holder.clone());
@@ -169,7 +173,7 @@ async fn fill(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError>
     let target = path_of(row);
     std::fs::create_dir_all(&ctx.managed).map_err(EngineError::file(format!("make {}", ctx.managed.display())))?;
     let request = RestoreRequest {
-        account: row.account.clone(),
+        account: owner,
         backup: backup.clone(),
         overwrite: target.exists(),
         target,
@@ -192,13 +196,16 @@ fn make(ctx: &RegionContext, row: &ResourceRow, size_bytes: u64) -> Result<(), E
     std::fs::File::open(&ctx.managed).and_then(|dir| dir.sync_all()).map_err(failed())
 }
 
-/// Removes a resource once no backup of it is being made: its automatic backups, its bytes if they are ours, its row.
+/// Removes a resource once no backup of it is being made: its bytes if they are ours, its row, and its automatic
+/// backups where these go with it.
 async fn remove(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
     let backups = all_of(ctx, row).await?;
     if backups.iter().any(|backup| backup.state.is_in_progress()) {
         return Ok(());
     }
-    for backup in backups.iter().filter(|backup| backup.origin == Origin::Automatic && !backup.is_copy()) {
+    // Snapshots that a policy has taken of a disk stay until their own time.
+    let goes = |backup: &&BackupRow| backup.origin == Origin::Automatic && !backup.is_copy();
+    for backup in backups.iter().filter(goes).filter(|_| row.kind.service() != Service::Cbs) {
         // One that is being copied now goes with the next try.
         delete_backup(ctx, &row.account, &backup.id).await?;
     }

@@ -107,6 +107,12 @@ text_id! {
 }
 
 text_id! {
+    /// A policy by which snapshots are taken on a schedule.
+    PolicyId, "policy id", "asp-…",
+    |s| has_form(s, &[("asp-", BASE36, 8..=8)])
+}
+
+text_id! {
     /// A key of a region's key service: a lower-case UUID.
     KmsKeyId, "KMS key id", "a UUID such as 0f0e0d0c-0b0a-4908-8706-050403020100",
     |s| s.len() == 36
@@ -146,6 +152,13 @@ impl BackupId {
             ResourceKind::Disk => random_text(rng, "snap-", BASE36, 8),
             ResourceKind::Hsm => random_text(rng, "backup-", BASE32, 11),
         })
+    }
+}
+
+impl PolicyId {
+    /// Mints the id of a new policy.
+    pub fn random(rng: &mut impl Rng) -> Self {
+        Self(random_text(rng, "asp-", BASE36, 8))
     }
 }
 
@@ -265,6 +278,8 @@ mod tests {
         }
         let key = KmsKeyId::random(&mut rng);
         assert_eq!(key.as_str().parse::<KmsKeyId>(), Ok(key));
+        let policy = PolicyId::random(&mut rng);
+        assert_eq!(policy.as_str().parse::<PolicyId>(), Ok(policy));
         let account = AccountId::random(&mut rng);
         assert_eq!(account.as_str().parse::<AccountId>(), Ok(account));
     }

@@ -11,7 +11,9 @@ pub mod state;
 pub mod time;
 
 pub use entry::{ChunkLocation, DeviceNumber, Entry, EntryKind, Extent, FileTime, Inode, RelPath};
-pub use ids::{AccountId, BackupId, ChunkHash, DataKeyId, KmsKeyId, ObjectName, PackId, ResourceId, SnapshotId};
+pub use ids::{
+    AccountId, BackupId, ChunkHash, DataKeyId, KmsKeyId, ObjectName, PackId, PolicyId, ResourceId, SnapshotId,
+};
 pub use region::{Partition, Region};
 pub use report::{Omission, OmissionKind};
 pub use resource::{ResourceKind, ResourceState, Service, SourceKind};

@@ -4,8 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
+fn amazon_fsx() {
+    run("test_fsx");
+}
+
+#[test]
 fn tencent_cbs() {
     run("test_cbs");
+}
+
+#[test]
+fn tencent_cbs_policies() {
+    run("test_cbs_policies");
 }
 
 /// Runs the tests of a Python module in the environment that `cargo xtask test` has made.

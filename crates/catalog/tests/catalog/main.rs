@@ -10,4 +10,5 @@ mod history;
 mod leases;
 mod opening;
 mod packs;
+mod policies;
 mod support;

@@ -1,11 +1,12 @@
 //! Managed resources: made, filled from a backup, removed; and nothing that is not ours.
 
 use catalog::ResourceRow;
+use engine::backup::{BackupRequest, create_backup};
 use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, settle};
 use engine::{Acceptance, ErrorKind};
-use model::{ResourceKind, ResourceState};
+use model::{AccountId, Origin, ResourceKind, ResourceState};
 
-use crate::support::{TestRegion, account, add, back_up, region, scratch};
+use crate::support::{TestRegion, account, add, back_up, region, scratch, worker};
 
 fn new(kind: ResourceKind) -> NewManaged {
     NewManaged {
@@ -84,4 +85,47 @@ async fn what_was_attached_stays_when_its_resource_is_removed() {
     begin_removal(&region, &row).await;
     assert_eq!(settled(&region, &row).await, None);
     assert!(tree.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_filled_from_a_backup_that_another_account_shares() {
+    let folder = scratch();
+    let region = region(folder.path(), "ap-beijing").await;
+    let catalog = &region.ctx.catalog;
+    let disk = settled(&region, &accept(&region, new(ResourceKind::Disk)).await).await.unwrap();
+    std::fs::write(path_of(&disk), "theirs to read").unwrap();
+    let backup = back_up(&region.ctx, &disk.id).await.unwrap();
+    let receiver: AccountId = "210987654321".parse().unwrap();
+    let filled = || NewManaged { made_from: Some(backup.clone()), ..new(ResourceKind::Disk) };
+
+    let refused = accept_managed(&region.ctx, &receiver, filled(), None).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    let (backups, receivers) = (std::slice::from_ref(&backup), std::slice::from_ref(&receiver));
+    assert!(catalog.share_backups(&account(), backups, receivers, 1).await.unwrap());
+    let Acceptance::New(row) = accept_managed(&region.ctx, &receiver, filled(), None).await.unwrap() else {
+        panic!("there is no token to refuse it by");
+    };
+    // What was accepted is filled although the share has ended since; nothing more is accepted.
+    catalog.unshare_backups(&account(), backups, receivers).await.unwrap();
+    settle(&region.ctx, &row).await.unwrap();
+    let row = catalog.find_resource(&receiver, &row.id).await.unwrap().unwrap();
+    assert_eq!(row.state, ResourceState::Available, "{:?}", row.failure);
+    assert!(std::fs::read(path_of(&row)).unwrap().starts_with(b"theirs to read"));
+    let refused = accept_managed(&region.ctx, &receiver, filled(), None).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+}
+
+/// Automatic backups of a file system go with it; those of a disk stay until their own time.
+#[tokio::test(flavor = "multi_thread")]
+async fn automatic_backups_go_with_a_file_system_and_not_with_a_disk() {
+    for (kind, left) in [(ResourceKind::Lustre, 0), (ResourceKind::Disk, 1)] {
+        let folder = scratch();
+        let region = region(folder.path(), "us-east-1").await;
+        let row = settled(&region, &accept(&region, new(kind)).await).await.unwrap();
+        let request = BackupRequest { origin: Origin::Automatic, ..BackupRequest::of(account(), row.id.clone()) };
+        create_backup(&region.ctx, &worker(), request, std::sync::Arc::default()).await.unwrap();
+        begin_removal(&region, &row).await;
+        assert_eq!(settled(&region, &row).await, None);
+        assert_eq!(region.ctx.catalog.all_backups(&account()).await.unwrap().len(), left, "{kind}");
+    }
 }

@@ -14,6 +14,10 @@ pub(crate) struct Limits {
     pub(crate) fsx_file_systems: u64,
     /// Snapshots of disks.
     pub(crate) cbs_snapshots: u64,
+    /// Policies by which snapshots are taken.
+    pub(crate) cbs_policies: u64,
+    /// Disks that are bound to one policy.
+    pub(crate) cbs_disks_per_policy: u64,
     /// Whether the account has not paid: CBS then makes nothing new.
     pub(crate) in_arrears: bool,
 }
@@ -25,6 +29,8 @@ impl Default for Limits {
             fsx_user_backups: 500,
             fsx_file_systems: 100,
             cbs_snapshots: 6_400,
+            cbs_policies: 10,
+            cbs_disks_per_policy: 80,
             in_arrears: false,
         }
     }

@@ -1,4 +1,4 @@
-//! The keeper of a region: goes on with work that nobody is at work on, settles resources, tidies up.
+//! The keeper of a region: goes on with work that nobody is at work on, settles resources, runs policies, tidies up.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -96,6 +96,9 @@ impl Keeper {
             if let Err(error) = engine::backups::delete_backup(ctx, &row.account, &row.id).await {
                 tracing::warn!(region = %self.region, backup = %row.id, %error, "a backup that is due was not removed");
             }
+        }
+        if let Err(error) = self.server.take_scheduled_snapshots(ctx).await {
+            tracing::warn!(region = %self.region, %error, "a look at the policies failed");
         }
         let idle = engine::resume::find_idle(ctx).await?;
         let ids: HashSet<&BackupId> = idle.iter().map(|row| &row.id).collect();

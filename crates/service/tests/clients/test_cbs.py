@@ -27,6 +27,12 @@ class CbsTest(WorldTest):
         profile = ClientProfile(signMethod=sign, httpProfile=http)
         return cbs_client.CbsClient(credential.Credential(secret_id, secret_key), region, profile)
 
+    def stranger(self, name):
+        """A new account: its id and its client."""
+        account = self.world.cli("account", "create", name)
+        lines = self.world.cli("key", "create", name, "--cloud", "tencent").splitlines()
+        return account, self.client(key=tuple(line.split("=", 1)[1] for line in lines))
+
     def call(self, action, _client=None, **parameters):
         request = getattr(models, f"{action}Request")()
         request.from_json_string(json.dumps(parameters))
@@ -241,9 +247,7 @@ class Clients(CbsTest):
     def test_another_accounts_ids_are_unknown_ids(self):
         disk = self.ready_disk()
         snapshot = self.take(disk)
-        self.world.cli("account", "create", "stranger")
-        lines = self.world.cli("key", "create", "stranger", "--cloud", "tencent").splitlines()
-        theirs = self.client(key=tuple(line.split("=", 1)[1] for line in lines))
+        _, theirs = self.stranger("stranger")
         self.assertEqual(self.call("DescribeSnapshots", theirs, SnapshotIds=[snapshot]).TotalCount, 0)
         self.assertEqual(self.call("DescribeDisks", theirs, DiskIds=[disk]).TotalCount, 0)
         no_snapshot, no_disk = "InvalidSnapshotId.NotFound", "InvalidDiskId.NotFound"

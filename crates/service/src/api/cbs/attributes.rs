@@ -2,6 +2,7 @@
 
 use catalog::{BackupRow, ResourceRow};
 use engine::managed::path_of;
+use model::PolicyId;
 use serde::{Deserialize, Serialize};
 use wire::cbs::values::{DiskChargeType, DiskType, DiskUsage};
 
@@ -25,6 +26,11 @@ pub(super) struct DiskAttributes {
     pub(super) backup_quota: i64,
     /// Whether a snapshot is being rolled back onto it.
     pub(super) rollback: bool,
+    /// The instances that it is attached to.
+    pub(super) instances: Vec<String>,
+    /// The one that it was detached from at last.
+    pub(super) last_instance: Option<String>,
+    pub(super) delete_with_instance: bool,
 }
 
 impl DiskAttributes {
@@ -47,6 +53,11 @@ impl DiskAttributes {
         self.size_gib.unwrap_or_else(measure)
     }
 
+    /// Whether an instance uses it.
+    pub(super) fn is_attached(&self) -> bool {
+        !self.instances.is_empty()
+    }
+
     pub(super) fn disk_type(&self) -> DiskType {
         DiskType::find(&self.disk_type).unwrap_or_default()
     }
@@ -66,9 +77,25 @@ pub(super) struct SnapshotAttributes {
     pub(super) zone: Option<String>,
     pub(super) project_id: i64,
     pub(super) encrypted: bool,
+    /// The policy that took it.
+    pub(super) policy: Option<PolicyId>,
 }
 
 impl SnapshotAttributes {
+    /// Those of a new snapshot of a disk, before its maker says more.
+    pub(super) fn of_disk(disk: &ResourceRow) -> Self {
+        let known = DiskAttributes::of(disk);
+        Self {
+            name: None,
+            disk_size: Some(known.size_gib(disk)),
+            disk_usage: DiskUsage::default().as_str().to_owned(),
+            zone: known.zone,
+            project_id: known.project_id,
+            encrypted: known.encrypted,
+            policy: None,
+        }
+    }
+
     /// Those of a snapshot.
     pub(super) fn of(row: &BackupRow) -> Self {
         serde_json::from_str(&row.attributes).unwrap_or_default()

@@ -66,6 +66,7 @@ async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> 
         name: Some(name.to_owned()),
         zone: Some(format!("{}-1", target.region)),
         project_id: 0,
+        policy: None,
         ..SnapshotAttributes::of(snapshot)
     };
     let request = CopyRequest {
@@ -73,7 +74,7 @@ async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> 
         call: Some(format!("{}/{}", call.request_id, target.region)),
         ..CopyRequest::of(call.account.id.clone(), snapshot.id.clone())
     };
-    let quota = Quota::UserBackups { kinds: vec![ResourceKind::Disk], max: call.account.limits.cbs_snapshots };
+    let quota = Quota::AllBackups { kind: ResourceKind::Disk, max: call.account.limits.cbs_snapshots };
     let terms = Terms { token: None, quotas: vec![quota] };
     call.check_balance()?;
     match accept_copy(&call.ctx, &target, &call.server.worker, &request, &terms).await.map_err(internal)? {

@@ -1,4 +1,4 @@
-//! `CreateDisks`: empty ones, or of a snapshot of this region.
+//! `CreateDisks`: empty ones, or of a snapshot of this region, the caller's own or one that is shared with it.
 
 use catalog::RequestToken;
 use engine::Acceptance;
@@ -19,7 +19,7 @@ const GIB: u64 = 1 << 30;
 pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateDisksReply, CbsError> {
     call.check_balance()?;
     let snapshot = match &request.snapshot_id {
-        Some(id) => Some(call.load_snapshot(id).await?),
+        Some(id) => Some(call.load_readable_snapshot(id).await?),
         None => None,
     };
     let mut size = request.disk_size;
@@ -72,7 +72,7 @@ fn attributes(call: &Call, request: &CreateDisks, size_gib: i64) -> DiskAttribut
         throughput: request.throughput_performance.unwrap_or_default(),
         burst: request.burst_performance == Some(true),
         backup_quota: request.disk_backup_quota.unwrap_or_default(),
-        rollback: false,
+        ..DiskAttributes::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use catalog::{Quota, Terms};
 use engine::backup::{BackupRequest, accept_backup};
 use engine::{Acceptance, Progress};
-use model::{ResourceKind, ResourceState};
+use model::{ResourceId, ResourceKind, ResourceState};
 use wire::cbs::reply::CreateSnapshotReply;
 use wire::cbs::request::CreateSnapshot;
 use wire::cbs::{CbsCode, CbsError, SNAPSHOTS_PER_DISK_MAX};
@@ -14,6 +14,7 @@ use wire::tencent::CommonCode;
 use super::attributes::{DiskAttributes, SnapshotAttributes};
 use super::disks::tags;
 use super::{Call, internal};
+use crate::config::Account;
 
 pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<CreateSnapshotReply, CbsError> {
     // Backup points and instant snapshots are other services of Tencent's.
@@ -33,11 +34,8 @@ pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<Creat
     call.check_balance()?;
     let attributes = SnapshotAttributes {
         name: request.snapshot_name.clone(),
-        disk_size: Some(known.size_gib(&disk)),
         disk_usage: request.disk_usage.unwrap_or_default().as_str().to_owned(),
-        zone: known.zone.clone(),
-        project_id: known.project_id,
-        encrypted: known.encrypted,
+        ..SnapshotAttributes::of_disk(&disk)
     };
     let backup = BackupRequest {
         tags: tags(request.tags.as_deref()),
@@ -46,13 +44,8 @@ pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<Creat
         call: Some(call.request_id.clone()),
         ..BackupRequest::of(call.account.id.clone(), disk.id.clone())
     };
-    let per_disk = SNAPSHOTS_PER_DISK_MAX as u64;
-    let quotas = vec![
-        Quota::BeingMade { resource: disk.id.clone(), max: 1 },
-        Quota::OfResource { resource: disk.id.clone(), max: per_disk },
-        Quota::UserBackups { kinds: vec![ResourceKind::Disk], max: call.account.limits.cbs_snapshots },
-    ];
-    let (terms, progress) = (Terms { token: None, quotas }, Arc::<Progress>::default());
+    let terms = Terms { token: None, quotas: quotas(&disk.id, &call.account) };
+    let progress = Arc::<Progress>::default();
     let accepted = accept_backup(&call.ctx, &call.server.worker, backup, &terms, Arc::clone(&progress)).await;
     match accepted.map_err(internal)? {
         Acceptance::New(job) => {
@@ -64,4 +57,14 @@ pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<Creat
         Acceptance::OverQuota(Quota::OfResource { .. }) => Err(CbsCode::ResourceInsufficientOverQuota.into()),
         Acceptance::OverQuota(_) | Acceptance::Earlier(_) => Err(CbsCode::InsufficientSnapshotQuota.into()),
     }
+}
+
+/// What another snapshot of a disk must not exceed, whoever asks for it.
+pub(super) fn quotas(disk: &ResourceId, account: &Account) -> Vec<Quota> {
+    let per_disk = SNAPSHOTS_PER_DISK_MAX as u64;
+    vec![
+        Quota::BeingMade { resource: disk.clone(), max: 1 },
+        Quota::OfResource { resource: disk.clone(), max: per_disk },
+        Quota::AllBackups { kind: ResourceKind::Disk, max: account.limits.cbs_snapshots },
+    ]
 }

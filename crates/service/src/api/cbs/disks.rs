@@ -2,7 +2,7 @@
 
 use catalog::{BackupFilter, ResourceRow};
 use engine::backups::delete_backup;
-use model::{BackupState, ResourceState, Service};
+use model::{BackupState, PolicyId, ResourceId, ResourceState, Service};
 use wire::cbs::listing::Order;
 use wire::cbs::reply::{DescribeDisksReply, Disk, Empty, Placement, Tag};
 use wire::cbs::request::{DescribeDisks, TerminateDisks};
@@ -36,10 +36,17 @@ pub(super) async fn describe(call: &Call, request: &DescribeDisks) -> Result<Des
     }
     let seen: Vec<(&ResourceRow, Disk)> = rows.iter().map(|row| (row, view(call, row))).collect();
     let seen: Vec<_> = seen.into_iter().filter(|(row, disk)| request.listing.selects(row.id.as_str(), disk)).collect();
+    let bound = match request.return_bind_auto_snapshot_policy {
+        true => Some(call.ctx.catalog.bound_resources(&call.account.id).await.map_err(internal)?),
+        false => None,
+    };
     let mut disk_set = Vec::new();
     for (row, disk) in request.listing.page.of_items(&seen) {
         let mut disk = with_snapshots(call, row, disk.clone()).await?;
-        disk.auto_snapshot_policy_ids = request.return_bind_auto_snapshot_policy.then(Vec::new);
+        let of_disk = |bound: &Vec<(PolicyId, ResourceId)>| {
+            bound.iter().filter(|(_, disk)| *disk == row.id).map(|(policy, _)| policy.to_string()).collect()
+        };
+        disk.auto_snapshot_policy_ids = bound.as_ref().map(of_disk);
         disk_set.push(disk);
     }
     Ok(DescribeDisksReply { total_count: seen.len(), disk_set })
@@ -72,6 +79,7 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
         disk_state: match row.state {
             ResourceState::Creating if rollbacking => DiskState::Rollbacking,
             ResourceState::Creating => DiskState::Dumping,
+            _ if known.is_attached() => DiskState::Attached,
             _ => DiskState::Unattached,
         },
         disk_charge_type: known.charge_type(),
@@ -84,6 +92,11 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
         snapshot_ability: true,
         create_time: date_time(row.created_at, &utc_plus_8()),
         renew_flag: known.renew_flag.as_deref().and_then(RenewFlag::find),
+        attached: known.is_attached(),
+        instance_id: known.instances.first().cloned().unwrap_or_default(),
+        instance_type: if known.is_attached() { "CVM" } else { "" },
+        last_attach_ins_id: known.last_instance.clone(),
+        delete_with_instance: known.delete_with_instance,
         delete_snapshot: i64::from(known.delete_snapshot),
         encrypt: known.encrypted,
         shareable: known.shareable,
@@ -92,6 +105,7 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
         throughput_performance: known.throughput,
         burst_performance: known.burst,
         disk_backup_quota: known.backup_quota,
+        instance_id_list: known.instances,
         ..Disk::default()
     }
 }
@@ -122,16 +136,29 @@ pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<E
         if disk.state == ResourceState::Creating || !busy.is_empty() {
             return Err(CbsCode::ResourceBusy.into());
         }
+        check_unattached(&disk)?;
         disks.push(disk);
     }
-    for disk in disks {
-        if request.delete_snapshot == Some(1) || DiskAttributes::of(&disk).delete_snapshot {
+    for disk in &disks {
+        if request.delete_snapshot == Some(1) || DiskAttributes::of(disk).delete_snapshot {
             for snapshot in passing_snapshots(call, &disk.id).await? {
                 delete_backup(&call.ctx, &call.account.id, &snapshot.id).await.map_err(internal)?;
             }
         }
-        let edit = |row: &mut ResourceRow| row.state = ResourceState::Deleting;
-        call.ctx.catalog.edit_resource(&call.account.id, &disk.id, edit).await.map_err(internal)?;
     }
+    let remove = |row: &mut ResourceRow| {
+        // One may have been attached since.
+        check_unattached(row)?;
+        row.state = ResourceState::Deleting;
+        Ok(())
+    };
+    call.edit_disks(&request.disk_ids, remove).await?;
     Ok(Empty {})
+}
+
+fn check_unattached(disk: &ResourceRow) -> Result<(), CbsError> {
+    match DiskAttributes::of(disk).is_attached() {
+        true => Err(CbsCode::ResourceUnavailableNotSupported.into()),
+        false => Ok(()),
+    }
 }

@@ -3,21 +3,26 @@
 //! A disk is a resource whose bytes are an image, a snapshot is a backup of it. CBS has no state for a
 //! snapshot that failed: it is not listed, and the region's keeper removes it.
 
+mod attach;
 mod attributes;
 mod copy_snapshot;
 mod create_disks;
 mod create_snapshot;
 mod disks;
+mod policies;
+mod scheduled;
+mod sharing;
 mod snapshots;
 
 use std::sync::Arc;
 
-use catalog::{BackupRow, ResourceRow};
+use catalog::{BackupRow, CatalogError, CatalogErrorKind, ResourceRow};
 use engine::{EngineError, ErrorKind, RegionContext};
 use model::{BackupId, BackupState, ResourceId, ResourceState, Service};
+use wire::cbs::ids::IdForm;
 use wire::cbs::{CbsCode, CbsError, Request};
 use wire::http::Reply;
-use wire::tencent::{CommonCode, success};
+use wire::tencent::success;
 
 use crate::config::Account;
 use crate::serve::Server;
@@ -45,27 +50,43 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Reply, CbsEr
         Request::CreateDisks(request) => success(&create_disks::create(call, &request).await?, id),
         Request::DescribeDisks(request) => success(&disks::describe(call, &request).await?, id),
         Request::TerminateDisks(request) => success(&disks::terminate(call, &request).await?, id),
-        Request::AttachDisks(_)
-        | Request::BindAutoSnapshotPolicy(_)
-        | Request::CreateAutoSnapshotPolicy(_)
-        | Request::DeleteAutoSnapshotPolicies(_)
-        | Request::DescribeAutoSnapshotPolicies(_)
-        | Request::DescribeDiskAssociatedAutoSnapshotPolicy(_)
-        | Request::DescribeSnapshotSharePermission(_)
-        | Request::DetachDisks(_)
-        | Request::ModifyAutoSnapshotPolicyAttribute(_)
-        | Request::ModifySnapshotsSharePermission(_)
-        | Request::UnbindAutoSnapshotPolicy(_) => return Err(CommonCode::UnsupportedOperation.into()),
+        Request::AttachDisks(request) => success(&attach::attach(call, &request).await?, id),
+        Request::DetachDisks(request) => success(&attach::detach(call, &request).await?, id),
+        Request::ModifySnapshotsSharePermission(request) => success(&sharing::modify(call, &request).await?, id),
+        Request::DescribeSnapshotSharePermission(request) => success(&sharing::describe(call, &request).await?, id),
+        Request::CreateAutoSnapshotPolicy(request) => success(&policies::create(call, request).await?, id),
+        Request::DescribeAutoSnapshotPolicies(request) => success(&policies::describe(call, &request).await?, id),
+        Request::ModifyAutoSnapshotPolicyAttribute(request) => success(&policies::modify(call, request).await?, id),
+        Request::DeleteAutoSnapshotPolicies(request) => success(&policies::delete(call, &request).await?, id),
+        Request::BindAutoSnapshotPolicy(request) => success(&policies::bind(call, &request).await?, id),
+        Request::UnbindAutoSnapshotPolicy(request) => success(&policies::unbind(call, &request).await?, id),
+        Request::DescribeDiskAssociatedAutoSnapshotPolicy(request) => {
+            success(&policies::of_disk(call, &request).await?, id)
+        }
     })
 }
 
 impl Call {
-    /// The caller's snapshot of that id.
+    /// The caller's own snapshot of that id: nothing but reading can be done to one that is shared with the caller.
     async fn load_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
+        let snapshot = self.load_readable_snapshot(id).await?;
+        if snapshot.account == self.account.id {
+            Ok(snapshot)
+        } else {
+            Err(CbsCode::InvalidSnapshotNotSupported.into())
+        }
+    }
+
+    /// The snapshot of that id that is the caller's own, or shared with the caller.
+    async fn load_readable_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
         let unknown = || CbsError::new(CbsCode::InvalidSnapshotIdNotFound, format!("There is no snapshot {id}."));
         // An id of another form is nobody's.
         let id: BackupId = id.parse().map_err(|_| unknown())?;
-        let found = self.ctx.catalog.find_backup(&self.account.id, &id).await.map_err(internal)?;
+        let own = self.ctx.catalog.find_backup(&self.account.id, &id).await.map_err(internal)?;
+        let found = match own {
+            Some(own) => Some(own),
+            None => self.ctx.catalog.find_shared_backup(&self.account.id, &id).await.map_err(internal)?,
+        };
         found.filter(|row| row.resource_kind.service() == Service::Cbs && is_listed(row)).ok_or_else(unknown)
     }
 
@@ -74,6 +95,21 @@ impl Call {
         let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
         let found = self.ctx.catalog.find_resource(&self.account.id, &id).await.map_err(internal)?;
         Ok(found.filter(|row| row.kind.service() == Service::Cbs && row.state != ResourceState::Deleting))
+    }
+
+    /// Changes disks of the caller, all or none: the first refusal of `edit` ends it.
+    async fn edit_disks(
+        &self,
+        ids: &[String],
+        mut edit: impl FnMut(&mut ResourceRow) -> Result<(), CbsError> + Send,
+    ) -> Result<(), CbsError> {
+        let ids = disk_ids(ids)?;
+        let edit = |row: &mut ResourceRow| match row.state {
+            ResourceState::Deleting => Err(CbsCode::InvalidDiskIdNotFound.into()),
+            _ => edit(row),
+        };
+        let edited = self.ctx.catalog.edit_resources(&self.account.id, &ids, edit).await;
+        edited.map_err(|error| not_found_as(CbsCode::InvalidDiskIdNotFound, error))?
     }
 
     /// Refuses what would cost an account in arrears more.
@@ -93,6 +129,18 @@ impl Call {
 /// Whether callers see a snapshot.
 fn is_listed(row: &BackupRow) -> bool {
     !matches!(row.state, BackupState::Failed | BackupState::Deleting)
+}
+
+/// The ids of disks; of another form they are nobody's.
+fn disk_ids(given: &[String]) -> Result<Vec<ResourceId>, CbsError> {
+    let of_disk = |id: &ResourceId| IdForm::Disk.matches(id.as_str());
+    let unknown = |id| CbsError::new(CbsCode::InvalidDiskIdNotFound, format!("There is no disk {id}."));
+    given.iter().map(|id| id.parse().ok().filter(of_disk).ok_or_else(|| unknown(id))).collect()
+}
+
+/// What went wrong in the catalog, where what is not found is not a snapshot.
+fn not_found_as(code: CbsCode, error: CatalogError) -> CbsError {
+    if error.is(CatalogErrorKind::NotFound) { code.into() } else { internal(error) }
 }
 
 /// What went wrong below, in CBS's words; the details stay in the log.

@@ -1,14 +1,14 @@
 //! Snapshots that are there: `DescribeSnapshots`, `DeleteSnapshots`, `ModifySnapshotAttribute`, `ApplySnapshot`.
 
-use catalog::{BackupFilter, BackupRow};
+use catalog::{BackupFilter, BackupRow, ResourceRow};
 use engine::backups::{delete_backup, edit_backup};
 use model::{BackupId, BackupState, ResourceId, ResourceState, Service};
 use wire::cbs::filter::SnapshotField;
 use wire::cbs::listing::Order;
 use wire::cbs::reply::{DescribeSnapshotOverviewReply, DescribeSnapshotsReply, Empty, Placement, Snapshot};
 use wire::cbs::request::{ApplySnapshot, DeleteSnapshots, DescribeSnapshots, ModifySnapshotAttribute};
-use wire::cbs::time::{date_time, utc_plus_8};
-use wire::cbs::values::SnapshotState;
+use wire::cbs::time::{date, date_time, utc_plus_8};
+use wire::cbs::values::{SnapshotState, SnapshotType};
 use wire::cbs::{CbsCode, CbsError, UNNAMED};
 use wire::tencent::CommonCode;
 
@@ -17,16 +17,24 @@ use super::disks::as_tags;
 use super::{Call, internal, is_listed};
 
 pub(super) async fn describe(call: &Call, request: &DescribeSnapshots) -> Result<DescribeSnapshotsReply, CbsError> {
-    let (plain, page) = (request.ids.is_empty() && request.filters.is_empty(), request.page);
+    let (catalog, page) = (&call.ctx.catalog, request.page);
+    let shared = catalog.backups_shared_with(&call.account.id).await.map_err(internal)?;
+    let plain = request.ids.is_empty() && request.filters.is_empty() && shared.is_empty();
     let filter = as_filter(request);
-    let catalog = &call.ctx.catalog;
     // Without conditions of CBS's own, the catalog counts, and reads no more than the page and what is before it.
     let limit = if plain { u32::try_from(page.offset + page.limit).unwrap_or(u32::MAX) } else { u32::MAX };
     let Some(filter) = filter else {
         return Ok(DescribeSnapshotsReply { total_count: 0, snapshot_set: Vec::new() });
     };
     let filter = BackupFilter { limit, ..filter };
-    let rows = catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    let mut rows = catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
+    if !shared.is_empty() {
+        rows.extend(shared);
+        rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        if request.order == Order::Desc {
+            rows.reverse();
+        }
+    }
     let seen: Vec<(&BackupRow, Snapshot)> = rows.iter().map(|row| (row, view(call, row))).collect();
     let seen: Vec<_> = seen.into_iter().filter(|(row, view)| request.selects(row.id.as_str(), view)).collect();
     let total_count = match plain {
@@ -36,7 +44,8 @@ pub(super) async fn describe(call: &Call, request: &DescribeSnapshots) -> Result
     };
     let mut snapshot_set = Vec::new();
     for (row, view) in page.of_items(&seen) {
-        snapshot_set.push(with_holders(call, row, view.clone()).await?);
+        let view = view.clone();
+        snapshot_set.push(if is_own(call, row) { with_owners_view(call, row, view).await? } else { view });
     }
     Ok(DescribeSnapshotsReply { total_count, snapshot_set })
 }
@@ -58,7 +67,7 @@ fn as_filter(request: &DescribeSnapshots) -> Option<BackupFilter> {
     })
 }
 
-/// A snapshot as callers see it, but for what others do with it now.
+/// A snapshot as everyone who can read it sees it.
 fn view(call: &Call, row: &BackupRow) -> Snapshot {
     let (known, zone) = (SnapshotAttributes::of(row), utc_plus_8());
     let (snapshot_state, percent) = progress(call, row);
@@ -75,7 +84,10 @@ fn view(call: &Call, row: &BackupRow) -> Snapshot {
         is_permanent: row.expires_at.is_none(),
         deadline_time: row.expires_at.map(|time| date_time(time, &zone)).unwrap_or_default(),
         create_time: date_time(row.created_at, &zone),
-        tags: as_tags(&row.tags),
+        snapshot_type: match is_own(call, row) {
+            true => SnapshotType::PrivateSnapshot,
+            false => SnapshotType::SharedSnapshot,
+        },
         placement: Placement {
             zone: known.zone.unwrap_or_else(|| call.first_zone()),
             project_id: known.project_id,
@@ -83,6 +95,11 @@ fn view(call: &Call, row: &BackupRow) -> Snapshot {
         },
         ..Snapshot::default()
     }
+}
+
+/// Whether a snapshot is the caller's, rather than shared with the caller.
+fn is_own(call: &Call, row: &BackupRow) -> bool {
+    row.account == call.account.id
 }
 
 /// The state, and how far the work on it is.
@@ -99,12 +116,17 @@ fn progress(call: &Call, row: &BackupRow) -> (SnapshotState, i64) {
     }
 }
 
-/// Adds where it is being copied to, and whether it is being rolled back.
-async fn with_holders(call: &Call, row: &BackupRow, view: Snapshot) -> Result<Snapshot, CbsError> {
+/// Adds what is the owner's alone to know: whom it is shared with, where it is being copied to, and whether it is
+/// being rolled back.
+async fn with_owners_view(call: &Call, row: &BackupRow, mut view: Snapshot) -> Result<Snapshot, CbsError> {
+    view.tags = as_tags(&row.tags);
+    view.auto_snapshot_policy_id = SnapshotAttributes::of(row).policy.map(String::from);
     if row.state != BackupState::Available {
         return Ok(view);
     }
-    let mut view = view;
+    let shares = call.ctx.catalog.list_shares(&row.id).await.map_err(internal)?;
+    view.share_reference = i64::try_from(shares.len()).unwrap_or(i64::MAX);
+    view.time_start_share = shares.first().map(|share| date(share.created_at, &utc_plus_8())).unwrap_or_default();
     for hold in call.ctx.catalog.active_holds(&row.id).await.map_err(internal)? {
         match engine::managed::restored_resource(&hold.holder) {
             Some(disk) if disk == row.resource_id => view.snapshot_state = SnapshotState::Rollbacking,
@@ -142,6 +164,7 @@ pub(super) async fn delete(call: &Call, request: &DeleteSnapshots) -> Result<Emp
         if !call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?.is_empty() {
             return Err(CbsCode::ResourceBusy.into());
         }
+        check_unshared(call, &row).await?;
         rows.push(row);
     }
     for row in rows {
@@ -150,8 +173,19 @@ pub(super) async fn delete(call: &Call, request: &DeleteSnapshots) -> Result<Emp
     Ok(Empty {})
 }
 
+/// Refuses what would take a snapshot away from accounts that it is shared with.
+async fn check_unshared(call: &Call, row: &BackupRow) -> Result<(), CbsError> {
+    match call.ctx.catalog.list_shares(&row.id).await.map_err(internal)?.is_empty() {
+        true => Ok(()),
+        false => Err(CbsCode::UnsupportedOperationSnapHasShared.into()),
+    }
+}
+
 pub(super) async fn modify(call: &Call, request: ModifySnapshotAttribute) -> Result<Empty, CbsError> {
     let row = call.load_snapshot(&request.snapshot_id).await?;
+    if request.deadline.is_some() && row.expires_at.is_none() {
+        check_unshared(call, &row).await?;
+    }
     let edit = |row: &mut BackupRow| {
         let mut known = SnapshotAttributes::of(row);
         if let Some(name) = request.snapshot_name {
@@ -186,8 +220,14 @@ pub(super) async fn apply(call: &Call, request: &ApplySnapshot) -> Result<Empty,
         (_, ResourceState::Creating) if known.rollback => return Err(CbsCode::ResourceInUseDiskRollbacking.into()),
         _ => return Err(CbsCode::ResourceBusy.into()),
     }
-    let attributes = DiskAttributes { rollback: true, ..known }.text();
-    engine::managed::roll_back(&call.ctx, &disk, &snapshot.id, attributes).await.map_err(internal)?;
+    // Every disk here is elastic: it has to be detached, there being no instance that could be stopped.
+    if known.is_attached() {
+        return Err(CbsCode::InvalidDiskBusy.into());
+    }
+    let mark = |disk: &mut ResourceRow| {
+        disk.attributes = DiskAttributes { rollback: true, ..DiskAttributes::of(disk) }.text();
+    };
+    engine::managed::roll_back(&call.ctx, &disk, &snapshot.id, mark).await.map_err(internal)?;
     Ok(Empty {})
 }
 
