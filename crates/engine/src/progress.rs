@@ -52,6 +52,11 @@ impl Progress {
         self.done_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Takes back what was counted: it has to be done again.
+    pub(crate) fn retreat(&self, bytes: u64) {
+        self.done_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_entry(&self) {
         self.entries.fetch_add(1, Ordering::Relaxed);
     }

@@ -17,5 +17,5 @@ pub use error::{StoreError, StoreErrorKind};
 pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, WrapContext, WrappedKey};
 pub use pack::{PackBuilder, SealedPack};
 pub use record::{Lineage, Record, RecordHead};
-pub use region_store::RegionStore;
+pub use region_store::{PackDownload, PackUpload, RegionStore};
 pub use seal::{BadSeal, DataKey, Sealer};

@@ -4,6 +4,7 @@
 //! they come from [`copy_backup`], [`accept_copy`] or [`resume_copy`]. What has landed in a target is in its
 //! catalog, so nothing is sent twice.
 
+mod lane;
 mod place;
 mod plan;
 mod run;

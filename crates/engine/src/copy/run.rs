@@ -1,37 +1,34 @@
 //! Running copies: one reader of the source, one writer per target.
 //!
-//! Every pack that some target lacks is read once and handed to each that lacks it. A target that
-//! does not keep up is left behind, and what it missed is read again for it alone, so that it
-//! neither slows nor fails the others.
+//! Every pack that some target lacks is read once, hashed once, and handed piece by piece to each that lacks it; at
+//! its end the targets are told whether its hash was right, and only then make it visible.
+//!
+//! What is in memory does not depend on the size or number of packs. Pieces have 1 MiB; three of them per pack
+//! that is open, a lane's queue and two more per target, and a few spare buffers make 16 MiB for one target and 6 MiB
+//! for each other one. Two things take more: stores that only take large parts (`store::PackUpload`), and `--reencrypt`,
+//! which needs whole packs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use model::{ByteSize, PackId, Region};
-use store::{PackRef, Record};
-use tokio::sync::mpsc;
+use model::{ByteSize, Region};
+use store::{PackDownload, PackRef, Record, StoreError};
 use tokio::time::Instant;
 
 use super::CopyReport;
-use super::place::{Placed, place};
+use super::lane::{Lane, Parcel, ReadFailure, lane};
+use super::place::place;
 use super::submit::CopyJob;
-use super::target::{Parcel, TargetJob, finish, write_parcels};
+use super::target::{TargetJob, finish, write_packs};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::progress::Progress;
 use crate::verify::files_needing;
 
-/// Packs read ahead: one is hashed while the next is read.
-const READS_AT_ONCE: usize = 2;
-
-/// Packs that wait for one target's writer.
-const PARCELS_WAITING: usize = 1;
-
-/// A target whose queue stays full for this long is left behind while others go on.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Packs that are open: the first bytes of one are on their way while the last ones of another are handed out.
+const OPEN_AT_ONCE: usize = 2;
 
 /// A read that fails for a passing reason is tried this often, a little later each time.
 const READ_TRIES: u32 = 5;
@@ -71,12 +68,18 @@ pub(super) async fn run(
     let to_move = placed.iter().flatten().flat_map(|placed| &placed.missing).map(|pack| pack.bytes).sum();
     progress.begin("copying", to_move);
     let reader = Reader { source: Arc::clone(source), record, pace: Pace::new(request.bandwidth) };
-    let written = move_packs(&reader, &jobs, &placed).await;
-    let ends =
-        jobs.iter().zip(placed).zip(written).map(|((job, placed), written)| async move {
+    let (mut lanes, mut ends) = (Vec::new(), Vec::new());
+    for (job, placed) in jobs.iter().zip(placed) {
+        let missing = placed.iter().flat_map(|placed| &placed.missing).map(|pack| pack.id).collect();
+        let (lane, parcels) = lane(missing);
+        lanes.push(lane);
+        ends.push(async move {
+            let written = write_packs(job, parcels).await;
             (job.ctx.region.clone(), finish(job, placed, written).await)
         });
-    results.extend(futures::future::join_all(ends).await);
+    }
+    let ((), ended) = tokio::join!(read_for_all(&reader, lanes), futures::future::join_all(ends));
+    results.extend(ended);
     results
 }
 
@@ -92,89 +95,35 @@ async fn fail_all(copies: Vec<CopyJob>, error: &EngineError) -> Vec<(Region, Res
     results
 }
 
-/// What became of each target: packs and bytes written, or why not.
-async fn move_packs(
-    reader: &Reader,
-    jobs: &[TargetJob],
-    placed: &[Result<Placed, EngineError>],
-) -> Vec<Result<(u64, u64), EngineError>> {
-    let mut lanes = Vec::new();
-    let mut writers = Vec::new();
-    for (job, placed) in jobs.iter().zip(placed) {
-        let (parcels, incoming) = mpsc::channel(PARCELS_WAITING);
-        let missing = placed.iter().flat_map(|placed| &placed.missing).map(|pack| pack.id).collect();
-        lanes.push(Lane { parcels, missing, left_behind: false, missed: Vec::new() });
-        writers.push(write_parcels(job, incoming));
-    }
-    let (read, written) = tokio::join!(read_for_all(reader, lanes), futures::future::join_all(writers));
-    let blame = |written: Result<(u64, u64), EngineError>| match &read {
-        // A source that cannot be read fails every target; each gets the cause.
-        Err(failure) if written.is_ok() => Err(failure.to_error()),
-        _ => written,
-    };
-    written.into_iter().map(blame).collect()
-}
-
-/// One target, as the reader sees it.
-struct Lane {
-    parcels: mpsc::Sender<Parcel>,
-    missing: std::collections::HashSet<PackId>,
-    left_behind: bool,
-    missed: Vec<PackRef>,
-}
-
-/// A failure to read the source, which several targets are told of.
-struct ReadFailure {
-    kind: ErrorKind,
-    message: String,
-    hint: Option<String>,
-}
-
-impl ReadFailure {
-    fn to_error(&self) -> EngineError {
-        EngineError::Refused { kind: self.kind, message: self.message.clone(), hint: self.hint.clone() }
-    }
-}
-
-async fn read_for_all(reader: &Reader, mut lanes: Vec<Lane>) -> Result<(), ReadFailure> {
-    let wanted = reader.record.packs.iter().filter(|pack| lanes.iter().any(|lane| lane.missing.contains(&pack.id)));
+/// Reads every pack once for all that lack it, then for each target what it missed. A target's lane ends as soon as it
+/// has all, or when a pack that it needs cannot be read.
+async fn read_for_all(reader: &Reader, mut lanes: Vec<Lane>) {
+    let wanted = reader.record.packs.iter().filter(|pack| lanes.iter().any(|lane| lane.lacks(pack)));
     let wanted: Vec<PackRef> = wanted.copied().collect();
-    let mut reads =
-        stream::iter(wanted).map(|pack| async move { (pack, reader.read(&pack).await) }).buffered(READS_AT_ONCE);
-    while let Some((pack, bytes)) = reads.next().await {
-        let bytes = bytes?;
-        for lane in lanes.iter_mut().filter(|lane| lane.missing.contains(&pack.id)) {
-            lane.offer(pack, &bytes).await;
+    let mut opened =
+        stream::iter(wanted).map(|pack| async move { (pack, reader.open(&pack).await) }).buffered(OPEN_AT_ONCE);
+    lanes.retain(|lane| !lane.is_done());
+    while !lanes.is_empty() {
+        let Some((pack, opened)) = opened.next().await else { break };
+        if let [lane] = &mut lanes[..] {
+            lane.wait_always();
         }
-        if lanes.iter().all(|lane| lane.parcels.is_closed()) {
-            return Ok(());
+        lanes.iter_mut().for_each(|lane| lane.join(&pack));
+        if let Err(failure) = reader.send(&pack, opened, &mut lanes).await {
+            lanes.extract_if(.., |lane| lane.is_taking()).for_each(|lane| lane.fail(&failure));
         }
+        lanes.retain(|lane| !lane.is_done());
     }
-    drop(reads);
-    let rests = lanes.into_iter().map(|lane| async move {
-        for pack in lane.missed {
-            let bytes = reader.read(&pack).await?;
-            if lane.parcels.send((pack, bytes)).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    });
-    futures::future::try_join_all(rests).await.map(|_| ())
+    drop(opened);
+    futures::future::join_all(lanes.into_iter().map(|lane| read_missed(reader, lane))).await;
 }
 
-impl Lane {
-    /// Hands a pack over, or notes that this target missed it. A closed lane has failed by itself.
-    async fn offer(&mut self, pack: PackRef, bytes: &Bytes) {
-        let parcel = (pack, bytes.clone());
-        let patience = if self.left_behind { Duration::ZERO } else { PATIENCE };
-        match self.parcels.send_timeout(parcel, patience).await {
-            Ok(()) => self.left_behind = false,
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => {}
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                self.left_behind = true;
-                self.missed.push(pack);
-            }
+async fn read_missed(reader: &Reader, mut lane: Lane) {
+    lane.wait_always();
+    while let Some(pack) = lane.take_missed() {
+        let opened = reader.open(&pack).await;
+        if let Err(failure) = reader.send(&pack, opened, std::slice::from_mut(&mut lane)).await {
+            return lane.fail(&failure);
         }
     }
 }
@@ -187,21 +136,50 @@ struct Reader {
 }
 
 impl Reader {
-    async fn read(&self, pack: &PackRef) -> Result<Bytes, ReadFailure> {
-        self.pace.wait_for(pack.bytes).await;
+    async fn open(&self, pack: &PackRef) -> Result<PackDownload, StoreError> {
+        self.source.store.open_pack(&self.record.head.account, &pack.object_name).await
+    }
+
+    /// Sends a pack to the lanes that take it; from its beginning again when reading fails for a passing reason.
+    async fn send(
+        &self,
+        pack: &PackRef,
+        mut opened: Result<PackDownload, StoreError>,
+        lanes: &mut [Lane],
+    ) -> Result<(), ReadFailure> {
         let mut tries = 1;
-        loop {
-            let read = self.source.store.read_pack(&self.record.head.account, &pack.object_name).await;
-            let error = match read {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => EngineError::from(error),
+        while lanes.iter().any(Lane::is_taking) {
+            let sent = match opened {
+                Ok(download) => self.send_pieces(pack, download, lanes).await,
+                Err(error) => Err(error),
             };
+            let Err(error) = sent.map_err(EngineError::from) else { return Ok(()) };
             if error.kind() != ErrorKind::Unavailable || tries == READ_TRIES {
                 return Err(self.explain(pack, &error).await);
             }
             tokio::time::sleep(READ_BACKOFF * tries).await;
             tries += 1;
+            opened = self.open(pack).await;
         }
+        Ok(())
+    }
+
+    async fn send_pieces(
+        &self,
+        pack: &PackRef,
+        mut download: PackDownload,
+        lanes: &mut [Lane],
+    ) -> Result<(), StoreError> {
+        send_to_all(lanes, pack, &Parcel::Begin(*pack)).await;
+        while lanes.iter().any(Lane::is_taking) {
+            let Some(piece) = download.next().await? else {
+                send_to_all(lanes, pack, &Parcel::Verified).await;
+                break;
+            };
+            self.pace.wait_for(piece.len() as u64).await;
+            send_to_all(lanes, pack, &Parcel::Piece(piece)).await;
+        }
+        Ok(())
     }
 
     /// Names the pack, the cause, and the files that need it.
@@ -221,6 +199,12 @@ impl Reader {
         };
         let message = format!("pack {} cannot be read from {}: {cause}{needed}", pack.id, self.source.region);
         ReadFailure { kind: error.kind(), message, hint: error.hint() }
+    }
+}
+
+async fn send_to_all(lanes: &mut [Lane], pack: &PackRef, parcel: &Parcel) {
+    for lane in lanes {
+        lane.send(pack, parcel.clone()).await;
     }
 }
 

@@ -1,18 +1,20 @@
-//! The target's side of a copy: write packs as they come, then publish.
+//! The target's side of a copy: write packs as their pieces come, then publish.
+//!
+//! A pack becomes visible only after the reader has said that its hash was right.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use catalog::{BackupRow, Fence, Standing};
-use futures::StreamExt;
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use model::{AccountId, BackupId, DataKeyId, PackId};
 use store::record::Totals;
-use store::{DataKey, Lineage, PackRef, Record, RecordHead, WrapContext};
+use store::{DataKey, Lineage, PackRef, PackUpload, Record, RecordHead, WrapContext};
 use tokio::sync::mpsc;
 
 use super::CopyReport;
+use super::lane::{Parcel, Parcels};
 use super::place::{Placed, announce, new_pack};
 use super::submit::CopyJob;
 use crate::backup::{pack_ref, publish_record};
@@ -21,14 +23,15 @@ use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, unwrap_all, unwrap_any};
 use crate::progress::Progress;
 
-/// Writes on their way at once: one waits for the disk while the other is written.
-const WRITES_AT_ONCE: usize = 2;
+/// Packs that are made durable, or sealed anew, while the next one arrives: the disk is not left idle. They need no
+/// memory.
+const FINISHES_AT_ONCE: usize = 4;
+
+/// Packs that are sealed anew while the next one arrives. Each is in memory twice: as it was, and sealed anew.
+const SEALINGS_AT_ONCE: usize = 2;
 
 /// Landed packs that are committed together.
 const COMMITS_TOGETHER: usize = 16;
-
-/// A pack on its way from the reader.
-pub(super) type Parcel = (PackRef, Bytes);
 
 /// One copy into one target that is running.
 pub(super) struct TargetJob {
@@ -71,24 +74,68 @@ impl TargetJob {
     }
 }
 
-/// Writes every parcel that comes in; returns how many packs and bytes were written.
+/// Writes every pack that comes in; returns how many packs and bytes were written.
 ///
-/// Writing and committing are polled side by side: a write may hold the catalog's only writing connection,
+/// Receiving, storing and committing are polled side by side: a write may hold the catalog's only writing connection,
 /// so a commit that kept the writes from going on would wait for it for ever. The queue between the two
 /// is not bounded for the same reason; it holds a few bytes per pack.
-pub(super) async fn write_parcels(job: &TargetJob, parcels: mpsc::Receiver<Parcel>) -> Result<(u64, u64), EngineError> {
+pub(super) async fn write_packs(job: &TargetJob, parcels: Parcels) -> Result<(u64, u64), EngineError> {
+    let (whole, arrived) = mpsc::channel(1);
     let (written, landing) = mpsc::unbounded_channel();
-    let incoming = stream::unfold(parcels, |mut parcels| async move { Some((parcels.recv().await?, parcels)) });
-    let write = async move {
-        let writes = incoming.map(|(pack, bytes)| async move { write_pack(job, pack, bytes).await.map(|()| pack) });
-        let mut writes = std::pin::pin!(writes.buffer_unordered(WRITES_AT_ONCE));
-        while let Some(pack) = writes.next().await {
-            written.send(pack?).expect("the committer ends after the writer");
-        }
-        Ok(())
-    };
-    let ((), moved) = tokio::try_join!(write, commit_landed(job, landing))?;
+    let ((), (), moved) = tokio::try_join!(
+        receive(job, parcels, whole),
+        store_whole(job, arrived, written),
+        commit_landed(job, landing)
+    )?;
     Ok(moved)
+}
+
+/// Puts together to packs what comes in, and hands on those that came in whole.
+async fn receive(job: &TargetJob, mut parcels: Parcels, whole: mpsc::Sender<Arriving>) -> Result<(), EngineError> {
+    let mut arriving: Option<Arriving> = None;
+    while let Some(parcel) = parcels.next().await {
+        match parcel {
+            Parcel::Begin(pack) => {
+                discard(job, arriving.take()).await;
+                arriving = Some(Arriving::begin(job, pack).await?);
+            }
+            Parcel::Piece(piece) => {
+                let arriving = arriving.as_mut().expect("pieces follow the beginning of their pack");
+                arriving.take_in(job, piece).await?;
+            }
+            Parcel::Verified => {
+                let arrived = arriving.take().expect("a pack ends after it begins");
+                whole.send(arrived).await.expect("storing ends after receiving");
+            }
+        }
+    }
+    discard(job, arriving).await;
+    parcels.end()
+}
+
+/// Gives up a pack whose other pieces do not come.
+async fn discard(job: &TargetJob, arriving: Option<Arriving>) {
+    let Some(arriving) = arriving else { return };
+    job.progress.retreat(arriving.bytes);
+    if let Form::Verbatim(upload) = arriving.form {
+        // What cannot be removed now, gc removes.
+        drop(upload.discard().await);
+    }
+}
+
+async fn store_whole(
+    job: &TargetJob,
+    arrived: mpsc::Receiver<Arriving>,
+    written: mpsc::UnboundedSender<PackRef>,
+) -> Result<(), EngineError> {
+    let at_once = if job.new_key.is_some() { SEALINGS_AT_ONCE } else { FINISHES_AT_ONCE };
+    let arrived = stream::unfold(arrived, |mut arrived| async move { Some((arrived.recv().await?, arrived)) });
+    let stores = arrived.map(|arrived: Arriving| async move { arrived.store(job).await });
+    let mut stores = std::pin::pin!(stores.buffer_unordered(at_once));
+    while let Some(pack) = stores.next().await {
+        written.send(pack?).expect("the committer ends after the writer");
+    }
+    Ok(())
 }
 
 async fn commit_landed(
@@ -108,22 +155,63 @@ async fn commit_landed(
     Ok((packs, bytes))
 }
 
-async fn write_pack(job: &TargetJob, pack: PackRef, bytes: Bytes) -> Result<(), EngineError> {
-    let len = bytes.len() as u64;
-    match &job.new_key {
-        None => job.ctx.store.put_pack(job.account(), &pack.object_name, bytes).await?,
-        Some(new) => {
-            let old = unwrap_source(job, pack.data_key).await?;
-            let sealed = store::transfer::reencrypt(&job.copy.source.store, pack, old, new.clone(), bytes).await?;
-            let row = PackRef { object_name: sealed.object_name, data_key: sealed.data_key, ..pack };
-            // Another copy may have landed the same pack since this one began.
-            if announce(job, &[new_pack(&row)]).await? != [Standing::Held] {
-                job.ctx.store.put_pack(job.account(), &sealed.object_name, sealed.bytes).await?;
-            }
-        }
+/// A pack of which some pieces have come in.
+#[derive(Debug)]
+struct Arriving {
+    pack: PackRef,
+    bytes: u64,
+    form: Form,
+}
+
+/// What becomes of a pack's pieces.
+#[derive(Debug)]
+enum Form {
+    /// They are written as they come.
+    Verbatim(PackUpload),
+    /// They are kept until the pack can be sealed anew.
+    Collected(BytesMut),
+}
+
+impl Arriving {
+    async fn begin(job: &TargetJob, pack: PackRef) -> Result<Self, EngineError> {
+        let form = match job.new_key {
+            None => Form::Verbatim(job.ctx.store.begin_pack(job.account(), &pack.object_name).await?),
+            Some(_) => Form::Collected(BytesMut::new()),
+        };
+        Ok(Self { pack, bytes: 0, form })
     }
-    job.progress.advance(len);
-    job.progress.count_entry();
+
+    async fn take_in(&mut self, job: &TargetJob, piece: Bytes) -> Result<(), EngineError> {
+        let len = piece.len() as u64;
+        match &mut self.form {
+            Form::Verbatim(upload) => upload.write(piece).await?,
+            Form::Collected(bytes) => bytes.extend_from_slice(&piece),
+        }
+        self.bytes += len;
+        job.progress.advance(len);
+        Ok(())
+    }
+
+    /// Makes the pack visible in the target.
+    async fn store(self, job: &TargetJob) -> Result<PackRef, EngineError> {
+        match self.form {
+            Form::Verbatim(upload) => upload.finish().await?,
+            Form::Collected(bytes) => seal_anew(job, self.pack, bytes.freeze()).await?,
+        }
+        job.progress.count_entry();
+        Ok(self.pack)
+    }
+}
+
+async fn seal_anew(job: &TargetJob, pack: PackRef, bytes: Bytes) -> Result<(), EngineError> {
+    let new = job.new_key.clone().expect("only packs that are sealed anew are collected");
+    let old = unwrap_source(job, pack.data_key).await?;
+    let sealed = store::transfer::reencrypt(&job.copy.source.store, pack, old, new, bytes).await?;
+    let row = PackRef { object_name: sealed.object_name, data_key: sealed.data_key, ..pack };
+    // Another copy may have landed the same pack since this one began.
+    if announce(job, &[new_pack(&row)]).await? != [Standing::Held] {
+        job.ctx.store.put_pack(job.account(), &sealed.object_name, sealed.bytes).await?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
 mod copying;
+mod gated_store;
 mod interleaving;
 mod managed;
 mod support;

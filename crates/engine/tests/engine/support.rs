@@ -10,6 +10,7 @@ use engine::copy::CopyRequest;
 use engine::resources::{NewResource, add_resource};
 use engine::{EngineError, RegionContext, Worker};
 use model::{AccountId, BackupId, Region, ResourceId, ResourceKind, SystemClock};
+use object_store::ObjectStore;
 use store::RegionStore;
 use store::keys::KeyFileService;
 
@@ -28,19 +29,29 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// Makes the region `name` in `folder`.
 pub(crate) async fn region(folder: &Path, name: &str) -> TestRegion {
+    let (inner, asked) = WatchedStore::watch(directory(folder, name));
+    TestRegion { ctx: region_around(folder, name, inner).await, asked }
+}
+
+/// The directory that is the store of the region `name`.
+pub(crate) fn directory(folder: &Path, name: &str) -> Arc<dyn ObjectStore> {
+    let directory = folder.join(name).join("store");
+    std::fs::create_dir_all(&directory).unwrap();
+    store::region_store::open_directory(&directory).unwrap()
+}
+
+/// Makes the region `name` around a store that leads to its directory.
+pub(crate) async fn region_around(folder: &Path, name: &str, inner: Arc<dyn ObjectStore>) -> Arc<RegionContext> {
     let region: Region = name.parse().unwrap();
     let home = folder.join(name);
     let (directory, scratch) = (home.join("store"), home.join("scratch"));
-    std::fs::create_dir_all(&directory).unwrap();
     std::fs::create_dir_all(&scratch).unwrap();
     let clock = Arc::new(SystemClock);
-    let (inner, asked) = WatchedStore::watch(store::region_store::open_directory(&directory).unwrap());
     let store = RegionStore::create(&region, inner, name).await.unwrap().in_directory(&directory);
     let catalog = Catalog::open(&sqlite_url(&home.join("catalog.db")), Missing::Create).await.unwrap();
     let keys = Arc::new(KeyFileService::create(&region, &home.join("kms.json"), clock.clone()).unwrap());
     let (partition, managed) = ("aws".parse().unwrap(), home.join("resources"));
-    let ctx = RegionContext { region, partition, store, catalog, keys, scratch, managed, clock };
-    TestRegion { ctx: Arc::new(ctx), asked }
+    Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, clock })
 }
 
 pub(crate) fn account() -> AccountId {

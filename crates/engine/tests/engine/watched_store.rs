@@ -1,17 +1,19 @@
-//! An object store that counts what is asked of it.
+//! An object store that counts what is asked of it, and can break off what it answers.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// What has been asked of a store.
@@ -19,6 +21,7 @@ use object_store::{
 pub(crate) struct Watched {
     reads: Mutex<BTreeMap<String, usize>>,
     lists: Mutex<usize>,
+    breaks: AtomicBool,
 }
 
 impl Watched {
@@ -34,8 +37,18 @@ impl Watched {
         std::mem::take(&mut *self.lists.lock().unwrap())
     }
 
-    fn read(&self, key: &Path) {
-        *self.reads.lock().unwrap().entry(key.to_string()).or_default() += 1;
+    /// From now on the first read of each pack breaks off half-way.
+    pub(crate) fn break_first_reads(&self) {
+        self.take_pack_reads();
+        self.breaks.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the read breaks off.
+    fn read(&self, key: &Path) -> bool {
+        let mut reads = self.reads.lock().unwrap();
+        let times = reads.entry(key.to_string()).or_default();
+        *times += 1;
+        *times == 1 && key.as_ref().contains("/packs/") && self.breaks.load(Ordering::Relaxed)
     }
 
     fn list(&self) {
@@ -73,10 +86,18 @@ impl ObjectStore for WatchedStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        if !options.head {
-            self.watched.read(location);
+        let breaks = !options.head && self.watched.read(location);
+        let got = self.inner.get_opts(location, options).await?;
+        if !breaks {
+            return Ok(got);
         }
-        self.inner.get_opts(location, options).await
+        let (meta, range) = (got.meta.clone(), got.range.clone());
+        let (attributes, extensions) = (got.attributes.clone(), got.extensions.clone());
+        let bytes = got.bytes().await?;
+        let broken = object_store::Error::Generic { store: "watched", source: "the connection was lost".into() };
+        let parts = [Ok(bytes.slice(..bytes.len() / 2)), Err(broken)];
+        let payload = GetResultPayload::Stream(futures::stream::iter(parts).boxed());
+        Ok(GetResult { payload, meta, range, attributes, extensions })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

@@ -10,6 +10,10 @@
 //! durable. The format file is written when the store is made and never again by anything: if it
 //! is missing, the store is not there (an unmounted disk, an emptied bucket).
 
+mod download;
+mod piece;
+mod upload;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,15 +22,17 @@ use futures::TryStreamExt;
 use model::effect::effect;
 use model::{AccountId, BackupId, ObjectName, Region};
 use object_store::path::Path;
-use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::record::Record;
 
+pub use download::PackDownload;
+pub use upload::PackUpload;
+
 const FORMAT_KEY: &str = "format.json";
 const FORMAT_VERSION: u32 = 1;
-const HASH_BUFFER_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct FormatFile {
@@ -65,6 +71,10 @@ pub struct RegionStore {
     store_id: Arc<str>,
     /// Where the store is, if it is a directory.
     directory: Option<Arc<std::path::Path>>,
+    /// How packs that come in pieces are sent to it.
+    parts: upload::Parts,
+    /// What the pieces of its packs are read into.
+    buffers: piece::Buffers,
 }
 
 impl RegionStore {
@@ -95,7 +105,14 @@ impl RegionStore {
     /// [`StoreErrorKind::Unavailable`] when there is no format file: the store is not mounted, or
     /// was emptied. [`StoreErrorKind::Corrupt`] when it is damaged, of another region or version.
     pub async fn open(region: &Region, inner: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
-        let mut store = Self { region: region.clone(), inner, store_id: Arc::from(""), directory: None };
+        let mut store = Self {
+            region: region.clone(),
+            inner,
+            store_id: Arc::from(""),
+            directory: None,
+            parts: upload::Parts::OF_NETWORK,
+            buffers: piece::Buffers::default(),
+        };
         let file = store.read_format().await?;
         store.store_id = file.store_id.into();
         Ok(store)
@@ -118,10 +135,12 @@ impl RegionStore {
         }
     }
 
-    /// Tells that the store is a directory, so that gc can remove what interrupted writes left in it.
+    /// Tells that the store is a directory: gc can remove what interrupted writes left in it, and packs are
+    /// written as their pieces come.
     #[must_use]
     pub fn in_directory(mut self, directory: &std::path::Path) -> Self {
         self.directory = Some(directory.into());
+        self.parts = upload::Parts::OF_DIRECTORY;
         self
     }
 
@@ -171,49 +190,6 @@ impl RegionStore {
         self.write(&key, bytes, "write pack").await?;
         effect("store.put_pack.after");
         Ok(())
-    }
-
-    /// Reads a whole pack, checking that its bytes are those of its name.
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::NotFound`] or [`StoreErrorKind::Corrupt`] when it is not there or not whole.
-    pub async fn read_pack(&self, account: &AccountId, name: &ObjectName) -> Result<Bytes, StoreError> {
-        let key = pack_key(account, name);
-        let bytes = self.read(key.as_ref(), "read pack").await?;
-        let hashed = bytes.clone();
-        let actual = blocking(move || ObjectName(*blake3::hash(&hashed).as_bytes())).await;
-        if actual == *name {
-            Ok(bytes)
-        } else {
-            Err(self.fault(StoreErrorKind::Corrupt, "read pack", key.as_ref(), "its hash is not its name"))
-        }
-    }
-
-    /// Reads and hashes a pack without keeping it.
-    ///
-    /// # Errors
-    /// As [`RegionStore::read_pack`].
-    pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName) -> Result<(), StoreError> {
-        let key = pack_key(account, name);
-        let failed = |e| wrap(&self.region, "verify pack", key.as_ref(), e);
-        let got = self.inner.get(&key).await.map_err(failed)?;
-        let actual = match got.payload {
-            GetResultPayload::File(mut file, _) => blocking(move || hash_reader(&mut file))
-                .await
-                .map_err(|e| failed(object_store::Error::Generic { store: "file", source: Box::new(e) }))?,
-            GetResultPayload::Stream(mut parts) => {
-                let mut hasher = blake3::Hasher::new();
-                while let Some(part) = parts.try_next().await.map_err(failed)? {
-                    hasher.update(&part);
-                }
-                ObjectName(*hasher.finalize().as_bytes())
-            }
-        };
-        if actual == *name {
-            Ok(())
-        } else {
-            Err(self.fault(StoreErrorKind::Corrupt, "verify pack", key.as_ref(), "its hash is not its name"))
-        }
     }
 
     /// A pack's length.
@@ -349,14 +325,18 @@ impl RegionStore {
     }
 
     async fn write(&self, key: &Path, bytes: Bytes, action: &'static str) -> Result<(), StoreError> {
-        let failed = |e| match wrap(&self.region, action, key.as_ref(), e) {
+        let put = self.inner.put(key, PutPayload::from(bytes)).await;
+        put.map(drop).map_err(|e| self.unwritten(action, key, e))
+    }
+
+    fn unwritten(&self, action: &'static str, key: &Path, error: object_store::Error) -> StoreError {
+        match wrap(&self.region, action, key.as_ref(), error) {
             // The place to write to is gone, and with it the store.
             error if error.kind == StoreErrorKind::NotFound => {
                 StoreError { kind: StoreErrorKind::Unavailable, ..error }
             }
             error => error,
-        };
-        self.inner.put(key, PutPayload::from(bytes)).await.map(drop).map_err(failed)
+        }
     }
 
     async fn delete(&self, key: &Path, action: &'static str) -> Result<(), StoreError> {
@@ -416,17 +396,6 @@ fn wrap(region: &Region, action: &'static str, key: &str, error: object_store::E
     }
 }
 
-fn hash_reader(reader: &mut impl std::io::Read) -> std::io::Result<ObjectName> {
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; HASH_BUFFER_BYTES];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(ObjectName(*hasher.finalize().as_bytes())),
-            len => hasher.update(&buffer[..len]),
-        };
-    }
-}
-
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("hashing does not panic")
+    tokio::task::spawn_blocking(work).await.expect("work on a blocking thread does not panic")
 }

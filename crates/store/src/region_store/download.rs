@@ -1,0 +1,157 @@
+//! Reading a pack piece by piece, with its hash checked at the end.
+//!
+//! One request reads the whole pack. Reading and hashing run ahead of whoever takes the pieces, by [`AHEAD`]
+//! pieces at most, and stop when the download is dropped.
+
+use std::fs::File;
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use model::{AccountId, ObjectName};
+use object_store::{GetResultPayload, ObjectStoreExt};
+use tokio::sync::mpsc;
+
+use super::piece::{Buffers, PIECE_BYTES};
+use super::{RegionStore, pack_key, wrap};
+use crate::error::{StoreError, StoreErrorKind};
+
+/// Pieces that wait to be taken: one is hashed while the last one is handed on.
+const AHEAD: usize = 2;
+
+/// A pack that is being read.
+#[derive(Debug)]
+pub struct PackDownload {
+    store: RegionStore,
+    name: ObjectName,
+    key: String,
+    action: &'static str,
+    arriving: mpsc::Receiver<Arrival>,
+}
+
+#[derive(Debug)]
+enum Arrival {
+    Piece(Bytes),
+    /// The last one: the hash of all pieces, or why there are no more.
+    End(Result<ObjectName, object_store::Error>),
+}
+
+impl RegionStore {
+    /// Begins to read a pack.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] when it is not there.
+    pub async fn open_pack(&self, account: &AccountId, name: &ObjectName) -> Result<PackDownload, StoreError> {
+        self.open_pack_to(account, name, "read pack").await
+    }
+
+    /// Reads a whole pack, checking that its bytes are those of its name.
+    ///
+    /// # Errors
+    /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
+    pub async fn read_pack(&self, account: &AccountId, name: &ObjectName) -> Result<Bytes, StoreError> {
+        let mut download = self.open_pack(account, name).await?;
+        let mut bytes = BytesMut::new();
+        while let Some(piece) = download.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// Reads and hashes a pack without keeping it.
+    ///
+    /// # Errors
+    /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
+    pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName) -> Result<(), StoreError> {
+        let mut download = self.open_pack_to(account, name, "verify pack").await?;
+        while download.next().await?.is_some() {}
+        Ok(())
+    }
+
+    async fn open_pack_to(
+        &self,
+        account: &AccountId,
+        name: &ObjectName,
+        action: &'static str,
+    ) -> Result<PackDownload, StoreError> {
+        let key = pack_key(account, name);
+        let got = self.inner.get(&key).await.map_err(|e| wrap(&self.region, action, key.as_ref(), e))?;
+        let (sender, arriving) = mpsc::channel(AHEAD);
+        // Neither is waited for: they end when there is no more, or when nobody takes the pieces.
+        match got.payload {
+            GetResultPayload::File(file, _) => {
+                let buffers = self.buffers.clone();
+                drop(tokio::task::spawn_blocking(move || read_file(file, &buffers, &sender)));
+            }
+            GetResultPayload::Stream(parts) => drop(tokio::spawn(read_stream(parts, sender))),
+        }
+        Ok(PackDownload { store: self.clone(), name: *name, key: key.to_string(), action, arriving })
+    }
+}
+
+impl PackDownload {
+    /// The next piece, or `None` once all were handed out and their hash is the pack's name.
+    ///
+    /// Until then nothing vouches for the pieces: what is made of them must not become visible.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`], in place of `None`, when the hash is another.
+    /// [`StoreErrorKind::Unavailable`] when the store stopped answering: open the pack again.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        match self.arriving.recv().await {
+            Some(Arrival::Piece(piece)) => Ok(Some(piece)),
+            Some(Arrival::End(Ok(actual))) if actual == self.name => Ok(None),
+            Some(Arrival::End(Ok(_))) => Err(self.fault(StoreErrorKind::Corrupt, "its hash is not its name")),
+            Some(Arrival::End(Err(error))) => Err(wrap(&self.store.region, self.action, &self.key, error)),
+            None => Err(self.fault(StoreErrorKind::Unavailable, "reading was stopped")),
+        }
+    }
+
+    fn fault(&self, kind: StoreErrorKind, why: &str) -> StoreError {
+        self.store.fault(kind, self.action, &self.key, why)
+    }
+}
+
+/// Reads and hashes on a blocking thread of its own, so that each piece is hashed while the cache has it.
+fn read_file(mut file: File, buffers: &Buffers, sender: &mpsc::Sender<Arrival>) {
+    let mut hasher = blake3::Hasher::new();
+    let end = loop {
+        match buffers.fill(&mut file) {
+            Ok(piece) if piece.is_empty() => break Ok(ObjectName(*hasher.finalize().as_bytes())),
+            Ok(piece) => {
+                hasher.update(&piece);
+                if sender.blocking_send(Arrival::Piece(piece)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => break Err(object_store::Error::Generic { store: "file", source: error.into() }),
+        }
+    };
+    // Whoever is not there any more needs no verdict.
+    drop(sender.blocking_send(Arrival::End(end)));
+}
+
+/// Hashes in place: parts come in small from a network, so no other task waits for long.
+async fn read_stream(mut parts: BoxStream<'static, object_store::Result<Bytes>>, sender: mpsc::Sender<Arrival>) {
+    let mut hasher = blake3::Hasher::new();
+    let end = loop {
+        let next = tokio::select! {
+            () = sender.closed() => return,
+            next = parts.try_next() => next,
+        };
+        match next {
+            Ok(Some(mut part)) => {
+                while !part.is_empty() {
+                    let piece = part.split_to(part.len().min(PIECE_BYTES));
+                    hasher.update(&piece);
+                    if sender.send(Arrival::Piece(piece)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Ok(None) => break Ok(ObjectName(*hasher.finalize().as_bytes())),
+            Err(error) => break Err(error),
+        }
+    };
+    drop(sender.send(Arrival::End(end)).await);
+}

@@ -1,0 +1,211 @@
+//! Writing a pack piece by piece: it is not there until all of it is durable and its writer says that it is right.
+//!
+//! `object_store`'s multipart uploads do this for directories, too: they write to `<name>#<number>` and, at the end, fsync
+//! the file, rename it and fsync the directory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::effect::effect;
+use model::{AccountId, ObjectName};
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use tokio::task::JoinSet;
+
+use super::piece::PIECE_BYTES;
+use super::{RegionStore, blocking, pack_key};
+use crate::error::StoreError;
+
+/// How the pieces of an upload are sent to a store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    bytes: usize,
+    /// Parts that may be under way while the next one is put together.
+    under_way_max: usize,
+}
+
+impl Parts {
+    /// To a directory: as they come, as long as the cache has them, and with as few switches between threads as can be.
+    pub(super) const OF_DIRECTORY: Self = Self { bytes: PIECE_BYTES, under_way_max: 0 };
+
+    /// Over a network: stores take no parts under 5 MiB (but for the last) and no more than 10,000. One
+    /// upload keeps 24 MiB in memory.
+    pub(super) const OF_NETWORK: Self = Self { bytes: 8 << 20, under_way_max: 2 };
+}
+
+/// A pack that is being written. One that is dropped was never there.
+#[derive(Debug)]
+pub struct PackUpload {
+    store: RegionStore,
+    key: Path,
+    upload: Box<dyn MultipartUpload>,
+    /// The pieces of the next part, and their bytes.
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    sending: JoinSet<object_store::Result<()>>,
+}
+
+impl RegionStore {
+    /// Begins to write a pack. Nobody sees it before [`PackUpload::finish`]. Safe to repeat, also at the same time.
+    ///
+    /// # Errors
+    /// As [`RegionStore::put_pack`].
+    pub async fn begin_pack(&self, account: &AccountId, name: &ObjectName) -> Result<PackUpload, StoreError> {
+        let key = pack_key(account, name);
+        let (inner, at) = (Arc::clone(&self.inner), key.clone());
+        let runtime = tokio::runtime::Handle::current();
+        // A directory makes and syncs the directories of the pack on the thread that asks.
+        let begun = blocking(move || runtime.block_on(inner.put_multipart(&at))).await;
+        let upload = begun.map_err(|e| self.unwritten("write pack", &key, e))?;
+        let (waiting, waiting_bytes, sending) = (Vec::new(), 0, JoinSet::new());
+        Ok(PackUpload { store: self.clone(), key, upload, waiting, waiting_bytes, sending })
+    }
+}
+
+impl PackUpload {
+    /// Writes the next piece. Returns once the store has taken so much that another piece may come.
+    ///
+    /// # Errors
+    /// As [`RegionStore::put_pack`]; also for a piece that was taken earlier.
+    pub async fn write(&mut self, mut piece: Bytes) -> Result<(), StoreError> {
+        let part_bytes = self.store.parts.bytes;
+        while !piece.is_empty() {
+            let taken = piece.split_to(piece.len().min(part_bytes - self.waiting_bytes));
+            self.waiting_bytes += taken.len();
+            self.waiting.push(taken);
+            if self.waiting_bytes == part_bytes {
+                self.send_part().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the pack visible under its name once all of it is durable.
+    ///
+    /// The caller vouches for the pieces: that their hash is the name.
+    ///
+    /// # Errors
+    /// As [`RegionStore::put_pack`]; the pack is not there then.
+    pub async fn finish(mut self) -> Result<(), StoreError> {
+        if self.waiting_bytes > 0 {
+            self.send_part().await?;
+        }
+        self.wait_for_parts(0).await?;
+        effect("store.put_pack.before");
+        self.upload.complete().await.map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
+        effect("store.put_pack.after");
+        Ok(())
+    }
+
+    /// Gives the pack up, and what was written of it.
+    ///
+    /// # Errors
+    /// When the store does not answer. What is left then is in nobody's way: see [`RegionStore::remove_staging`].
+    pub async fn discard(mut self) -> Result<(), StoreError> {
+        self.sending.shutdown().await;
+        self.upload.abort().await.map_err(|e| self.store.unwritten("discard pack", &self.key, e))
+    }
+
+    async fn send_part(&mut self) -> Result<(), StoreError> {
+        let part: PutPayload = std::mem::take(&mut self.waiting).into_iter().collect();
+        self.waiting_bytes = 0;
+        let Some(others_max) = self.store.parts.under_way_max.checked_sub(1) else {
+            let sent = self.upload.put_part(part).await;
+            return sent.map_err(|e| self.store.unwritten("write pack", &self.key, e));
+        };
+        self.wait_for_parts(others_max).await?;
+        self.sending.spawn(self.upload.put_part(part));
+        Ok(())
+    }
+
+    /// Waits until no more than `under_way` parts are under way.
+    async fn wait_for_parts(&mut self, under_way: usize) -> Result<(), StoreError> {
+        while self.sending.len() > under_way {
+            let sent = self.sending.join_next().await.expect("there is one under way");
+            sent.expect("sending does not panic").map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::error::StoreErrorKind;
+
+    fn account() -> AccountId {
+        "123456789012".parse().unwrap()
+    }
+
+    /// Bytes for two parts and a half, and their name.
+    fn pack() -> (Bytes, ObjectName) {
+        let bytes: Vec<u8> = (0..5_u32 << 20).flat_map(u32::to_le_bytes).collect();
+        let name = ObjectName(*blake3::hash(&bytes).as_bytes());
+        (bytes.into(), name)
+    }
+
+    /// A store over a network, and one in a directory.
+    async fn stores(directory: &std::path::Path) -> [RegionStore; 2] {
+        let region = "us-east-1".parse().unwrap();
+        let inner = super::super::open_directory(directory).unwrap();
+        let local = RegionStore::create(&region, inner, "local").await.unwrap().in_directory(directory);
+        [RegionStore::create(&region, Arc::new(InMemory::new()), "remote").await.unwrap(), local]
+    }
+
+    async fn write(upload: &mut PackUpload, bytes: &Bytes) {
+        for piece in bytes.chunks(700_001) {
+            upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pack_is_there_once_it_is_finished_and_not_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let (bytes, name) = pack();
+        for store in stores(directory.path()).await {
+            let mut upload = store.begin_pack(&account(), &name).await.unwrap();
+            write(&mut upload, &bytes).await;
+            assert_eq!(store.pack_len(&account(), &name).await.unwrap_err().kind, StoreErrorKind::NotFound);
+            upload.finish().await.unwrap();
+            assert_eq!(store.read_pack(&account(), &name).await.unwrap(), bytes);
+            store.verify_pack(&account(), &name).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pack_that_is_discarded_leaves_nothing_and_may_be_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (bytes, name) = pack();
+        for store in stores(directory.path()).await {
+            let mut first = store.begin_pack(&account(), &name).await.unwrap();
+            let mut second = store.begin_pack(&account(), &name).await.unwrap();
+            write(&mut first, &bytes).await;
+            write(&mut second, &bytes).await;
+            first.discard().await.unwrap();
+            assert!(store.list_packs(&account()).await.unwrap().is_empty());
+            second.finish().await.unwrap();
+            store.verify_pack(&account(), &name).await.unwrap();
+            assert_eq!(store.remove_staging().await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_under_the_name_of_others_are_corrupt_only_once_all_were_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (bytes, name) = pack();
+        for store in stores(directory.path()).await {
+            store.put_pack(&account(), &name, bytes.slice(1..)).await.unwrap();
+            let mut download = store.open_pack(&account(), &name).await.unwrap();
+            let mut read = 0;
+            let error = loop {
+                match download.next().await {
+                    Ok(piece) => read += piece.expect("an error comes first").len(),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!((error.kind, read), (StoreErrorKind::Corrupt, bytes.len() - 1));
+        }
+    }
+}
