@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::error::{EngineError, ErrorKind};
 
 /// Parcels that wait for one target. Pieces that wait are to stay in the processor's cache until they are written.
-const WAITING: usize = 4;
+const WAITING: usize = 8;
 
 /// How long, in all, the others wait for one target in the course of a pack.
 const PATIENCE: Duration = Duration::from_secs(5);

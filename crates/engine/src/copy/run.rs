@@ -3,10 +3,10 @@
 //! Every pack that some target lacks is read once, hashed once, and handed piece by piece to each that lacks it; at
 //! its end the targets are told whether its hash was right, and only then make it visible.
 //!
-//! What is in memory does not depend on the size or number of packs. Pieces have 1 MiB; three of them per pack
-//! that is open, a lane's queue and two more per target, and a few spare buffers make 16 MiB for one target and 6 MiB
-//! for each other one. Two things take more: stores that only take large parts (`store::PackUpload`), and `--reencrypt`,
-//! which needs whole packs.
+//! What is in memory does not depend on the size or number of packs. Pieces have half a MiB; three of them per pack
+//! that is open, and a lane's queue and two more per target, make 8 MiB for one target and 5 MiB for each other one.
+//! Two things take more: stores that take only large parts (`store::PackUpload`), and `--reencrypt`, which needs whole
+//! packs.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -30,6 +30,9 @@ const FINISHES_AT_ONCE: usize = 4;
 /// Packs that are sealed anew while the next one arrives. Each is in memory twice: as it was, and sealed anew.
 const SEALINGS_AT_ONCE: usize = 2;
 
+/// Room that is made for a pack before its bytes have come: the longest packs have little more.
+const COLLECTED_BYTES_MAX: usize = 256 << 20;
+
 /// Landed packs that are committed together.
 const COMMITS_TOGETHER: usize = 16;
 
@@ -176,7 +179,7 @@ impl Arriving {
     async fn begin(job: &TargetJob, pack: PackRef) -> Result<Self, EngineError> {
         let form = match job.new_key {
             None => Form::Verbatim(job.ctx.store.begin_pack(job.account(), &pack.object_name).await?),
-            Some(_) => Form::Collected(BytesMut::new()),
+            Some(_) => Form::Collected(BytesMut::with_capacity(collected_bytes(&pack))),
         };
         Ok(Self { pack, bytes: 0, form })
     }
@@ -201,6 +204,11 @@ impl Arriving {
         job.progress.count_entry();
         Ok(self.pack)
     }
+}
+
+/// Room for the whole pack at once, but no more than packs have, whatever the record says.
+fn collected_bytes(pack: &PackRef) -> usize {
+    usize::try_from(pack.bytes).unwrap_or(usize::MAX).min(COLLECTED_BYTES_MAX)
 }
 
 async fn seal_anew(job: &TargetJob, pack: PackRef, bytes: Bytes) -> Result<(), EngineError> {

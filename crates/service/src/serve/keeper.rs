@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::{BackupRow, ResourceRow};
 use engine::backup::resume_backup;
 use engine::copy::{resume_copy, source_region};
 use engine::gc::GcOptions;
@@ -11,7 +12,7 @@ use engine::managed::settle;
 use engine::{EngineError, Progress, RegionContext};
 use model::{BackupId, BackupState, Region, ResourceId};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::Server;
@@ -47,7 +48,8 @@ impl Keepers {
 pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
     let mut keepers = JoinSet::new();
     for region in server.regions.served() {
-        let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries: HashMap::new() };
+        let (tries, settling) = Default::default();
+        let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries, settling };
         keepers.spawn(keeper.run(stopping.clone()));
     }
     let (server, mut stopping) = (Arc::clone(server), stopping.clone());
@@ -65,20 +67,21 @@ struct Keeper {
     region: Region,
     /// Work that this keeper has resumed: how often, and when it may be again.
     tries: HashMap<BackupId, (u32, Instant)>,
+    /// Resources that are being settled: filling one may take long, and holds up nothing else.
+    settling: HashMap<ResourceId, JoinHandle<()>>,
 }
 
 impl Keeper {
     async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        let mut tidied: Option<Instant> = None;
+        let mut tidied: Option<(Instant, JoinHandle<()>)> = None;
         while !*stopping.borrow() {
             if let Ok(ctx) = self.server.regions.get(self.region.as_str()) {
                 let looked = self.look(&ctx).await;
                 if let Err(error) = looked {
                     tracing::warn!(region = %self.region, %error, "a look at the region's work failed");
                 }
-                if tidied.is_none_or(|at| at.elapsed() > TIDY) {
-                    tidied = Some(Instant::now());
-                    self.tidy(&ctx).await;
+                if tidied.as_ref().is_none_or(|(at, task)| at.elapsed() > TIDY && task.is_finished()) {
+                    tidied = Some((Instant::now(), tokio::spawn(tidy(ctx, self.server.gc_grace))));
                 }
             }
             drop(tokio::time::timeout(EVERY, stopping.changed()).await);
@@ -86,11 +89,15 @@ impl Keeper {
     }
 
     async fn look(&mut self, ctx: &Arc<RegionContext>) -> Result<(), EngineError> {
+        self.settling.retain(|_, task| !task.is_finished());
         for row in ctx.catalog.unsettled_resources().await? {
-            let id: ResourceId = row.id.clone();
-            if let Err(error) = settle(ctx, &row).await {
-                tracing::warn!(region = %self.region, resource = %id, %error, "a resource is not settled yet");
-            }
+            let settled = |ctx: Arc<RegionContext>, row: ResourceRow| async move {
+                if let Err(error) = settle(&ctx, &row).await {
+                    tracing::warn!(region = %ctx.region, resource = %row.id, %error, "a resource is not settled yet");
+                }
+            };
+            let task = self.settling.entry(row.id.clone());
+            task.or_insert_with(|| tokio::spawn(settled(Arc::clone(ctx), row)));
         }
         for row in engine::backups::find_due(ctx).await? {
             if let Err(error) = engine::backups::delete_backup(ctx, &row.account, &row.id).await {
@@ -115,7 +122,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn resume(&self, ctx: &Arc<RegionContext>, row: catalog::BackupRow) -> Result<(), EngineError> {
+    async fn resume(&self, ctx: &Arc<RegionContext>, row: BackupRow) -> Result<(), EngineError> {
         let (server, id) = (&self.server, row.id.clone());
         if row.state == BackupState::Creating {
             let progress = Arc::<Progress>::default();
@@ -146,13 +153,13 @@ impl Keeper {
         *tries = (*tries + 1).min(16);
         true
     }
+}
 
-    async fn tidy(&self, ctx: &Arc<RegionContext>) {
-        let forgotten = ctx.catalog.forget_tokens(TOKEN_AGE).await.map_err(EngineError::from);
-        let options = GcOptions { grace: self.server.gc_grace, dry_run: false };
-        let collected = engine::gc::collect(ctx, options).await;
-        for error in [forgotten.err(), collected.err()].into_iter().flatten() {
-            tracing::warn!(region = %self.region, %error, "tidying up failed");
-        }
+/// Forgets old requests and collects packs that nothing names.
+async fn tidy(ctx: Arc<RegionContext>, grace: Duration) {
+    let forgotten = ctx.catalog.forget_tokens(TOKEN_AGE).await.map_err(EngineError::from);
+    let collected = engine::gc::collect(&ctx, GcOptions { grace, dry_run: false }).await;
+    for error in [forgotten.err(), collected.err()].into_iter().flatten() {
+        tracing::warn!(region = %ctx.region, %error, "tidying up failed");
     }
 }

@@ -1,19 +1,19 @@
 //! Pieces: the runs of bytes in which packs travel from one store to others.
 //!
-//! A piece that is read, hashed and written before it leaves the processor's cache costs a third of what a whole
-//! pack in fresh memory does. So buffers are few, and the one that came back last is filled first.
+//! A piece that is read, hashed and written before it leaves the processor's cache costs a fraction of what a whole
+//! pack in fresh memory does. So buffers are used again, the one that came back last first.
 
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// The length of every piece but the last of a pack. Shorter ones make more switches between threads, at 256 KiB a
-/// tenth of all time.
-pub(super) const PIECE_BYTES: usize = 1 << 20;
+/// The length of every piece but the last of a pack. Shorter ones make more switches between threads, longer ones do
+/// not stay in the cache.
+pub(super) const PIECE_BYTES: usize = 512 << 10;
 
-/// Buffers kept for the next pieces: about as many as are on their way to one target. More are made when more are.
-const SPARE_MAX: usize = 12;
+/// Buffers kept for the next pieces: as many as are on their way to one target. More are made when more are.
+const SPARE_MAX: usize = 16;
 
 /// Buffers that are filled again once nobody holds the piece that they were filled for.
 #[derive(Clone, Debug, Default)]

@@ -53,8 +53,6 @@ pub(super) async fn accept(
     let request = BackupRequest {
         tags,
         attributes: backup_view::frozen(call, file_system),
-        // A file that cannot be read is listed with the backup; the API has no other place for it.
-        allow_incomplete: true,
         call: Some(call.request_id.clone()),
         ..BackupRequest::of(call.account.id.clone(), file_system.id.clone())
     };
