@@ -23,8 +23,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, unwrap_all, unwrap_any};
 use crate::progress::Progress;
 
-/// Packs that are made durable, or sealed anew, while the next one arrives: the disk is not left idle. They need no
-/// memory.
+/// Packs that are made durable while the next one arrives, so that the disk is not left idle. They need no memory.
 const FINISHES_AT_ONCE: usize = 4;
 
 /// Packs that are sealed anew while the next one arrives. Each is in memory twice: as it was, and sealed anew.
