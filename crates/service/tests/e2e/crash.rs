@@ -71,16 +71,19 @@ impl Stage {
 
     /// Kills the command at every effect in turn; after each, runs it again and calls `check` with what
     /// the second run printed. Returns the number of kills.
+    ///
+    /// Packs that land together are committed together, so a run may have a few effects less than another.
     fn kill_everywhere(&self, arguments: &[&str], check: impl Fn(&Ran, usize)) -> usize {
         let effects = self.effects(arguments);
         assert!(effects > 0);
-        for at in 1..=effects {
+        for at in 1.. {
             let killed = self.world.command(arguments).env("OFFSITE_CRASH_AT", at.to_string()).output().unwrap();
-            assert_eq!(
-                std::os::unix::process::ExitStatusExt::signal(&killed.status),
-                Some(9),
-                "{arguments:?} was not killed at effect {at} of {effects}"
-            );
+            if std::os::unix::process::ExitStatusExt::signal(&killed.status) != Some(9) {
+                Ran::from(killed).exits(0);
+                assert!(at > effects - effects / 4, "{arguments:?} was not killed at effect {at} of {effects}");
+                self.reset();
+                return at - 1;
+            }
             let before = [stamps(&self.world, SOURCE), stamps(&self.world, TARGET)];
             let again = self.world.run(arguments);
             let after = [stamps(&self.world, SOURCE), stamps(&self.world, TARGET)];
@@ -89,7 +92,7 @@ impl Stage {
             check(&again, at);
             self.reset();
         }
-        effects
+        unreachable!("a command has no end of effects")
     }
 
     /// Removes every backup of a region and asserts that gc leaves no object.

@@ -189,7 +189,16 @@ impl RegionStore {
         effect("store.put_pack.before");
         self.write(&key, bytes, "write pack").await?;
         effect("store.put_pack.after");
-        Ok(())
+        self.check_in_place().await
+    }
+
+    /// Checks that a directory is still the store. One whose file system is gone takes writes all the same, and what
+    /// was written is out of sight once it is mounted again: a pack counts as stored only after this.
+    async fn check_in_place(&self) -> Result<(), StoreError> {
+        match self.directory {
+            Some(_) => self.still_there().await,
+            None => Ok(()),
+        }
     }
 
     /// A pack's length.

@@ -94,7 +94,7 @@ impl PackUpload {
         effect("store.put_pack.before");
         self.upload.complete().await.map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
         effect("store.put_pack.after");
-        Ok(())
+        self.store.check_in_place().await
     }
 
     /// Gives the pack up, and what was written of it.
