@@ -251,6 +251,15 @@ impl BackupJob {
         &self.job.id
     }
 
+    /// Leaves the backup to any server of the region.
+    ///
+    /// # Errors
+    /// When the catalog fails; then the lease runs out by itself.
+    pub async fn leave(self) -> Result<(), EngineError> {
+        drop(self.lease);
+        Ok(self.job.ctx.catalog.release(&self.job.id, self.job.fence).await?)
+    }
+
     /// Reads the resource, stores it and publishes the backup.
     ///
     /// # Errors

@@ -66,6 +66,16 @@ impl CopyJob {
         &self.target.region
     }
 
+    /// Leaves the copy to any server of the target's region. The source stays held for a while.
+    ///
+    /// # Errors
+    /// When the catalog fails; then the lease runs out by itself.
+    pub async fn leave(self) -> Result<(), EngineError> {
+        let fence = self.lease.fence;
+        drop(self.lease);
+        Ok(self.target.catalog.release(&self.id, fence).await?)
+    }
+
     /// Ends a job that failed: for good when trying again cannot help, else so that it can be resumed.
     pub(super) async fn give_up(&self, error: &EngineError) {
         let fence = self.lease.fence;

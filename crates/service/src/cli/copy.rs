@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use catalog::Terms;
 use clap::Args;
-use engine::copy::{CopyPlanSummary, CopyReport, CopyRequest, copy_backup, plan};
-use engine::{EngineError, RegionContext};
+use engine::copy::{CopyPlanSummary, CopyReport, CopyRequest, accept_copy, copy_backup, plan};
+use engine::{Acceptance, EngineError, RegionContext};
 use model::{BackupId, ByteSize, KmsKeyId, Region};
 use serde_json::{Value, json};
 
@@ -42,6 +43,9 @@ pub(crate) struct CopyArgs {
     /// Only say what would be moved, to the byte.
     #[arg(long)]
     dry_run: bool,
+    /// Print the ids at once, and leave the work to running servers (`offsite serve`).
+    #[arg(long, conflicts_with_all = ["json", "dry_run"])]
+    detach: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -66,6 +70,16 @@ pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
     if args.dry_run {
         let targets: Vec<&RegionContext> = targets.iter().map(Arc::as_ref).collect();
         present_plan(&plan(&source, &targets, &request).await?, args.format)?;
+        return Ok(succeeded(app, results).1);
+    }
+    if args.detach {
+        for target in &targets {
+            let accepted = accept_copy(&source, target, &app.worker(), &request, &Terms::default()).await?;
+            if let Acceptance::New(job) = accepted {
+                print_line(job.id())?;
+                job.leave().await?;
+            }
+        }
         return Ok(succeeded(app, results).1);
     }
     if !targets.is_empty() {

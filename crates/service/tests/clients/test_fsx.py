@@ -161,6 +161,13 @@ class Life(FsxTest):
         self.assertEqual(self.backup(backup)["FileSystem"]["FileSystemId"], file_system)
         self.copy(backup)
 
+    def test_what_the_command_line_leaves_to_a_server_is_done(self):
+        file_system = self.file_system()
+        backup = self.world.cli("backup", "create", file_system, "--detach")
+        self.available(backup)
+        copy = self.world.cli("copy", backup, "--to", WEST, "--detach")
+        self.assertEqual(self.available(copy, WEST)["SourceBackupId"], backup)
+
     def test_a_copy_that_is_cut_off_by_a_crash_is_finished_after_the_restart(self):
         file_system = self.file_system()
         (self.world.path(EAST, file_system) / "noise").write_bytes(os.urandom(128 << 20))

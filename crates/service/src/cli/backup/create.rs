@@ -1,10 +1,12 @@
 //! `offsite backup create`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use catalog::Terms;
 use clap::Args;
-use engine::backup::{BackupReport, BackupRequest, create_backup};
-use engine::{EngineError, RegionContext};
+use engine::backup::{BackupReport, BackupRequest, accept_backup, create_backup};
+use engine::{Acceptance, EngineError, RegionContext};
 use model::{ByteSize, KmsKeyId, Region, ResourceId};
 use serde_json::{Value, json};
 
@@ -33,6 +35,9 @@ pub(crate) struct CreateArgs {
     /// Also read file systems that are mounted inside the tree.
     #[arg(long)]
     cross_mounts: bool,
+    /// Print the id at once, and leave the work to a running server (`offsite serve`).
+    #[arg(long, conflicts_with = "json")]
+    detach: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -46,6 +51,15 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
         ..BackupRequest::of(app.account.clone(), args.resource)
     };
     let (ctx, _) = app.find_resource(&request.resource).await?.open().await?;
+    if args.detach {
+        let terms = Terms::default();
+        let accepted = accept_backup(&ctx, &app.worker(), request, &terms, Arc::default()).await?;
+        if let Acceptance::New(job) = accepted {
+            print_line(job.id())?;
+            job.leave().await?;
+        }
+        return Ok(Outcome::Done);
+    }
     let started = Instant::now();
     let report = create(app, &ctx, request).await?;
     let took = started.elapsed();
