@@ -41,6 +41,8 @@ pub struct ResourceRow {
     pub tags: Vec<(String, String)>,
     /// What only its API knows of it: a JSON object.
     pub attributes: String,
+    /// When it is to be backed up next without anyone asking, while it is available.
+    pub next_backup_at: Option<Timestamp>,
 }
 
 impl FromRow<'_, AnyRow> for ResourceRow {
@@ -60,6 +62,7 @@ impl FromRow<'_, AnyRow> for ResourceRow {
             made_from: row.parsed_or_null("made_from")?,
             tags: serde_json::from_str(tags).map_err(|error| damaged("tags", error))?,
             attributes: row.try_get("attributes")?,
+            next_backup_at: row.time_or_null("next_backup_at")?,
         })
     }
 }
@@ -69,11 +72,14 @@ macro_rules! select_resources {
     ($tail:literal) => {
         concat!(
             "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, tags, \
-             attributes FROM resource ",
+             attributes, next_backup_at FROM resource ",
             $tail
         )
     };
 }
+
+/// The keeper asks twice a second: what is not due costs nothing.
+const DUE: &str = select_resources!("WHERE next_backup_at <= $1 AND state = 'AVAILABLE'");
 
 impl Catalog {
     /// Registers a resource.
@@ -103,8 +109,8 @@ impl Catalog {
             write.put_token(&resource.account, token, resource.id.as_str(), now).await?;
         }
         let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
-                   managed, made_from, tags, attributes) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+                   managed, made_from, tags, attributes, next_backup_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let query = sqlx::query(sql)
             .bind(resource.id.as_str())
             .bind(resource.account.as_str())
@@ -118,7 +124,8 @@ impl Catalog {
             .bind(i64::from(resource.managed))
             .bind(resource.made_from.as_ref().map(BackupId::as_str))
             .bind(as_json(&resource.tags))
-            .bind(resource.attributes.as_str());
+            .bind(resource.attributes.as_str())
+            .bind(resource.next_backup_at.map(|time| time.0));
         write.run(query).await?;
         write.commit().await?;
         Ok(None)
@@ -176,7 +183,32 @@ impl Catalog {
         self.read("list resources").list(sqlx::query(sql)).await
     }
 
-    /// Changes a resource's state, failure, source, name, tags and attributes, and returns it as it is then.
+    /// Every account's available resources of an API whose next backup's time has come, by the database's clock.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn due_resources(&self, service: Service) -> Result<Vec<ResourceRow>, CatalogError> {
+        let now = self.now().await?;
+        let mut due: Vec<ResourceRow> = self.read("list due resources").list(sqlx::query(DUE).bind(now.0)).await?;
+        due.retain(|row| row.kind.service() == service);
+        Ok(due)
+    }
+
+    /// Sets when a resource is backed up next, unless that has changed since `row` was read. Returns whether it was
+    /// set.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn move_next_backup(&self, row: &ResourceRow, next: Option<Timestamp>) -> Result<bool, CatalogError> {
+        let mut write = self.write(operation!("move_next_backup", "set the next backup's time")).await?;
+        let sql = "UPDATE resource SET next_backup_at = $3 WHERE id = $1 AND next_backup_at = $2";
+        let query = sqlx::query(sql).bind(row.id.as_str()).bind(row.next_backup_at.map(|time| time.0));
+        let moved = write.run(query.bind(next.map(|time| time.0))).await? == 1;
+        write.commit().await?;
+        Ok(moved)
+    }
+
+    /// Changes a resource's state, failure, source, name, tags, attributes and next backup, and returns it as it is then.
     ///
     /// # Errors
     /// `NotFound` when the account has no such resource.
@@ -247,7 +279,7 @@ impl Write {
 
     async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
         let sql = "UPDATE resource SET state = $2, failure = $3, name = $4, tags = $5, attributes = $6, \
-                   made_from = $7 WHERE id = $1";
+                   made_from = $7, next_backup_at = $8 WHERE id = $1";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.state.as_str())
@@ -255,7 +287,8 @@ impl Write {
             .bind(row.name.as_deref())
             .bind(as_json(&row.tags))
             .bind(row.attributes.as_str())
-            .bind(row.made_from.as_ref().map(BackupId::as_str));
+            .bind(row.made_from.as_ref().map(BackupId::as_str))
+            .bind(row.next_backup_at.map(|time| time.0));
         self.run(query).await.map(|_| ())
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use catalog::{BackupFilter, BackupRow, RequestToken, ResourceRow};
 use model::{
     AccountId, BackupId, BackupState, KmsKeyId, Origin, ResourceId, ResourceKind, ResourceState, Service, SourceKind,
+    Timestamp,
 };
 
 use crate::acceptance::Acceptance;
@@ -43,6 +44,8 @@ pub struct NewManaged {
     pub tags: Vec<(String, String)>,
     /// What only its API knows of it: a JSON object.
     pub attributes: String,
+    /// When it is to be backed up for the first time without anyone asking.
+    pub next_backup_at: Option<Timestamp>,
 }
 
 /// Accepts a resource: its row says `CREATING` until [`settle`] has made it.
@@ -75,6 +78,7 @@ pub async fn accept_managed(
         made_from: new.made_from.clone(),
         tags: new.tags,
         attributes: new.attributes,
+        next_backup_at: new.next_backup_at,
     };
     match &source {
         Some(backup) => ctx.catalog.place_hold(&backup.account, &backup.id, &holder(&id), HOLD).await?,

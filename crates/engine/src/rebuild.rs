@@ -159,5 +159,6 @@ fn resource_of(record: &Record, root: Root) -> Option<ResourceRow> {
         made_from: None,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
+        next_backup_at: None,
     })
 }

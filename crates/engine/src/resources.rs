@@ -54,6 +54,7 @@ pub async fn add_resource(
         made_from: None,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
+        next_backup_at: None,
     };
     ctx.catalog.insert_resource(&row).await?;
     ctx.catalog.record_event(account, "AddResource", row.id.as_str(), &shown.to_string()).await?;

@@ -1,7 +1,7 @@
 //! The file: made, shared, refused; and the small tables.
 
 use catalog::{Catalog, CatalogErrorKind as Kind, Missing, ResourceRow, sqlite_url};
-use model::{ResourceKind, ResourceState, Timestamp};
+use model::{ResourceKind, ResourceState, Service, Timestamp};
 
 use crate::support::{Fresh, account, assert_kind, kms_key, new_backup, other_account};
 
@@ -134,6 +134,7 @@ async fn resources_are_the_accounts_own() {
         made_from: None,
         tags: vec![("k".to_owned(), "v".to_owned())],
         attributes: "{}".to_owned(),
+        next_backup_at: None,
     };
     fresh.insert_resource(&resource).await.unwrap();
     assert_kind(fresh.insert_resource(&resource).await, Kind::Conflict);
@@ -143,6 +144,40 @@ async fn resources_are_the_accounts_own() {
     assert!(!fresh.delete_resource(&other_account(), &resource.id).await.unwrap());
     assert!(fresh.delete_resource(&account(), &resource.id).await.unwrap());
     assert!(!fresh.delete_resource(&account(), &resource.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_backup_that_is_due_is_moved_on_once() {
+    let fresh = Fresh::new().await;
+    let due = ResourceRow {
+        id: "fs-0123456789abcdef0".parse().unwrap(),
+        account: account(),
+        kind: ResourceKind::Lustre,
+        path: b"/shares/home".to_vec(),
+        name: None,
+        kms_key: kms_key(),
+        created_at: Timestamp(5),
+        state: ResourceState::Available,
+        failure: None,
+        managed: false,
+        made_from: None,
+        tags: Vec::new(),
+        attributes: "{}".to_owned(),
+        next_backup_at: Some(Timestamp(6)),
+    };
+    fresh.insert_resource(&due).await.unwrap();
+    assert_eq!(fresh.due_resources(Service::Fsx).await.unwrap(), std::slice::from_ref(&due));
+    assert_eq!(fresh.due_resources(Service::CloudHsm).await.unwrap(), []);
+    let next = Some(Timestamp(i64::MAX));
+    assert!(fresh.move_next_backup(&due, next).await.unwrap());
+    assert!(!fresh.move_next_backup(&due, next).await.unwrap(), "another has moved it");
+    assert_eq!(fresh.due_resources(Service::Fsx).await.unwrap(), []);
+    let edit = |row: &mut ResourceRow| {
+        row.next_backup_at = Some(Timestamp(7));
+        row.state = ResourceState::Deleting;
+    };
+    fresh.edit_resource(&account(), &due.id, edit).await.unwrap();
+    assert_eq!(fresh.due_resources(Service::Fsx).await.unwrap(), [], "it is going");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ fn new(kind: ResourceKind) -> NewManaged {
         size_bytes: 1 << 20,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
+        next_backup_at: None,
     }
 }
 

@@ -107,6 +107,9 @@ impl Keeper {
         if let Err(error) = self.server.take_scheduled_snapshots(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the policies failed");
         }
+        if let Err(error) = self.server.take_daily_backups(ctx).await {
+            tracing::warn!(region = %self.region, %error, "a look at the daily backups failed");
+        }
         let idle = engine::resume::find_idle(ctx).await?;
         let ids: HashSet<&BackupId> = idle.iter().map(|row| &row.id).collect();
         self.tries.retain(|id, (_, next)| ids.contains(id) || next.elapsed() < RETRY_MAX);

@@ -5,8 +5,10 @@ import concurrent.futures
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
 import unittest
 import uuid
 
@@ -485,6 +487,116 @@ class FileSystems(FsxTest):
         self.assertEqual(configuration["AutomaticBackupRetentionDays"], 7)
         self.assertEqual(configuration["DailyAutomaticBackupStartTime"], "05:00")
         self.refused("MissingFileSystemConfiguration", east.update_file_system, FileSystemId=file_system)
+
+
+class DailyBackups(FsxTest):
+    """Their times are moved in the catalog, as a day is long."""
+
+    def due(self, file_system, when):
+        self.sql("UPDATE resource SET next_backup_at = ? WHERE id = ?", int(when * 1000), file_system)
+
+    def next_due(self, file_system):
+        ((due,),) = self.sql("SELECT next_backup_at FROM resource WHERE id = ?", file_system)
+        return due and due / 1000
+
+    def sql(self, text, *parameters):
+        with sqlite3.connect(self.world.config.parent / EAST / "catalog.db", timeout=30) as catalog:
+            return catalog.execute(text, parameters).fetchall()
+
+    def automatic(self, file_system):
+        filters = [{"Name": "file-system-id", "Values": [file_system]}, {"Name": "backup-type", "Values": ["AUTOMATIC"]}]
+        return self.client().describe_backups(Filters=filters)["Backups"]
+
+    def daily(self, days=7, **parameters):
+        settings = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64, "AutomaticBackupRetentionDays": days}
+        return self.file_system(OpenZFSConfiguration={**settings, **parameters})
+
+    def retain(self, file_system, days):
+        settings = {"AutomaticBackupRetentionDays": days}
+        self.client().update_file_system(FileSystemId=file_system, OpenZFSConfiguration=settings)
+
+    def take_daily(self, file_system):
+        known = {seen["BackupId"] for seen in self.automatic(file_system)}
+        self.due(file_system, time.time() - 60)
+        fresh = lambda: [s for s in self.automatic(file_system) if s["BackupId"] not in known]
+        (made,) = self.until(fresh)
+        return self.available(made["BackupId"])
+
+    def test_one_is_taken_when_its_window_opens_and_the_next_is_a_day_later(self):
+        start = time.gmtime(time.time() + 12 * 3600)
+        at = time.strftime("%H:%M", start)
+        file_system = self.daily(DailyAutomaticBackupStartTime=at, CopyTagsToBackups=True)
+        self.client().tag_resource(
+            ResourceARN=self.ready(file_system)["ResourceARN"], Tags=tags({"team": "storage"})
+        )
+        opening = self.next_due(file_system)
+        self.assertEqual(opening % 86400, start.tm_hour * 3600 + start.tm_min * 60)
+        self.assertTrue(0 < opening - time.time() <= 86400, opening)
+        made = self.take_daily(file_system)
+        self.assertEqual((made["Type"], as_dict(made["Tags"])), ("AUTOMATIC", {"team": "storage"}))
+        self.assertEqual(self.until(lambda: self.next_due(file_system) == opening and opening), opening)
+        self.assertEqual(len(self.automatic(file_system)), 1)
+
+    def test_one_that_was_missed_is_made_up_for_within_a_day_and_not_after_it(self):
+        file_system = self.daily()
+        self.world.stop()
+        self.due(file_system, time.time() - 23 * 3600)
+        self.world.start()
+        self.until(lambda: len(self.automatic(file_system)) == 1)
+        self.until(lambda: self.next_due(file_system) > time.time())
+        self.due(file_system, time.time() - 25 * 3600)
+        self.until(lambda: self.next_due(file_system) > time.time())
+        self.assertEqual(len(self.automatic(file_system)), 1)
+
+    def test_settings_say_whether_and_when(self):
+        file_system = self.daily(days=0)
+        self.assertIsNone(self.next_due(file_system))
+        settings = {"AutomaticBackupRetentionDays": 3, "DailyAutomaticBackupStartTime": "22:15"}
+        self.client().update_file_system(FileSystemId=file_system, OpenZFSConfiguration=settings)
+        self.assertEqual(self.next_due(file_system) % 86400, 22 * 3600 + 15 * 60)
+        self.retain(file_system, 0)
+        self.assertIsNone(self.next_due(file_system))
+
+    def test_12_the_copy_of_an_automatic_backup_is_user_initiated_and_stays(self):
+        file_system = self.daily()
+        (self.world.path(EAST, file_system) / "file").write_text("kept")
+        automatic = self.take_daily(file_system)["BackupId"]
+        copy, beside = self.copy(automatic), self.copy(automatic, EAST)
+        for backup, region in [(copy, WEST), (beside, EAST)]:
+            self.assertEqual(self.backup(backup, region)["Type"], "USER_INITIATED")
+        self.sql("UPDATE backup SET created_at = 0 WHERE id IN (?, ?)", automatic, beside)
+        self.retain(file_system, 1)
+        self.until(lambda: not self.automatic(file_system))
+        self.client().delete_file_system(
+            FileSystemId=file_system, OpenZFSConfiguration={"SkipFinalBackup": True}
+        )
+        self.until(lambda: not self.world.path(EAST, file_system).exists())
+        for backup, region in [(copy, WEST), (beside, EAST)]:
+            self.assertEqual(self.backup(backup, region)["Lifecycle"], "AVAILABLE")
+            self.assertEqual(self.world.cli("backup", "cat", backup, "file"), "kept")
+
+    def test_14_a_lower_retention_removes_automatic_backups_beyond_it_and_nothing_else(self):
+        file_system = self.daily(days=30)
+        old, young = (self.take_daily(file_system)["BackupId"] for _ in range(2))
+        mine = self.take(file_system)
+        ten_days_ago = int((time.time() - 10 * 86400) * 1000)
+        self.sql("UPDATE backup SET created_at = ? WHERE id IN (?, ?)", ten_days_ago, old, mine)
+        self.retain(file_system, 11)
+        self.assertEqual({seen["BackupId"] for seen in self.automatic(file_system)}, {old, young})
+        self.retain(file_system, 9)
+        self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [young])
+        self.assertEqual(self.backup(mine)["Lifecycle"], "AVAILABLE")
+
+    def test_they_go_when_their_retention_ends_and_with_their_file_system(self):
+        file_system = self.daily(days=2)
+        expired, last = (self.take_daily(file_system)["BackupId"] for _ in range(2))
+        self.sql("UPDATE backup SET expires_at = 1 WHERE id = ?", expired)
+        self.until(lambda: [seen["BackupId"] for seen in self.automatic(file_system)] == [last])
+        self.client().delete_file_system(FileSystemId=file_system)
+        self.until(lambda: not self.automatic(file_system))
+        filters = [{"Name": "file-system-id", "Values": [file_system]}]
+        (final,) = self.client().describe_backups(Filters=filters)["Backups"]
+        self.assertEqual(final["Type"], "USER_INITIATED")
 
 
 class Authentication(FsxTest):

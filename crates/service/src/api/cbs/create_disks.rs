@@ -49,6 +49,7 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         size_bytes: u64::try_from(size_gib).unwrap_or_default().saturating_mul(GIB),
         tags: tags(request.tags.as_deref()),
         attributes: attributes(call, request, size_gib).text(),
+        next_backup_at: None,
     };
     let mut disk_id_set = Vec::new();
     for number in 0..request.count() {

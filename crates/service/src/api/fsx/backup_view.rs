@@ -71,8 +71,8 @@ pub(super) fn kept(row: &BackupRow) -> FileSystem {
 }
 
 /// What a new backup keeps of its file system.
-pub(super) fn frozen(call: &Call, row: &ResourceRow) -> String {
-    let frozen = FileSystem { tags: None, ..file_system_view::frozen(call, row) };
+pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> String {
+    let frozen = FileSystem { tags: None, ..file_system_view::frozen(names, row) };
     serde_json::to_string(&frozen).expect("descriptions are structures of plain data")
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn accept(
 ) -> Result<BackupReply, FsxError> {
     let request = BackupRequest {
         tags,
-        attributes: backup_view::frozen(call, file_system),
+        attributes: backup_view::frozen(call.names(), file_system),
         call: Some(call.request_id.clone()),
         ..BackupRequest::of(call.account.id.clone(), file_system.id.clone())
     };

@@ -9,7 +9,9 @@ use wire::fsx::request::{CreateFileSystem, CreateFileSystemFromBackup, Tag};
 use wire::fsx::words::{FileSystemType, ServiceLimit, StorageType};
 use wire::fsx::{FsxCode, FsxError};
 
-use super::{Call, as_pairs, backup_view, check_same, file_system_view, internal, keys, kind_of, limit_exceeded};
+use super::{
+    Call, as_pairs, backup_view, check_same, daily, file_system_view, internal, keys, kind_of, limit_exceeded,
+};
 
 pub(super) async fn create(
     call: &Call,
@@ -107,6 +109,7 @@ async fn accept(
         made_from,
         size_bytes: 0,
         tags: as_pairs(tags.as_deref().unwrap_or_default()),
+        next_backup_at: daily::first_after(&described, call.ctx.catalog.now().await.map_err(internal)?),
         attributes: serde_json::to_string(&described).expect("descriptions are structures of plain data"),
     };
     let accepted = accept_managed(&call.ctx, &call.account.id, new, token.as_ref()).await;

@@ -5,6 +5,7 @@ use model::{ResourceKind, ResourceState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use wire::aws::arn::Namespace;
 use wire::fsx::reply::{FailureDetails, FileSystem};
 use wire::fsx::request::{CreateFileSystem, UpdateFileSystem};
 use wire::fsx::settings::{automatic_backup_retention_days_default, lustre_version_default};
@@ -13,7 +14,7 @@ use wire::fsx::words::{FileSystemLifecycle, FileSystemType, LustreDeploymentType
 use super::{Call, shown_tags};
 
 /// When daily backups are taken where nothing is said.
-const DAILY_TIME: &str = "05:00";
+pub(super) const DAILY_TIME: &str = "05:00";
 
 /// What a row keeps of a file system: the part of its description that callers decide.
 pub(super) fn described(row: &ResourceRow) -> FileSystem {
@@ -141,16 +142,16 @@ pub(super) fn view(call: &Call, row: &ResourceRow) -> FileSystem {
         kms_key_id: Some(call.names().kms_key(row.kms_key.as_str()).to_string()),
         dns_name: Some(format!("{id}.fsx.{}.amazonaws.com", call.ctx.region)),
         tags: shown_tags(&row.tags),
-        ..frozen(call, row)
+        ..frozen(call.names(), row)
     }
 }
 
 /// What a backup keeps of its file system.
-pub(super) fn frozen(call: &Call, row: &ResourceRow) -> FileSystem {
+pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> FileSystem {
     FileSystem {
-        owner_id: Some(call.account.id.to_string()),
+        owner_id: Some(names.account.to_owned()),
         file_system_id: Some(row.id.to_string()),
-        resource_arn: Some(call.names().fsx_file_system(row.id.as_str()).to_string()),
+        resource_arn: Some(names.fsx_file_system(row.id.as_str()).to_string()),
         ..described(row)
     }
 }

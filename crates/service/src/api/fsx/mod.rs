@@ -7,6 +7,7 @@ mod backup_view;
 mod copy_backup;
 mod create_backup;
 mod create_file_system;
+mod daily;
 mod delete_backup;
 mod delete_file_system;
 mod describe_backups;
@@ -16,8 +17,8 @@ mod keys;
 mod tagging;
 
 use catalog::{BackupRow, Earlier, RequestToken, ResourceRow};
-use engine::EngineError;
-use model::{BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
+use engine::{EngineError, RegionContext};
+use model::{AccountId, BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
 use serde_json::Value;
 use wire::aws::arn::Namespace;
 use wire::aws::json::{Empty, success};
@@ -113,11 +114,7 @@ impl Call {
 
     /// The caller's names in the region that is called.
     fn names(&self) -> Namespace<'_> {
-        Namespace {
-            partition: self.ctx.partition.as_str(),
-            region: self.ctx.region.as_str(),
-            account: self.account.id.as_str(),
-        }
+        names_of(&self.ctx, &self.account.id)
     }
 
     /// The caller's backup of that id.
@@ -135,6 +132,11 @@ impl Call {
         let found = self.ctx.catalog.find_resource(&self.account.id, &id).await.map_err(internal)?;
         found.filter(|row| row.kind.service() == Service::Fsx).ok_or_else(unknown)
     }
+}
+
+/// An account's names in a region.
+fn names_of<'a>(ctx: &'a RegionContext, account: &'a AccountId) -> Namespace<'a> {
+    Namespace { partition: ctx.partition.as_str(), region: ctx.region.as_str(), account: account.as_str() }
 }
 
 /// Whether callers see a backup.
