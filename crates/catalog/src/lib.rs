@@ -42,3 +42,30 @@ pub use policy::{Binding, PolicyRow, ScheduledRun};
 pub use resource::ResourceRow;
 pub use share::ShareRow;
 pub use token::{Earlier, RequestToken};
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::{Catalog, Missing, backup, policy, resource, sqlite_url};
+
+    /// The keeper asks twice a second: what is not due costs nothing, however many backups there are.
+    #[tokio::test]
+    async fn what_is_due_is_found_along_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&sqlite_url(&folder.path().join("catalog.db")), Missing::Create).await.unwrap();
+        for (sql, first) in [
+            (backup::EXPIRED, "SEARCH backup USING INDEX backup_expiring (expires_at<?)"),
+            (backup::FAILED, "SEARCH backup USING INDEX backup_failed (service=?)"),
+            (backup::IN_PROGRESS, "SEARCH backup USING INDEX backup_by_state (state=?)"),
+            (resource::DUE, "SEARCH resource USING INDEX resource_due (next_backup_at<?)"),
+            (resource::UNSETTLED, "SEARCH resource USING INDEX resource_unsettled (state=?)"),
+            (policy::DUE_POLICIES, "SEARCH policy USING INDEX policy_due (next_run_at<?)"),
+            (policy::SCHEDULED_RUNS, "SEARCH policy_resource USING INDEX policy_resource_due (due_at>?)"),
+        ] {
+            let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+            let plan: Vec<(i64, i64, i64, String)> = catalog.read("explain").list(query).await.unwrap();
+            assert_eq!(plan[0].3, first, "{plan:?}");
+        }
+    }
+}

@@ -95,8 +95,8 @@ macro_rules! select_policies {
     };
 }
 
-const DUE_POLICIES: &str = select_policies!("WHERE activated = 1 AND next_run_at <= $1");
-const SCHEDULED_RUNS: &str = "SELECT id, account, name, rules, rules_since, activated, permanent, retention_days, \
+pub(crate) const DUE_POLICIES: &str = select_policies!("WHERE activated = 1 AND next_run_at <= $1");
+pub(crate) const SCHEDULED_RUNS: &str = "SELECT id, account, name, rules, rules_since, activated, permanent, retention_days, \
                               created_at, next_run_at, resource_id, due_at \
                               FROM policy_resource JOIN policy ON id = policy_id WHERE due_at IS NOT NULL";
 
@@ -328,27 +328,5 @@ impl Write {
         let sql = "UPDATE policy SET next_run_at = $3 WHERE id = $1 AND next_run_at = $2 AND activated = 1";
         let query = sqlx::query(sql).bind(policy.id.as_str()).bind(policy.next_run_at.map(|time| time.0));
         Ok(self.run(query.bind(next_run_at.map(|time| time.0))).await? == 1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Missing;
-
-    /// The keeper asks twice a second: what is not due costs nothing.
-    #[tokio::test]
-    async fn what_is_due_is_found_along_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = crate::sqlite_url(&folder.path().join("catalog.db"));
-        let catalog = Catalog::open(&url, Missing::Create).await.unwrap();
-        for (sql, first) in [
-            (DUE_POLICIES, "SEARCH policy USING INDEX policy_due (next_run_at<?)"),
-            (SCHEDULED_RUNS, "SEARCH policy_resource USING INDEX policy_resource_due (due_at>?)"),
-        ] {
-            let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
-            let plan: Vec<(i64, i64, i64, String)> = catalog.read("explain").list(query).await.unwrap();
-            assert_eq!(plan[0].3, first, "{plan:?}");
-        }
     }
 }

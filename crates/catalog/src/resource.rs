@@ -78,8 +78,9 @@ macro_rules! select_resources {
     };
 }
 
-/// The keeper asks twice a second: what is not due costs nothing.
-const DUE: &str = select_resources!("WHERE next_backup_at <= $1 AND state = 'AVAILABLE'");
+pub(crate) const DUE: &str = select_resources!("WHERE next_backup_at <= $1 AND state = 'AVAILABLE'");
+
+pub(crate) const UNSETTLED: &str = select_resources!("WHERE state IN ('CREATING', 'DELETING') ORDER BY id");
 
 impl Catalog {
     /// Registers a resource.
@@ -179,8 +180,7 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn unsettled_resources(&self) -> Result<Vec<ResourceRow>, CatalogError> {
-        let sql = select_resources!("WHERE state IN ('CREATING', 'DELETING') ORDER BY id");
-        self.read("list resources").list(sqlx::query(sql)).await
+        self.read("list resources").list(sqlx::query(UNSETTLED)).await
     }
 
     /// Every account's available resources of an API whose next backup's time has come, by the database's clock.
