@@ -4,6 +4,7 @@
 
 mod bench;
 mod corpus;
+mod python;
 mod test;
 mod tools;
 mod workspace;

@@ -30,6 +30,10 @@ pub(crate) const FOR_TESTS: [Tool; 10] = [
 pub(crate) const FOR_BENCH: [Tool; 2] =
     [Tool { program: "restic", package: "restic" }, Tool { program: "rclone", package: "rclone" }];
 
+/// What `bench --api` runs beside offsite.
+pub(crate) const FOR_API_BENCH: [Tool; 2] =
+    [Tool { program: "wrk", package: "wrk" }, Tool { program: "python3", package: "python3-venv" }];
+
 /// Installs what is missing of `tools`; touches nothing when all are there.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! candidates in turn before the next row, the order rotates, every run has a repository of its own,
 //! and nothing is deleted while a corpus is measured: creating files gets slower after deletions.
 
+mod api;
 mod corpus;
 mod measure;
 mod memory;
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Prints the peak memory of offsite's backup and copy of a 16 GiB image and of a million files, instead of times.
     #[arg(long, conflicts_with_all = ["quick", "full"])]
     memory: bool,
+    /// Measures the cloud APIs instead: requests a second with a million backups in the catalog, beside moto's server.
+    #[arg(long, conflicts_with_all = ["quick", "full", "memory"])]
+    api: bool,
     /// Runs of each row, in place of one or three.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..100))]
     runs: Option<u32>,
@@ -64,6 +68,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.memory {
         build_offsite()?;
         return memory::run(work.path(), &offsite);
+    }
+    if options.api {
+        build_offsite()?;
+        return api::run(&target, &offsite, options.json.as_deref());
     }
     check_choice(&options.only)?;
     tools::install(&tools::FOR_BENCH)?;

@@ -1,0 +1,207 @@
+"""Requests a second and their times, of offsite with a million backups in its catalog and of moto's server.
+
+`cargo xtask bench --api` runs this. Each request is signed once and sent again and again by wrk, which is far faster
+than either server; the signature is good for five minutes.
+"""
+
+import http.client
+import json
+import pathlib
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from world import World
+
+BACKUPS = 1_000_000
+# In the memory of moto, which copies the whole list for every page.
+MOTO_BACKUPS = 1_000
+FAR_PAGE = 10_000
+CONNECTIONS = [1, 16, 128]
+SECONDS = 5
+REGION, TARGET = "us-east-1", "us-west-2"
+
+# Sends one request for ever, and at the end prints what came of it as JSON.
+SCRIPT = """
+wrk.method = "POST"
+wrk.body = {body}
+{headers}
+local threads = {{}}
+function setup(thread) table.insert(threads, thread) end
+function init(args) refused = 0 end
+function response(status, headers, body) if status ~= 200 then refused = refused + 1 end end
+function done(summary, latency, requests)
+  local refused = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
+  for _, thread in ipairs(threads) do refused = refused + thread:get("refused") end
+  io.write(string.format(
+    '{{"requests": %d, "refused": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f}}\\n', summary.requests, refused,
+    summary.duration / 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+end
+"""
+
+
+class Site:
+    """A server and who asks it."""
+
+    def __init__(self, endpoint, key_id, secret):
+        self.endpoint, self.credentials = endpoint, Credentials(key_id, secret)
+
+    def client(self, region=REGION):
+        key_id, secret = self.credentials.access_key, self.credentials.secret_key
+        keys = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
+        config = Config(retries={"total_max_attempts": 1})
+        return boto3.client("fsx", region_name=region, endpoint_url=self.endpoint, config=config, **keys)
+
+    def signed(self, operation, parameters, region=REGION):
+        """Headers and body of a request."""
+        body = json.dumps(parameters)
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": f"AWSSimbaAPIService_v20180301.{operation}",
+        }
+        request = AWSRequest("POST", self.endpoint + "/", data=body, headers=headers)
+        SigV4Auth(self.credentials, "fsx", region).add_auth(request)
+        return dict(request.headers), body
+
+    def call(self, operation, parameters):
+        headers, body = self.signed(operation, parameters)
+        connection = http.client.HTTPConnection(self.endpoint.removeprefix("http://"))
+        connection.request("POST", "/", body, headers)
+        reply = connection.getresponse()
+        text = reply.read()
+        assert reply.status == 200, text
+        return json.loads(text)
+
+    def far_token(self):
+        """The token of a page deep inside the list."""
+        page = {}
+        for _ in range(FAR_PAGE - 1):
+            reply = self.call("DescribeBackups", {"MaxResults": 50, **page})
+            page = {"NextToken": reply["NextToken"]}
+        return page["NextToken"]
+
+
+def make_backup(site):
+    client = site.client()
+    settings = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
+    wanted = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": ["subnet-0123456789abcdef0"]}
+    file_system = client.create_file_system(**wanted, OpenZFSConfiguration=settings)["FileSystem"]["FileSystemId"]
+    ready = lambda: client.describe_file_systems(FileSystemIds=[file_system])["FileSystems"][0]["Lifecycle"]
+    wait(lambda: ready() == "AVAILABLE")
+    backup = client.create_backup(FileSystemId=file_system)["Backup"]["BackupId"]
+    wait(lambda: client.describe_backups(BackupIds=[backup])["Backups"][0]["Lifecycle"] == "AVAILABLE")
+    return file_system, backup
+
+
+def wait(look):
+    while not look():
+        time.sleep(0.02)
+
+
+def fill(catalog, backup):
+    """A million rows beside that of a backup, each with an id and a time of its own."""
+    with sqlite3.connect(catalog, timeout=60) as database:
+        columns = [column for _, column, *_ in database.execute("PRAGMA table_info(backup)")]
+        own = {"id": "printf('backup-%017x', n)", "created_at": "created_at + n"}
+        database.execute(
+            f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {BACKUPS - 1}) "
+            f"INSERT INTO backup ({', '.join(columns)}) "
+            f"SELECT {', '.join(own.get(column, column) for column in columns)} FROM numbers, backup WHERE id = ?",
+            [backup],
+        )
+
+
+def open_offsite():
+    world = World("cbs_requests_per_second = 1000000\n")
+    identities = world.config.parent / "identities.toml"
+    limits = "\n[account.limits]\nfsx_copies_in_progress = 10000000\nfsx_user_backups = 10000000\n"
+    identities.write_text(identities.read_text() + limits)
+    keys = world.env["AWS_ACCESS_KEY_ID"], world.env["AWS_SECRET_ACCESS_KEY"]
+    _, backup = make_backup(Site(world.endpoint, *keys))
+    world.stop()
+    fill(world.config.parent / REGION / "catalog.db", backup)
+    world.start(OFFSITE_LOG="warn")
+    return world, Site(world.endpoint, *keys), backup
+
+
+def open_moto():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [pathlib.Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    site = Site(f"http://127.0.0.1:{port}", "AKIAIOSFODNN7EXAMPLE", "secret")
+
+    def is_up():
+        assert server.poll() is None, "moto ended"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait(is_up)
+    settings = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": ["subnet-0123456789abcdef0"]}
+    file_system = site.client().create_file_system(**settings)["FileSystem"]["FileSystemId"]
+    client = site.client()
+    for _ in range(MOTO_BACKUPS):
+        client.create_backup(FileSystemId=file_system)
+    return server, site
+
+
+def measure(site, operation, parameters, connections, region=REGION):
+    headers, body = site.signed(operation, parameters, region)
+    # wrk writes this one itself.
+    lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT.format(body=json.dumps(body), headers="\n".join(lines)))
+        script.flush()
+        threads = min(2, connections)
+        command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{SECONDS}s", "-s", script.name, site.endpoint + "/"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(output=None):
+    samples, rates = [], {}
+
+    def row(name, server, *request, **options):
+        for connections in CONNECTIONS:
+            sample = measure(*request, connections, **options)
+            rate = rates[server, name, connections] = sample["requests"] / sample["seconds"]
+            samples.append({"row": name, "server": server, "connections": connections, "per_second": rate, **sample})
+            times = f"{sample['p50_ms']:9.2f} {sample['p99_ms']:9.2f} {sample['refused']:8}"
+            print(f"{name:34} {server:8} {connections:11} {rate:12.0f} {times}", flush=True)
+
+    print(f"{'':34} {'server':8} {'connections':>11} {'requests/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'refused':>8}")
+    near, far = "DescribeBackups, page 1", f"DescribeBackups, page {FAR_PAGE}"
+    server, moto = open_moto()
+    try:
+        row(near, "moto", moto, "DescribeBackups", {"MaxResults": 50})
+    finally:
+        server.kill()
+        server.wait()
+    world, site, backup = open_offsite()
+    try:
+        row(near, "offsite", site, "DescribeBackups", {"MaxResults": 50})
+        row(far, "offsite", site, "DescribeBackups", {"MaxResults": 50, "NextToken": site.far_token()})
+        copy = {"SourceBackupId": backup, "SourceRegion": REGION}
+        row("CopyBackup, accepted", "offsite", site, "CopyBackup", copy, region=TARGET)
+    finally:
+        world.close()
+    for connections in CONNECTIONS:
+        ours = rates["offsite", near, connections]
+        ratio, depth = ours / rates["moto", near, connections], rates["offsite", far, connections] / ours
+        print(f"{connections} connections: {ratio:.1f} x moto's; page {FAR_PAGE} at {depth:.2f} of page 1's rate")
+    if output:
+        pathlib.Path(output).write_text(json.dumps(samples, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
