@@ -4,24 +4,19 @@
 //! any other that serves the region.
 
 use catalog::BackupRow;
+use model::Timestamp;
 
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::worker::{Worker, is_dead};
 
-/// Backups and copies in progress whose lease was given back, has run out, or belongs to a process that is known
-/// to be dead; oldest first.
-///
-/// # Errors
-/// When the catalog fails.
-pub async fn find_idle(ctx: &RegionContext) -> Result<Vec<BackupRow>, EngineError> {
-    let now = ctx.catalog.now().await?;
-    let mut rows = ctx.catalog.backups_in_progress().await?;
-    rows.retain(|row| match &row.lease_owner {
+/// Whether nobody is at work on a backup or copy that is in progress: its lease was given back, has run out, or belongs
+/// to a process that is known to be dead.
+pub fn is_idle(row: &BackupRow, now: Timestamp) -> bool {
+    match &row.lease_owner {
         Some(owner) => row.lease_expires_at <= now || is_dead(owner),
         None => true,
-    });
-    Ok(rows)
+    }
 }
 
 /// Gives back everything that this worker holds a lease on, so that others need not wait for the leases to run out.

@@ -9,6 +9,11 @@ fn amazon_fsx() {
 }
 
 #[test]
+fn operations() {
+    run("test_operations");
+}
+
+#[test]
 fn tencent_cbs() {
     run("test_cbs");
 }

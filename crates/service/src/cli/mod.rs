@@ -9,6 +9,7 @@ mod backup;
 mod completions;
 mod copy;
 mod demo;
+mod event;
 mod gc;
 mod init;
 mod key;
@@ -94,6 +95,9 @@ enum Command {
     /// Make, list, disable and remove the access keys that clients of the APIs sign with.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// List what was done: by the command line, by callers of the APIs, and by itself.
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Show the whole story in a scratch place: back up, copy, lose a region, restore, compare.
     Demo(demo::DemoArgs),
     /// Print a script that completes offsite's commands in a shell.
@@ -123,6 +127,7 @@ impl Cli {
             Command::Serve(args) => crate::serve::run(&self.global, args).await,
             Command::Account(command) => account::run(&load()?, command),
             Command::Key(command) => key::run(&load()?, command),
+            Command::Event(command) => event::run(&load()?, command).await,
             Command::Demo(args) => demo::run(args, self.global.quiet).await,
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => completions::run_man(&args),

@@ -79,8 +79,10 @@ impl Jobs {
         let turns = Arc::clone(&self.turns);
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
+        let waiting = metrics::Waiting::begin();
         tasks.spawn(async move {
             let _turn = turns.acquire().await;
+            drop(waiting);
             work.await;
             drop(listed);
         });

@@ -9,13 +9,14 @@ use engine::backup::resume_backup;
 use engine::copy::{resume_copy, source_region};
 use engine::gc::GcOptions;
 use engine::managed::settle;
+use engine::resume::is_idle;
 use engine::{EngineError, Progress, RegionContext};
 use model::{BackupId, BackupState, Region, ResourceId};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::Server;
+use super::{Server, metrics};
 
 /// How often a region is looked at.
 const EVERY: Duration = Duration::from_millis(500);
@@ -110,7 +111,9 @@ impl Keeper {
         if let Err(error) = self.server.take_daily_backups(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the daily backups failed");
         }
-        let idle = engine::resume::find_idle(ctx).await?;
+        let (now, mut idle) = (ctx.catalog.now().await?, ctx.catalog.backups_in_progress().await?);
+        metrics::in_progress(&self.region, &idle, now);
+        idle.retain(|row| is_idle(row, now));
         let ids: HashSet<&BackupId> = idle.iter().map(|row| &row.id).collect();
         self.tries.retain(|id, (_, next)| ids.contains(id) || next.elapsed() < RETRY_MAX);
         for row in idle {
