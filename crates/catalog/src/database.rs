@@ -10,6 +10,7 @@ use std::time::Duration;
 use model::Timestamp;
 use model::effect::effect;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, FromRow, Transaction};
 
 use crate::error::{CatalogError, CatalogErrorKind};
@@ -107,7 +108,7 @@ impl Catalog {
 
     /// Begins a transaction, waiting for the writers before it.
     pub(crate) async fn write(&self, operation: Operation) -> Result<Write, CatalogError> {
-        let begun = self.writer.begin_with(sqlite::BEGIN).await;
+        let begun = statement::begin(&self.writer, sqlite::BEGIN).await;
         let tx = begun.map_err(|cause| CatalogError::from_sql(operation.action, cause))?;
         Ok(Write { tx, operation })
     }
@@ -187,6 +188,55 @@ pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 pub(crate) trait FromAny: for<'r> FromRow<'r, AnyRow> + Send + Unpin {}
 impl<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin> FromAny for T {}
 
+/// The way of a statement through sqlx.
+///
+/// Async code is compiled anew in every crate that awaits it. What is boxed here is compiled once, and sqlx's part is
+/// by far the largest of a query.
+mod statement {
+    use std::pin::Pin;
+
+    use sqlx::any::AnyRow;
+    use sqlx::pool::PoolConnection;
+    use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+
+    use super::Query;
+
+    type Boxed<'a, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'a>>;
+
+    pub(super) fn all<'a>(connection: &'a mut AnyConnection, query: Query<'a>) -> Boxed<'a, Vec<AnyRow>> {
+        Box::pin(query.fetch_all(connection))
+    }
+
+    pub(super) fn first<'a>(connection: &'a mut AnyConnection, query: Query<'a>) -> Boxed<'a, Option<AnyRow>> {
+        Box::pin(query.fetch_optional(connection))
+    }
+
+    /// Returns how many rows were changed.
+    pub(super) fn run<'a>(connection: &'a mut AnyConnection, query: Query<'a>) -> Boxed<'a, u64> {
+        Box::pin(async { Ok(query.execute(connection).await?.rows_affected()) })
+    }
+
+    pub(super) fn acquire(pool: &AnyPool) -> Boxed<'_, PoolConnection<Any>> {
+        Box::pin(pool.acquire())
+    }
+
+    pub(super) fn begin<'a>(pool: &'a AnyPool, sql: &'static str) -> Boxed<'a, Transaction<'static, Any>> {
+        Box::pin(pool.begin_with(sql))
+    }
+
+    pub(super) fn commit(transaction: Transaction<'static, Any>) -> Boxed<'static, ()> {
+        Box::pin(transaction.commit())
+    }
+}
+
+fn parse_all<T: FromAny>(rows: &[AnyRow]) -> sqlx::Result<Vec<T>> {
+    rows.iter().map(T::from_row).collect()
+}
+
+fn parse_first<T: FromAny>(row: Option<&AnyRow>) -> sqlx::Result<Option<T>> {
+    row.map(T::from_row).transpose()
+}
+
 /// Reading, outside any transaction.
 pub(crate) struct Read<'c> {
     pool: &'c AnyPool,
@@ -195,17 +245,23 @@ pub(crate) struct Read<'c> {
 
 impl Read<'_> {
     pub(crate) async fn one<T: FromAny>(&self, query: Query<'_>) -> Result<T, CatalogError> {
-        query.fetch_one(self.pool).await.and_then(|row| T::from_row(&row)).map_err(|cause| self.failed(cause))
+        self.find(query).await?.ok_or_else(|| self.failed(sqlx::Error::RowNotFound))
     }
 
     pub(crate) async fn find<T: FromAny>(&self, query: Query<'_>) -> Result<Option<T>, CatalogError> {
-        let row = query.fetch_optional(self.pool).await;
-        row.and_then(|row| row.map(|row| T::from_row(&row)).transpose()).map_err(|cause| self.failed(cause))
+        let mut connection = self.acquire().await?;
+        let row = statement::first(&mut connection, query).await;
+        row.and_then(|row| parse_first(row.as_ref())).map_err(|cause| self.failed(cause))
     }
 
     pub(crate) async fn list<T: FromAny>(&self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
-        let rows = query.fetch_all(self.pool).await;
-        rows.and_then(|rows| rows.iter().map(T::from_row).collect()).map_err(|cause| self.failed(cause))
+        let mut connection = self.acquire().await?;
+        let rows = statement::all(&mut connection, query).await;
+        rows.and_then(|rows| parse_all(&rows)).map_err(|cause| self.failed(cause))
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Any>, CatalogError> {
+        statement::acquire(self.pool).await.map_err(|cause| self.failed(cause))
     }
 
     pub(crate) fn failed(&self, cause: sqlx::Error) -> CatalogError {
@@ -246,18 +302,17 @@ pub(crate) struct Write {
 impl Write {
     /// Runs a statement and returns how many rows it changed.
     pub(crate) async fn run(&mut self, query: Query<'_>) -> Result<u64, CatalogError> {
-        let done = query.execute(&mut *self.tx).await;
-        done.map(|done| done.rows_affected()).map_err(|cause| self.failed(cause))
+        statement::run(&mut self.tx, query).await.map_err(|cause| self.failed(cause))
     }
 
     pub(crate) async fn find<T: FromAny>(&mut self, query: Query<'_>) -> Result<Option<T>, CatalogError> {
-        let row = query.fetch_optional(&mut *self.tx).await;
-        row.and_then(|row| row.map(|row| T::from_row(&row)).transpose()).map_err(|cause| self.failed(cause))
+        let row = statement::first(&mut self.tx, query).await;
+        row.and_then(|row| parse_first(row.as_ref())).map_err(|cause| self.failed(cause))
     }
 
     pub(crate) async fn list<T: FromAny>(&mut self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
-        let rows = query.fetch_all(&mut *self.tx).await;
-        rows.and_then(|rows| rows.iter().map(T::from_row).collect()).map_err(|cause| self.failed(cause))
+        let rows = statement::all(&mut self.tx, query).await;
+        rows.and_then(|rows| parse_all(&rows)).map_err(|cause| self.failed(cause))
     }
 
     /// Runs a query for one number that is not negative.
@@ -274,7 +329,7 @@ impl Write {
 
     pub(crate) async fn commit(self) -> Result<(), CatalogError> {
         effect(self.operation.before);
-        self.tx.commit().await.map_err(|cause| CatalogError::from_sql(self.operation.action, cause))?;
+        statement::commit(self.tx).await.map_err(|cause| CatalogError::from_sql(self.operation.action, cause))?;
         effect(self.operation.after);
         Ok(())
     }
