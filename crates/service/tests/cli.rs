@@ -196,6 +196,26 @@ fn init_goes_on_after_a_crash_and_keeps_what_was_made() {
 }
 
 #[test]
+fn a_region_is_added_to_a_site_and_copied_to() {
+    let scene = Scene::new();
+    let before = fs::read_to_string(scene.path("offsite.toml")).unwrap();
+    scene.run(&["region", "add", "eu-central-1", "--partition", "aws", "--dir", "far/away"]).ok();
+    let after = fs::read_to_string(scene.path("offsite.toml")).unwrap();
+    assert!(after.starts_with(before.trim_end()), "{after}");
+    assert!(scene.path("far/away/store").is_dir());
+    let listed = scene.run(&["region", "ls", "--json"]).ok().json();
+    let names: Vec<&str> = listed.as_array().unwrap().iter().map(|region| region["region"].as_str().unwrap()).collect();
+    assert_eq!(names.last(), Some(&"eu-central-1"));
+    assert!(scene.run(&["region", "ls"]).ok().stdout.contains("eu-central-1"));
+    let backup = scene.back_up(&scene.add_tree());
+    let copy = scene.run(&["copy", &backup, "--to", "eu-central-1"]).ok().line();
+    scene.run(&["backup", "verify", &copy, "--read-data"]).ok();
+    let again = scene.run(&["region", "add", "eu-central-1", "--partition", "aws"]).with_status(1);
+    assert!(again.stderr.contains("has a region eu-central-1 already"), "{again:?}");
+    scene.run(&["region", "add", "No_Region", "--partition", "aws"]).with_status(2);
+}
+
+#[test]
 fn a_missing_configuration_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = offsite(&["backup", "ls"]);

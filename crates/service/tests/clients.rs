@@ -9,6 +9,16 @@ fn amazon_fsx() {
 }
 
 #[test]
+fn acceptance_list() {
+    run("test_contract");
+}
+
+#[test]
+fn fsx_errors() {
+    run("test_errors");
+}
+
+#[test]
 fn operations() {
     run("test_operations");
 }

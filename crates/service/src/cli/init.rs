@@ -82,7 +82,8 @@ pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> 
     for (region, partition) in REGIONS {
         let (region, partition): (Region, Partition) = (region.parse()?, partition.parse()?);
         make_region(&region, &dir.join(region.as_str())).await?;
-        entries.push(entry(region, partition));
+        let dir = region.to_string();
+        entries.push(entry(region, partition, &dir));
     }
     let identities = dir.join(IDENTITIES_FILE);
     if !identities.exists() {
@@ -104,14 +105,17 @@ fn there_already(file: &Path) -> anyhow::Error {
     hinted(error, "use it as it is, or name another directory with --dir")
 }
 
-fn entry(region: Region, partition: Partition) -> RegionEntry {
+/// The settings of a region whose parts [`make_region`] has made in `dir`.
+pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEntry {
     RegionEntry {
         partition,
-        store: format!("file:{region}/store"),
-        catalog: format!("sqlite:{region}/catalog.db"),
-        kms: format!("file:{region}/kms.json"),
+        store: format!("file:{dir}/store"),
+        catalog: format!("sqlite:{dir}/catalog.db"),
+        kms: format!("file:{dir}/kms.json"),
         scratch: None,
         resources: None,
+        opt_in: false,
+        no_windows_multi_az: false,
         name: region,
     }
 }
@@ -122,7 +126,8 @@ fn config_text(region: Vec<RegionEntry>) -> anyhow::Result<String> {
     Ok(format!("# offsite's configuration. Relative paths start at this file's directory.\n\n{text}"))
 }
 
-async fn make_region(region: &Region, dir: &Path) -> anyhow::Result<()> {
+/// Makes the parts of a region, and leaves those alone that are there.
+pub(super) async fn make_region(region: &Region, dir: &Path) -> anyhow::Result<()> {
     let store_dir = dir.join("store");
     for made in [&store_dir, &dir.join("scratch")] {
         std::fs::create_dir_all(made).with_context(|| format!("failed to make {}", made.display()))?;

@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod kms;
 mod rebuild;
+mod region;
 mod resource;
 mod verify;
 
@@ -70,6 +71,9 @@ pub(crate) struct Format {
 enum Command {
     /// Make a configuration, identities, and a directory with store, catalog and keys for each region.
     Init(init::InitArgs),
+    /// List the regions, and make another.
+    #[command(subcommand)]
+    Region(region::RegionCommand),
     /// Register what is to be backed up.
     #[command(subcommand)]
     Resource(resource::ResourceCommand),
@@ -117,6 +121,7 @@ impl Cli {
         let load = || App::load(&self.global);
         match self.command {
             Command::Init(args) => init::run(&args, self.global.quiet).await,
+            Command::Region(command) => region::run(&self.global, command).await,
             Command::Resource(command) => resource::run(&load()?, command).await,
             Command::Backup(command) => backup::run(&load()?, command).await,
             Command::Copy(args) => copy::run(&load()?, args).await,

@@ -40,6 +40,17 @@ pub(crate) struct RegionEntry {
     /// Where file systems, disks and clusters that callers have made are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resources: Option<PathBuf>,
+    /// Whether FSx copies backups neither to it from other regions nor out of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) opt_in: bool,
+    /// Whether it has no Windows file systems in several zones, and takes no copies of their backups.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) no_windows_multi_az: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl RegionEntry {
@@ -65,6 +76,8 @@ impl RegionEntry {
             catalog,
             scratch,
             resources,
+            opt_in: self.opt_in,
+            no_windows_multi_az: self.no_windows_multi_az,
         })
     }
 }
@@ -93,6 +106,10 @@ pub(crate) struct RegionSettings {
     pub(crate) scratch: PathBuf,
     /// Where file systems, disks and clusters that callers have made are kept.
     pub(crate) resources: PathBuf,
+    /// Whether FSx copies backups neither to it from other regions nor out of it.
+    pub(crate) opt_in: bool,
+    /// Whether it has no Windows file systems in several zones, and takes no copies of their backups.
+    pub(crate) no_windows_multi_az: bool,
 }
 
 impl RegionSettings {

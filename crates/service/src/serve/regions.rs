@@ -82,6 +82,11 @@ impl Regions {
         self.0.iter().map(|slot| (&slot.settings.region, &slot.settings.partition))
     }
 
+    /// A region's settings.
+    pub(crate) fn settings(&self, region: &Region) -> Option<&RegionSettings> {
+        self.0.iter().map(|slot| &slot.settings).find(|settings| settings.region == *region)
+    }
+
     /// A region's parts.
     pub(crate) fn get(&self, region: &str) -> Result<Arc<RegionContext>, Unserved> {
         let slot = self.0.iter().find(|slot| slot.settings.region.as_str() == region).ok_or(Unserved::Unknown)?;

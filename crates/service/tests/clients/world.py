@@ -16,16 +16,19 @@ OFFSITE = os.environ["OFFSITE"]
 class World:
     """A scratch site; its server listens on a free port.
 
-    `settings` are lines of its configuration; without them the server makes the site when it starts.
+    `settings` are lines of its configuration; without them the server makes the site when it starts. `regions` are
+    further ones, each with its partition.
     """
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, regions=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="offsite-"))
         self.config = self.dir / "site" / "offsite.toml"
         self.config.parent.mkdir()
         if settings is not None:
             self.cli("init", "--dir", self.config.parent)
             self.config.write_text(settings + self.config.read_text())
+        for region, partition in regions:
+            self.cli("region", "add", region, "--partition", partition)
         self.start()
         lines = (self.config.parent / "client.env").read_text().splitlines()
         self.env = dict(line.removeprefix("export ").split("=", 1) for line in lines)
@@ -76,10 +79,11 @@ class WorldTest(unittest.TestCase):
     """Tests that share one world. They ask more often than people do, so no limit of rates is in their way."""
 
     settings = "cbs_requests_per_second = 100000\n"
+    regions = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.world = World(cls.settings)
+        cls.world = World(cls.settings, cls.regions)
         cls.addClassCleanup(cls.world.close)
 
     def until(self, look, seconds=60):

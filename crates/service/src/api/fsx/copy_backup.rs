@@ -8,7 +8,7 @@ use engine::{Acceptance, ErrorKind, RegionContext};
 use model::{BackupState, Service};
 use wire::fsx::reply::BackupReply;
 use wire::fsx::request::CopyBackup;
-use wire::fsx::words::{ServiceLimit, StorageType};
+use wire::fsx::words::{ServiceLimit, StorageType, WindowsDeploymentType};
 use wire::fsx::{FsxCode, FsxError, tags};
 
 use super::{
@@ -25,6 +25,7 @@ pub(super) async fn copy(
         return Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?));
     }
     let source = source_region(call, request.source_region.as_deref().unwrap_or(call.ctx.region.as_str()))?;
+    check_opt_in(call, &source)?;
     let row = load_source(call, &source, &request.source_backup_id).await?;
     if row.state != BackupState::Available {
         return Err(unavailable(&row));
@@ -33,6 +34,7 @@ pub(super) async fn copy(
         let message = "Backups of Intelligent-Tiering file systems cannot be copied.";
         return Err(FsxError::new(FsxCode::UnsupportedOperation, message));
     }
+    check_multi_az(call, &row)?;
     if !keys::is_usable(&source, &row.kms_key).await {
         let message = format!("The key of backup '{}' cannot be used.", row.id);
         return Err(FsxError::new(FsxCode::InvalidSourceKmsKey, message));
@@ -66,6 +68,27 @@ fn source_region(call: &Call, region: &str) -> Result<Arc<RegionContext>, FsxErr
         }
         Err(Unserved::Away) => Err(FsxError::internal()),
     }
+}
+
+fn check_opt_in(call: &Call, source: &RegionContext) -> Result<(), FsxError> {
+    let (from, to) = (&source.region, &call.ctx.region);
+    let is_opt_in = |region| call.server.regions.settings(region).is_some_and(|settings| settings.opt_in);
+    if from != to && (is_opt_in(from) || is_opt_in(to)) {
+        let message = format!("Backups cannot be copied from '{from}' to '{to}', as one of them is an opt-in region.");
+        return Err(FsxError::new(FsxCode::UnsupportedOperation, message));
+    }
+    Ok(())
+}
+
+fn check_multi_az(call: &Call, row: &BackupRow) -> Result<(), FsxError> {
+    let windows = backup_view::kept(row).windows_configuration;
+    let is_multi_az = windows.and_then(|known| known.deployment_type) == Some(WindowsDeploymentType::MultiAz1);
+    let target = call.server.regions.settings(&call.ctx.region);
+    if is_multi_az && target.is_some_and(|settings| settings.no_windows_multi_az) {
+        let message = format!("There are no Multi-AZ file systems for Windows in '{}'.", call.ctx.region);
+        return Err(FsxError::new(FsxCode::IncompatibleRegionForMultiAz, message));
+    }
+    Ok(())
 }
 
 async fn load_source(call: &Call, source: &RegionContext, id: &str) -> Result<BackupRow, FsxError> {

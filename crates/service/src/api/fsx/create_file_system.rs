@@ -83,7 +83,31 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
         openzfs_configuration: request.openzfs_configuration.clone(),
         network_type: request.network_type,
     };
+    let asked = completed(asked, &before)?;
     Ok(file_system_view::restored(&before, &file_system_view::of_request(&asked), &asked))
+}
+
+/// The request with what it leaves to the backup, if it has a configuration at all: then that must be a valid one.
+fn completed(mut asked: CreateFileSystem, before: &FileSystem) -> Result<CreateFileSystem, FsxError> {
+    let is_same;
+    if let (Some(given), Some(known)) = (&mut asked.windows_configuration, &before.windows_configuration) {
+        given.deployment_type = given.deployment_type.or(known.deployment_type);
+        is_same = given.deployment_type == known.deployment_type;
+    } else if let (Some(given), Some(known)) = (&mut asked.lustre_configuration, &before.lustre_configuration) {
+        given.deployment_type = given.deployment_type.or(known.deployment_type);
+        given.per_unit_storage_throughput = given.per_unit_storage_throughput.or(known.per_unit_storage_throughput);
+        given.drive_cache_type = given.drive_cache_type.or(known.drive_cache_type);
+        is_same = given.deployment_type == known.deployment_type;
+    } else if let (Some(given), Some(known)) = (&asked.openzfs_configuration, &before.openzfs_configuration) {
+        is_same = known.deployment_type.is_none_or(|known| known == given.deployment_type);
+    } else {
+        return Ok(asked);
+    }
+    if !is_same {
+        return Err(FsxError::bad_request("The deployment type must be that of the backup."));
+    }
+    asked.check_settings()?;
+    Ok(asked)
 }
 
 async fn accept(

@@ -1,0 +1,96 @@
+//! `offsite region`: the regions of a site, and another one.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use model::{Partition, Region};
+use serde::Serialize;
+use serde_json::json;
+
+use super::init::{entry, make_region};
+use super::{Format, Global};
+use crate::config::{Config, RegionEntry};
+use crate::exit::Outcome;
+use crate::output::{Table, print_json, say};
+
+/// Commands of `offsite region`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegionCommand {
+    /// Make a region: a directory with store, catalog and keys, and its lines in the configuration.
+    Add(AddArgs),
+    /// List the regions.
+    Ls(Format),
+}
+
+/// Arguments of `offsite region add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Its name, as clients will ask for it.
+    region: Region,
+    /// The partition it belongs to: copies never leave one. The cloud APIs know aws, aws-cn, aws-us-gov and tencent.
+    #[arg(long)]
+    partition: Partition,
+    /// The directory to make it in, on storage of its own [default: one of its name beside the configuration].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+pub(super) async fn run(global: &Global, command: RegionCommand) -> anyhow::Result<Outcome> {
+    let config = Config::load(&global.config)?;
+    match command {
+        RegionCommand::Add(args) => add(&global.config, &config, args, global.quiet).await?,
+        RegionCommand::Ls(format) => list(&config, format)?,
+    }
+    Ok(Outcome::Done)
+}
+
+async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow::Result<()> {
+    if config.regions.iter().any(|known| known.region == args.region) {
+        bail!("{} has a region {} already", file.display(), args.region);
+    }
+    let base = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = args.dir.unwrap_or_else(|| args.region.as_str().into());
+    let shown = dir.to_str().context("the directory's name is not UTF-8, which the configuration is written in")?;
+    make_region(&args.region, &base.join(&dir)).await?;
+    append(file, &entry(args.region.clone(), args.partition, shown))?;
+    if !quiet {
+        say(format_args!("made {}; a server that runs serves it once it is started again", args.region));
+    }
+    Ok(())
+}
+
+/// Adds a region's table at the end of the configuration, whose text stays as it is.
+fn append(file: &Path, region: &RegionEntry) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Added<'a> {
+        region: [&'a RegionEntry; 1],
+    }
+    let failed = || format!("failed to write {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let text = format!("{}\n\n{}", text.trim_end(), toml::to_string(&Added { region: [region] })?);
+    let real = file.canonicalize().with_context(failed)?;
+    let Some(dir) = real.parent() else { bail!("{} has no directory", file.display()) };
+    let mut fresh = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
+    fresh.write_all(text.as_bytes()).with_context(failed)?;
+    fresh.as_file().sync_all().with_context(failed)?;
+    let mode = std::fs::metadata(&real).with_context(failed)?.permissions();
+    fresh.as_file().set_permissions(mode).with_context(failed)?;
+    fresh.persist(&real).with_context(failed)?;
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)
+}
+
+fn list(config: &Config, format: Format) -> anyhow::Result<()> {
+    if format.json {
+        let view = config.regions.iter().map(|region| {
+            json!({ "region": region.region, "partition": region.partition, "store": region.store, "catalog": region.catalog })
+        });
+        return print_json(&view.collect::<Vec<_>>());
+    }
+    let mut table = Table::new(&["REGION", "PARTITION", "STORE"]);
+    for region in &config.regions {
+        table.push([region.region.to_string(), region.partition.to_string(), region.store.display().to_string()]);
+    }
+    Ok(table.print()?)
+}

@@ -1,0 +1,310 @@
+"""Every error that FSx models for what is served here, reached by its real cause: cause, call, code, further members.
+
+Not reached, and why: `FileSystemNotFound` and `VolumeNotFound` of DescribeBackups, as filters never fail (contract, 9.11);
+`NotServiceResourceError`, as the model's own pattern refuses names of other services first.
+"""
+
+import unittest
+import uuid
+
+from test_contract import Stores
+from test_fsx import EAST, IRELAND, SUBNET, WEST, FsxTest, tags
+
+NOBODY, NO_BACKUP = "fs-00000000000000000", "backup-00000000000000000"
+LUSTRE = {"FileSystemType": "LUSTRE", "StorageCapacity": 1200, "SubnetIds": [SUBNET]}
+PERSISTENT = {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50}
+OPENZFS = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUBNET]}
+SETTINGS = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
+
+
+class Errors(Stores, FsxTest):
+    def table(self, call, base, *rows):
+        for cause, code, changes, *members in rows:
+            with self.subTest(cause=cause):
+                wanted = {name: value for name, value in {**base, **changes}.items() if value is not None}
+                refusal = self.refused(code, call, **wanted)
+                for name, value in dict(*members).items():
+                    self.assertEqual(refusal[name], value, cause)
+
+    def limited(self, **limits):
+        """Gives the account these limits until the test ends."""
+        identities = self.world.config.parent / "identities.toml"
+        text = identities.read_text()
+        lines = "".join(f"{name} = {value}\n" for name, value in limits.items())
+        identities.write_text(text.replace("[[account.key]]", f"[account.limits]\n{lines}\n[[account.key]]", 1))
+
+        def restore():
+            identities.write_text(text)
+
+        self.addCleanup(restore)
+        return restore
+
+    def without_keys(self, region):
+        """Takes a region's key file away: what is inside is broken, and no caller's fault."""
+        keys = self.world.config.parent / region / "kms.json"
+        aside = keys.rename(keys.with_suffix(".aside"))
+        self.addCleanup(lambda: aside.exists() and aside.rename(keys))
+
+    def stuck_backup(self, region=EAST):
+        """A backup that stays in progress, and what lets it end."""
+        file_system = self.file_system(region)
+        (self.world.path(region, file_system) / "file").write_text("x")
+        back = self.away(region)
+        backup = self.client(region).create_backup(FileSystemId=file_system)["Backup"]["BackupId"]
+        return file_system, backup, back
+
+    def used(self, call, **wanted):
+        """A token that was used with these parameters."""
+        token = str(uuid.uuid4())
+        call(ClientRequestToken=token, **wanted)
+        return {"ClientRequestToken": token}
+
+    def test_copy_backup(self):
+        west, backup = self.client(WEST), self.take(self.file_system(), Tags=tags({f"k{n}": "v" for n in range(30)}))
+        wanted = {"SourceBackupId": backup, "SourceRegion": EAST}
+        used = self.used(west.copy_backup, **wanted)
+        cold = self.file_system(
+            StorageCapacity=None,
+            StorageType="INTELLIGENT_TIERING",
+            SubnetIds=[SUBNET, SUBNET.replace("0", "1")],
+            OpenZFSConfiguration={
+                "DeploymentType": "MULTI_AZ_1",
+                "ThroughputCapacity": 160,
+                "PreferredSubnetId": SUBNET,
+            },
+        )
+        limit = "ServiceLimitExceeded"
+        self.table(
+            west.copy_backup,
+            wanted,
+            ("an id of another form", "BadRequest", {"SourceBackupId": "backup-XYZXYZXYZ"}),
+            ("a region of another form", "BadRequest", {"SourceRegion": "US EAST"}),
+            ("a long token", "BadRequest", {"ClientRequestToken": "x" * 64}),
+            ("a tag twice", "BadRequest", {"Tags": tags({"a": "1"}) * 2}),
+            ("a tag of AWS's own", "BadRequest", {"Tags": tags({"aws:a": "1"})}),
+            ("a token of other parameters", "IncompatibleParameterError", {**used, "CopyTags": True}, {"Parameter": "CopyTags"}),
+            ("an unknown region", "InvalidRegion", {"SourceRegion": "us-east-9"}),
+            ("a region of another partition", "InvalidRegion", {"SourceRegion": "cn-north-1"}),
+            ("an unknown backup", "BackupNotFound", {"SourceBackupId": NO_BACKUP}),
+            ("a backup of another region", "BackupNotFound", {"SourceRegion": IRELAND}),
+            ("an intelligent tier", "UnsupportedOperation", {"SourceBackupId": self.take(cold)}),
+            ("no key's name", "InvalidDestinationKmsKey", {"KmsKeyId": "nonsense"}),
+            ("an unknown key", "InvalidDestinationKmsKey", {"KmsKeyId": str(uuid.uuid4())}),
+            (
+                "30 and 21 tags",
+                limit,
+                {"CopyTags": True, "Tags": tags({f"m{n}": "v" for n in range(21)})},
+                {"Limit": "TOTAL_USER_TAGS"},
+            ),
+        )
+        self.limited(fsx_copies_in_progress=0)
+        self.table(west.copy_backup, wanted, ("no places", limit, {}, {"Limit": "TOTAL_IN_PROGRESS_COPY_BACKUPS"}))
+        self.limited(fsx_user_backups=0)
+        self.table(west.copy_backup, wanted, ("no backups", limit, {}, {"Limit": "TOTAL_USER_INITIATED_BACKUPS"}))
+
+    def test_copy_backup_of_keys_and_states(self):
+        west, backup = self.client(WEST), self.take(self.file_system())
+        wanted = {"SourceBackupId": backup, "SourceRegion": EAST}
+        key = self.world.cli("kms", "ls", "--region", EAST).splitlines()[1].split()[0]
+        self.world.cli("kms", "disable", key, "--region", EAST)
+        self.table(west.copy_backup, wanted, ("the source's key is disabled", "InvalidSourceKmsKey", {}))
+        self.world.cli("kms", "enable", key, "--region", EAST)
+        fresh = self.world.cli("kms", "create", "--region", WEST)
+        self.world.cli("kms", "disable", fresh, "--region", WEST)
+        self.table(west.copy_backup, wanted, ("a disabled key", "InvalidDestinationKmsKey", {"KmsKeyId": fresh}))
+        _, stuck, back = self.stuck_backup()
+        state = ("a backup in progress", "SourceBackupUnavailable", {"SourceBackupId": stuck}, {"BackupId": stuck})
+        self.table(west.copy_backup, wanted, state)
+        back()
+        self.available(stuck)
+        self.without_keys(WEST)
+        self.table(west.copy_backup, wanted, ("the target's key file is gone", "InvalidDestinationKmsKey", {}))
+
+    def test_copy_backup_of_what_some_regions_lack(self):
+        windows = {"FileSystemType": "WINDOWS", "StorageCapacity": 32, "OpenZFSConfiguration": None}
+        windows["SubnetIds"] = [SUBNET, SUBNET.replace("0", "1")]
+        settings = {"DeploymentType": "MULTI_AZ_1", "ThroughputCapacity": 8, "PreferredSubnetId": SUBNET}
+        wide = self.take(self.file_system(**windows, WindowsConfiguration={**settings, "ActiveDirectoryId": "d-0123456789"}))
+        plain = self.take(self.file_system())
+        self.world.stop()
+        text = self.world.config.read_text()
+        for region, flag in [(WEST, "no_windows_multi_az"), (IRELAND, "opt_in")]:
+            text = text.replace(f'name = "{region}"\n', f'name = "{region}"\n{flag} = true\n')
+        self.world.config.write_text(text)
+        self.world.start()
+        wanted = {"SourceRegion": EAST}
+        row = ("several zones", "IncompatibleRegionForMultiAZ", {"SourceBackupId": wide})
+        self.table(self.client(WEST).copy_backup, wanted, row)
+        row = ("an opt-in region", "UnsupportedOperation", {"SourceBackupId": plain})
+        self.table(self.client(IRELAND).copy_backup, wanted, row)
+        self.copy(plain, WEST)
+        self.world.stop()
+        self.world.config.write_text(text.replace("opt_in = true\n", "").replace("no_windows_multi_az = true\n", ""))
+        self.world.start()
+        self.copy(wide, WEST)
+        self.copy(plain, IRELAND)
+
+    def test_create_backup(self):
+        east, file_system = self.client(), self.file_system()
+        used = self.used(east.create_backup, FileSystemId=file_system)
+        scratch = self.ready(east.create_file_system(**LUSTRE)["FileSystem"]["FileSystemId"])["FileSystemId"]
+        linked = self.file_system(
+            **{**LUSTRE, "OpenZFSConfiguration": None},
+            LustreConfiguration={**PERSISTENT, "ImportPath": "s3://bucket/prefix"},
+        )
+        other = {**used, "FileSystemId": scratch}
+        self.table(
+            east.create_backup,
+            {"FileSystemId": file_system},
+            ("nothing to back up", "BadRequest", {"FileSystemId": None}),
+            ("a file system and a volume", "BadRequest", {"VolumeId": "fsvol-01234567890abcdef"}),
+            ("a scratch file system", "UnsupportedOperation", {"FileSystemId": scratch}),
+            ("a file system that is linked to a bucket", "UnsupportedOperation", {"FileSystemId": linked}),
+            ("an unknown file system", "FileSystemNotFound", {"FileSystemId": NOBODY}),
+            ("an unknown volume", "VolumeNotFound", {"FileSystemId": None, "VolumeId": "fsvol-01234567890abcdef"}),
+            ("a token of other parameters", "IncompatibleParameterError", other, {"Parameter": "FileSystemId"}),
+        )
+        busy, stuck, back = self.stuck_backup()
+        self.table(east.create_backup, {"FileSystemId": busy}, ("one is being made", "BackupInProgress", {}))
+        back()
+        self.available(stuck)
+        restore = self.limited(fsx_user_backups=0)
+        full = ("no places", "ServiceLimitExceeded", {}, {"Limit": "TOTAL_USER_INITIATED_BACKUPS"})
+        self.table(east.create_backup, {"FileSystemId": file_system}, full)
+        final = ("the last backup would be one too many", "ServiceLimitExceeded", {})
+        self.table(east.delete_file_system, {"FileSystemId": file_system}, final)
+        restore()
+        self.without_keys(EAST)
+        broken = ("the key file is gone", "InternalServerError", {})
+        self.table(east.create_backup, {"FileSystemId": file_system}, broken)
+
+    def test_describe_and_delete_backups(self):
+        east, west = self.client(), self.client(WEST)
+        file_system = self.file_system()
+        backup, other = self.take(file_system), self.take(file_system)
+        self.table(
+            east.describe_backups,
+            {},
+            ("an unknown backup", "BackupNotFound", {"BackupIds": [backup, NO_BACKUP]}),
+            ("a filter of a cache", "BadRequest", {"Filters": [{"Name": "data-repository-type", "Values": ["x"]}]}),
+            ("a token of another making", "BadRequest", {"NextToken": "AAAA"}),
+        )
+        self.table(
+            east.delete_backup,
+            {"BackupId": backup},
+            ("an id of another form", "BadRequest", {"BackupId": "backup-XYZXYZXYZ"}),
+            ("an unknown backup", "BackupNotFound", {"BackupId": NO_BACKUP}),
+        )
+        back = self.away(IRELAND)
+        copy = self.client(IRELAND).copy_backup(SourceBackupId=backup, SourceRegion=EAST)["Backup"]["BackupId"]
+        copied = ("it is being copied", "BackupBeingCopied", {}, {"BackupId": backup})
+        self.table(east.delete_backup, {"BackupId": backup}, copied)
+        back()
+        self.available(copy, IRELAND)
+        _, stuck, back = self.stuck_backup()
+        self.table(east.delete_backup, {"BackupId": stuck}, ("it is being made", "BackupInProgress", {}))
+        made = east.create_file_system_from_backup(BackupId=backup, SubnetIds=[SUBNET])["FileSystem"]["FileSystemId"]
+        restored = ("it is being restored", "BackupRestoring", {}, {"FileSystemId": made})
+        self.table(east.delete_backup, {"BackupId": backup}, restored)
+        back()
+        self.available(stuck)
+        self.ready(made)
+        used = self.used(east.delete_backup, BackupId=other)
+        token = ("a token of other parameters", "IncompatibleParameterError", used, {"Parameter": "BackupId"})
+        self.table(east.delete_backup, {"BackupId": backup}, token)
+
+    def test_create_file_system(self):
+        east = self.client()
+        zfs = {**OPENZFS, "OpenZFSConfiguration": SETTINGS}
+        lustre = lambda **settings: {**LUSTRE, "OpenZFSConfiguration": None, "LustreConfiguration": {**PERSISTENT, **settings}}
+        used = self.used(east.create_file_system, **zfs)
+        self.table(
+            east.create_file_system,
+            zfs,
+            ("an unknown type", "BadRequest", {"FileSystemType": "ZFS"}),
+            ("a type that is not offered", "BadRequest", {"FileSystemType": "ONTAP"}),
+            ("an odd capacity", "BadRequest", {**LUSTRE, "OpenZFSConfiguration": None, "StorageCapacity": 1300}),
+            ("no configuration", "MissingFileSystemConfiguration", {"OpenZFSConfiguration": None}),
+            ("another type's configuration", "BadRequest", {"LustreConfiguration": PERSISTENT}),
+            ("an odd throughput", "InvalidPerUnitStorageThroughput", lustre(PerUnitStorageThroughput=60)),
+            ("an import from elsewhere", "InvalidImportPath", lustre(ImportPath="http://bucket")),
+            ("an export alone", "InvalidExportPath", lustre(ExportPath="s3://bucket")),
+            ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
+        )
+        self.limited(fsx_file_systems=0)
+        count = {"Limit": "FILE_SYSTEM_COUNT"}
+        self.table(east.create_file_system, zfs, ("one too many", "ServiceLimitExceeded", {}, count))
+
+    def test_create_file_system_from_backup(self):
+        east, backup = self.client(), self.take(self.file_system())
+        wanted = {"BackupId": backup, "SubnetIds": [SUBNET]}
+        used = self.used(east.create_file_system_from_backup, **wanted)
+        lustre = self.take(self.file_system(**{**LUSTRE, "OpenZFSConfiguration": None}, LustreConfiguration=PERSISTENT))
+        self.table(
+            east.create_file_system_from_backup,
+            wanted,
+            ("an unknown backup", "BackupNotFound", {"BackupId": NO_BACKUP}),
+            ("another type's configuration", "BadRequest", {"LustreConfiguration": PERSISTENT}),
+            ("a smaller capacity", "BadRequest", {"StorageCapacity": 32}),
+            ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
+            (
+                "another deployment type",
+                "BadRequest",
+                {"OpenZFSConfiguration": {"DeploymentType": "SINGLE_AZ_2", "ThroughputCapacity": 160}},
+            ),
+            (
+                "an odd throughput",
+                "InvalidPerUnitStorageThroughput",
+                {"BackupId": lustre, "LustreConfiguration": {**PERSISTENT, "PerUnitStorageThroughput": 60}},
+            ),
+        )
+        self.limited(fsx_file_systems=0)
+        count = ("one too many", "ServiceLimitExceeded", {}, {"Limit": "FILE_SYSTEM_COUNT"})
+        self.table(east.create_file_system_from_backup, wanted, count)
+
+    def test_file_systems(self):
+        east, file_system, other = self.client(), self.file_system(), self.file_system()
+        unknown = ("an unknown file system", "FileSystemNotFound", {"FileSystemId": NOBODY})
+        self.table(
+            east.describe_file_systems,
+            {},
+            ("an unknown file system", "FileSystemNotFound", {"FileSystemIds": [NOBODY]}),
+            ("a token of another making", "BadRequest", {"NextToken": "AAAA"}),
+        )
+        settings = {"OpenZFSConfiguration": {"AutomaticBackupRetentionDays": 3}}
+        used = self.used(east.update_file_system, FileSystemId=file_system, **settings)
+        self.table(
+            east.update_file_system,
+            {"FileSystemId": file_system, **settings},
+            unknown,
+            ("nothing to change", "MissingFileSystemConfiguration", {"OpenZFSConfiguration": None}),
+            ("another type's configuration", "BadRequest", {"LustreConfiguration": {"AutomaticBackupRetentionDays": 3}}),
+            ("a little more", "BadRequest", {"StorageCapacity": 65}),
+            ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
+        )
+        used = self.used(east.delete_file_system, FileSystemId=other, OpenZFSConfiguration={"SkipFinalBackup": True})
+        self.table(
+            east.delete_file_system,
+            {"FileSystemId": file_system},
+            unknown,
+            ("another type's configuration", "BadRequest", {"LustreConfiguration": {"SkipFinalBackup": True}}),
+            ("a token of other parameters", "IncompatibleParameterError", used),
+        )
+
+    def test_tagging(self):
+        east = self.client()
+        arn = self.backup(self.take(self.file_system()))["ResourceARN"]
+        unknown, kind = arn[:-17] + "0" * 17, arn.replace(":backup/", ":association/")
+        rows = [
+            ("no ARN", "BadRequest", {"ResourceARN": "nonsense"}),
+            ("an unknown backup", "ResourceNotFound", {"ResourceARN": unknown}, {"ResourceARN": unknown}),
+            ("what has no tags", "ResourceDoesNotSupportTagging", {"ResourceARN": kind}, {"ResourceARN": kind}),
+        ]
+        self.table(east.list_tags_for_resource, {"ResourceARN": arn}, *rows)
+        self.table(east.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}, *rows)
+        more = ("51 tags", "BadRequest", {"Tags": tags({f"k{n}": "v" for n in range(51)})})
+        self.table(east.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}, *rows, more)
+
+
+if __name__ == "__main__":
+    unittest.main()
