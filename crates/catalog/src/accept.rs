@@ -1,4 +1,4 @@
-//! Accepting a backup: its client's token, the account's quotas and the row, in one transaction.
+//! Accepting a backup or a resource: its client's token, the account's quotas and the row, in one transaction.
 //!
 //! The account's row is updated first, so that of two calls that race for the last place, or that bring
 //! the same token, one sees what the other has done.
@@ -15,7 +15,7 @@ use crate::lease::{Fence, LeaseRequest};
 use crate::lifecycle::{NewBackup, accepted};
 use crate::token::{Earlier, RequestToken};
 
-/// A bound on how many backups an account may have in a region.
+/// A bound on how many backups or resources an account may have in a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// Copies that are under way into this region.
@@ -53,9 +53,16 @@ pub enum Quota {
         /// How many at most.
         max: u64,
     },
+    /// Resources, in whatever state.
+    Resources {
+        /// Of which kind.
+        kind: ResourceKind,
+        /// How many at most.
+        max: u64,
+    },
 }
 
-/// On what terms a backup is accepted.
+/// On what terms a backup or a resource is accepted.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     /// The client's token, if it sent one.
@@ -64,11 +71,11 @@ pub struct Terms {
     pub quotas: Vec<Quota>,
 }
 
-/// What became of a request for a backup.
+/// What became of a request for a backup, whose first lease the caller then has, or for a resource.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Accepted {
-    /// It was made; the caller has its first lease.
-    New(Fence),
+pub enum Accepted<T = Fence> {
+    /// It was made.
+    New(T),
     /// The token was used before; nothing was made.
     Earlier(Earlier),
     /// This quota is exhausted; nothing was made.
@@ -89,16 +96,8 @@ impl Catalog {
         const FIRST: Fence = Fence(1);
         let mut write = self.write(operation!("accept_backup", "accept the backup")).await?;
         let now = write.now().await?;
-        write.touch_account(&new.account, now).await?;
-        if let Some(token) = &terms.token
-            && let Some(earlier) = write.find_token(&new.account, token).await?
-        {
-            return Ok(Accepted::Earlier(earlier));
-        }
-        for quota in &terms.quotas {
-            if write.is_exhausted(&new.account, quota).await? {
-                return Ok(Accepted::OverQuota(quota.clone()));
-            }
+        if let Some(refused) = write.check_terms(&new.account, terms, now).await? {
+            return Ok(refused);
         }
         let row = BackupRow {
             lease_owner: Some(lease.owner.clone()),
@@ -131,6 +130,27 @@ impl Catalog {
 }
 
 impl Write {
+    /// Why nothing is made on these terms, if so. Whoever asks next sees what has been decided here.
+    pub(crate) async fn check_terms<T>(
+        &mut self,
+        account: &AccountId,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Option<Accepted<T>>, CatalogError> {
+        self.touch_account(account, now).await?;
+        if let Some(token) = &terms.token
+            && let Some(earlier) = self.find_token(account, token).await?
+        {
+            return Ok(Some(Accepted::Earlier(earlier)));
+        }
+        for quota in &terms.quotas {
+            if self.is_exhausted(account, quota).await? {
+                return Ok(Some(Accepted::OverQuota(quota.clone())));
+            }
+        }
+        Ok(None)
+    }
+
     async fn is_exhausted(&mut self, account: &AccountId, quota: &Quota) -> Result<bool, CatalogError> {
         let (count, max) = match quota {
             Quota::CopiesInProgress { service, max } => {
@@ -162,6 +182,10 @@ impl Write {
                 let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(Origin::User.as_str());
                 let query = kinds.iter().fold(query, |query, kind| query.bind(kind.as_str()));
                 (self.find::<(i64,)>(query).await?, max)
+            }
+            Quota::Resources { kind, max } => {
+                let sql = "SELECT COUNT(*) FROM resource WHERE account = $1 AND kind = $2";
+                (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(kind.as_str())).await?, max)
             }
         };
         let count = count.map_or(0, |(count,)| count);

@@ -226,6 +226,9 @@ const LATEST_TAKEN: &str = select_backups!(
     "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL \
      ORDER BY created_at DESC, id DESC LIMIT 1"
 );
+const ALL_TAKEN: &str = select_backups!(
+    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL ORDER BY created_at, id"
+);
 const LATEST_COPY: &str = select_backups!(
     "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NOT NULL \
      ORDER BY created_at DESC, id DESC LIMIT 1"
@@ -329,14 +332,14 @@ impl Catalog {
         self.backups("list backups at work", sqlx::query(sql).bind(now.0)).await
     }
 
-    /// Every account's available backups whose time has come, by the database's clock.
+    /// Every account's backups whose time has come, by the database's clock: available ones, and some that have failed.
     ///
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn expired_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
         let now = self.now().await?;
         let mut expired = self.backups("list expired backups", sqlx::query(EXPIRED).bind(now.0)).await?;
-        expired.retain(|row| row.state == BackupState::Available);
+        expired.retain(|row| matches!(row.state, BackupState::Available | BackupState::Failed));
         Ok(expired)
     }
 
@@ -365,16 +368,16 @@ impl Catalog {
         self.backups("list all backups", sqlx::query(sql).bind(account.as_str())).await
     }
 
-    /// Changes a backup's tags, attributes and expiry, and returns it as it is then.
+    /// Changes a backup's tags, attributes and expiry, unless `edit` refuses, and returns it as it is then.
     ///
     /// # Errors
     /// `NotFound` when the account has no such backup. `Conflict` when a tag's key comes twice.
-    pub async fn edit_backup(
+    pub async fn edit_backup<E: Send>(
         &self,
         account: &AccountId,
         id: &BackupId,
-        edit: impl FnOnce(&mut BackupRow) + Send,
-    ) -> Result<BackupRow, CatalogError> {
+        edit: impl FnOnce(&mut BackupRow) -> Result<(), E> + Send,
+    ) -> Result<Result<BackupRow, E>, CatalogError> {
         let mut write = self.write(operation!("edit_backup", "change the backup")).await?;
         let found = write.lock_backup(account, id).await?;
         let query = sqlx::query(select_backups!("WHERE account = $1 AND id = $2"));
@@ -382,15 +385,44 @@ impl Catalog {
         let (Some(_), Some(mut row)) = (found, row) else {
             return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
         };
-        let query = sqlx::query("SELECT key, value FROM tag WHERE backup_id = $1 ORDER BY ordinal").bind(id.as_str());
-        row.tags = write.list::<(String, String)>(query).await?;
-        edit(&mut row);
-        let query = sqlx::query("UPDATE backup SET attributes = $2, expires_at = $3 WHERE id = $1");
-        let query = query.bind(id.as_str()).bind(row.attributes.as_str());
-        write.run(query.bind(row.expires_at.map(|time| time.0))).await?;
-        write.replace_tags(id, &row.tags).await?;
+        write.read_tags(&mut row).await?;
+        if let Err(refusal) = edit(&mut row) {
+            return Ok(Err(refusal));
+        }
+        write.update_backup(&row).await?;
         write.commit().await?;
-        Ok(row)
+        Ok(Ok(row))
+    }
+
+    /// Changes what [`Catalog::edit_backup`] changes of any of a resource's available backups that were taken here,
+    /// oldest first and seen together: what is decided about one may depend on the others. Returns those that were
+    /// changed.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`. `Conflict` when a tag's key comes twice.
+    pub async fn edit_backups_of(
+        &self,
+        account: &AccountId,
+        resource: &ResourceId,
+        edit: impl FnOnce(&mut [BackupRow]) + Send,
+    ) -> Result<Vec<BackupRow>, CatalogError> {
+        let mut write = self.write(operation!("edit_backups_of", "change the backups")).await?;
+        let sql = "UPDATE backup SET state = state WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE'";
+        write.run(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?;
+        let query = sqlx::query(ALL_TAKEN).bind(account.as_str()).bind(resource.as_str());
+        let mut before: Vec<BackupRow> = write.list(query).await?;
+        for row in &mut before {
+            write.read_tags(row).await?;
+        }
+        let mut rows = before.clone();
+        edit(&mut rows);
+        let changed: Vec<BackupRow> =
+            rows.into_iter().zip(&before).filter(|(row, before)| row != *before).map(|(row, _)| row).collect();
+        for row in &changed {
+            write.update_backup(row).await?;
+        }
+        write.commit().await?;
+        Ok(changed)
     }
 
     /// Gives the backup these tags and no others.
@@ -444,6 +476,20 @@ impl Catalog {
 }
 
 impl Write {
+    async fn read_tags(&mut self, row: &mut BackupRow) -> Result<(), CatalogError> {
+        let query = sqlx::query("SELECT key, value FROM tag WHERE backup_id = $1 ORDER BY ordinal");
+        row.tags = self.list::<(String, String)>(query.bind(row.id.as_str())).await?;
+        Ok(())
+    }
+
+    /// Writes what of a backup can be edited.
+    async fn update_backup(&mut self, row: &BackupRow) -> Result<(), CatalogError> {
+        let query = sqlx::query("UPDATE backup SET attributes = $2, expires_at = $3 WHERE id = $1");
+        let query = query.bind(row.id.as_str()).bind(row.attributes.as_str());
+        self.run(query.bind(row.expires_at.map(|time| time.0))).await?;
+        self.replace_tags(&row.id, &row.tags).await
+    }
+
     pub(crate) async fn replace_tags(&mut self, id: &BackupId, tags: &[(String, String)]) -> Result<(), CatalogError> {
         self.run(sqlx::query("DELETE FROM tag WHERE backup_id = $1").bind(id.as_str())).await?;
         for (ordinal, (key, value)) in (0_i64..).zip(tags) {
@@ -474,6 +520,7 @@ mod tests {
             (&of_resource.sql(), "backup_by_resource (account=? AND resource_id=? AND (created_at,id)<(?,?))"),
             (LATEST_TAKEN, "backup_by_resource (account=? AND resource_id=?)"),
             (LATEST_COPY, "backup_by_resource (account=? AND resource_id=?)"),
+            (ALL_TAKEN, "backup_by_resource (account=? AND resource_id=?)"),
             (RESUMABLE, "backup_in_progress (account=?)"),
         ] {
             let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));

@@ -8,6 +8,7 @@
 
 mod accept;
 mod backup;
+mod backup_policy;
 mod batch;
 mod column;
 mod database;
@@ -60,6 +61,7 @@ mod tests {
             (backup::IN_PROGRESS, "SEARCH backup USING INDEX backup_by_state (state=?)"),
             (resource::DUE, "SEARCH resource USING INDEX resource_due (next_backup_at<?)"),
             (resource::UNSETTLED, "SEARCH resource USING INDEX resource_unsettled (state=?)"),
+            (resource::PENDING, "SEARCH resource USING INDEX resource_pending (pending=?)"),
             (policy::DUE_POLICIES, "SEARCH policy USING INDEX policy_due (next_run_at<?)"),
             (policy::SCHEDULED_RUNS, "SEARCH policy_resource USING INDEX policy_resource_due (due_at>?)"),
         ] {

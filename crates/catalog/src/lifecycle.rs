@@ -150,19 +150,25 @@ impl Catalog {
     /// a worker is at work on it.
     pub async fn begin_delete(&self, account: &AccountId, id: &BackupId) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("begin_delete", "begin to remove the backup")).await?;
-        let now = write.now().await?;
-        let Some(standing) = write.lock_backup(account, id).await? else {
-            return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
-        };
-        if standing.state.is_in_progress() && standing.is_leased(now) {
-            return Err(write.refused(CatalogErrorKind::Leased, format!("a worker is at work on {id}")));
-        }
-        if let Some(holder) = write.find_holder(id, now).await? {
-            return Err(write.refused(CatalogErrorKind::Held, format!("{id} is held by {holder}")));
-        }
-        let sql = "UPDATE backup SET state = 'DELETING', lease_owner = NULL, lease_expires_at = 0 WHERE id = $1";
-        write.run(sqlx::query(sql).bind(id.as_str())).await?;
+        write.begin_delete(account, id).await?;
         write.commit().await
+    }
+
+    /// [`Catalog::begin_delete`] for a backup whose time has come. Returns whether it still had: someone may have given it
+    /// more time since it was looked at.
+    ///
+    /// # Errors
+    /// As those of [`Catalog::begin_delete`].
+    pub async fn begin_expire(&self, account: &AccountId, id: &BackupId) -> Result<bool, CatalogError> {
+        let mut write = self.write(operation!("begin_expire", "begin to remove the backup")).await?;
+        let now = write.now().await?;
+        write.begin_delete(account, id).await?;
+        let due = sqlx::query("SELECT COUNT(*) FROM backup WHERE id = $1 AND expires_at <= $2");
+        if write.count(due.bind(id.as_str()).bind(now.0)).await? == 0 {
+            return Ok(false);
+        }
+        write.commit().await?;
+        Ok(true)
     }
 
     /// Forgets a backup whose record is gone from the store. Forgetting it again does nothing.
@@ -185,6 +191,7 @@ impl Catalog {
             "DELETE FROM tag WHERE backup_id = $1",
             "DELETE FROM hold WHERE backup_id = $1",
             "DELETE FROM share WHERE backup_id = $1",
+            "DELETE FROM backup_policy WHERE backup_id = $1",
             "DELETE FROM backup WHERE id = $1",
         ] {
             write.run(sqlx::query(sql).bind(id.as_str())).await?;
@@ -309,6 +316,21 @@ impl FromRow<'_, AnyRow> for LastSeen {
 }
 
 impl Write {
+    async fn begin_delete(&mut self, account: &AccountId, id: &BackupId) -> Result<(), CatalogError> {
+        let now = self.now().await?;
+        let Some(standing) = self.lock_backup(account, id).await? else {
+            return Err(self.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
+        };
+        if standing.state.is_in_progress() && standing.is_leased(now) {
+            return Err(self.refused(CatalogErrorKind::Leased, format!("a worker is at work on {id}")));
+        }
+        if let Some(holder) = self.find_holder(id, now).await? {
+            return Err(self.refused(CatalogErrorKind::Held, format!("{id} is held by {holder}")));
+        }
+        let sql = "UPDATE backup SET state = 'DELETING', lease_owner = NULL, lease_expires_at = 0 WHERE id = $1";
+        self.run(sqlx::query(sql).bind(id.as_str())).await.map(|_| ())
+    }
+
     /// Updates the account's row, making it first if need be: what quotas will be decided behind.
     pub(crate) async fn touch_account(&mut self, account: &AccountId, now: Timestamp) -> Result<(), CatalogError> {
         let sql =

@@ -1,5 +1,10 @@
 //! Facts about the catalog itself: which region and store it belongs to, and whether the file is sound.
 
+use model::AccountId;
+use sqlx::FromRow;
+use sqlx::any::AnyRow;
+
+use crate::column::Columns;
 use crate::database::{Catalog, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 
@@ -37,5 +42,23 @@ impl Catalog {
         let findings: Vec<String> =
             findings.into_iter().map(|(finding,)| finding).filter(|line| line != "ok").collect();
         if findings.is_empty() { Ok(()) } else { Err(read.refused(CatalogErrorKind::Corrupt, findings.join("; "))) }
+    }
+
+    /// Every account that has had something here, by id.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn list_accounts(&self) -> Result<Vec<AccountId>, CatalogError> {
+        let accounts: Vec<Account> =
+            self.read("list accounts").list(sqlx::query("SELECT id FROM account ORDER BY id")).await?;
+        Ok(accounts.into_iter().map(|Account(id)| id).collect())
+    }
+}
+
+struct Account(AccountId);
+
+impl FromRow<'_, AnyRow> for Account {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self(row.parsed("id")?))
     }
 }

@@ -6,11 +6,11 @@ use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceSta
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
+use crate::accept::{Accepted, Terms};
 use crate::batch::parameters;
 use crate::column::{Columns, damaged};
 use crate::database::{Catalog, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
-use crate::token::{Earlier, RequestToken};
 
 /// A resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct ResourceRow {
     pub attributes: String,
     /// When it is to be backed up next without anyone asking, while it is available.
     pub next_backup_at: Option<Timestamp>,
+    /// Whether its API has steps to take about it.
+    pub pending: bool,
 }
 
 impl FromRow<'_, AnyRow> for ResourceRow {
@@ -63,6 +65,7 @@ impl FromRow<'_, AnyRow> for ResourceRow {
             tags: serde_json::from_str(tags).map_err(|error| damaged("tags", error))?,
             attributes: row.try_get("attributes")?,
             next_backup_at: row.time_or_null("next_backup_at")?,
+            pending: row.flag("pending")?,
         })
     }
 }
@@ -72,7 +75,7 @@ macro_rules! select_resources {
     ($tail:literal) => {
         concat!(
             "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, tags, \
-             attributes, next_backup_at FROM resource ",
+             attributes, next_backup_at, pending FROM resource ",
             $tail
         )
     };
@@ -82,36 +85,33 @@ pub(crate) const DUE: &str = select_resources!("WHERE next_backup_at <= $1 AND s
 
 pub(crate) const UNSETTLED: &str = select_resources!("WHERE state IN ('CREATING', 'DELETING') ORDER BY id");
 
+pub(crate) const PENDING: &str = select_resources!("WHERE pending = 1");
+
 impl Catalog {
     /// Registers a resource.
     ///
     /// # Errors
     /// `Conflict` when there is one with that id.
     pub async fn insert_resource(&self, resource: &ResourceRow) -> Result<(), CatalogError> {
-        self.accept_resource(resource, None).await.map(|_| ())
+        self.accept_resource(resource, &Terms::default()).await.map(|_| ())
     }
 
-    /// Registers a resource, unless its token was used before: then that is told.
+    /// Registers a resource, if its terms allow it.
     ///
     /// # Errors
     /// `Conflict` when there is one with that id.
-    pub async fn accept_resource(
-        &self,
-        resource: &ResourceRow,
-        token: Option<&RequestToken>,
-    ) -> Result<Option<Earlier>, CatalogError> {
+    pub async fn accept_resource(&self, resource: &ResourceRow, terms: &Terms) -> Result<Accepted<()>, CatalogError> {
         let mut write = self.write(operation!("insert_resource", "register the resource")).await?;
         let now = write.now().await?;
-        write.touch_account(&resource.account, now).await?;
-        if let Some(token) = token {
-            if let Some(earlier) = write.find_token(&resource.account, token).await? {
-                return Ok(Some(earlier));
-            }
+        if let Some(refused) = write.check_terms(&resource.account, terms, now).await? {
+            return Ok(refused);
+        }
+        if let Some(token) = &terms.token {
             write.put_token(&resource.account, token, resource.id.as_str(), now).await?;
         }
         let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
-                   managed, made_from, tags, attributes, next_backup_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+                   managed, made_from, tags, attributes, next_backup_at, pending) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
         let query = sqlx::query(sql)
             .bind(resource.id.as_str())
             .bind(resource.account.as_str())
@@ -126,10 +126,11 @@ impl Catalog {
             .bind(resource.made_from.as_ref().map(BackupId::as_str))
             .bind(as_json(&resource.tags))
             .bind(resource.attributes.as_str())
-            .bind(resource.next_backup_at.map(|time| time.0));
+            .bind(resource.next_backup_at.map(|time| time.0))
+            .bind(i64::from(resource.pending));
         write.run(query).await?;
         write.commit().await?;
-        Ok(None)
+        Ok(Accepted::New(()))
     }
 
     /// The account's resource of that id.
@@ -165,7 +166,7 @@ impl Catalog {
         after: &str,
         limit: u32,
     ) -> Result<Vec<ResourceRow>, CatalogError> {
-        let kinds: Vec<_> = ResourceKind::ALL.into_iter().filter(|kind| kind.service() == service).collect();
+        let kinds = kinds_of(service);
         let sql = format!(
             select_resources!("WHERE account = $1 AND id > $2 AND kind IN ({}) ORDER BY id LIMIT $3"),
             parameters(4, kinds.len())
@@ -208,7 +209,50 @@ impl Catalog {
         Ok(moved)
     }
 
-    /// Changes a resource's state, failure, source, name, tags, attributes and next backup, and returns it as it is then.
+    /// Every account's resources of an API that it has steps to take about.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn pending_resources(&self, service: Service) -> Result<Vec<ResourceRow>, CatalogError> {
+        let mut pending: Vec<ResourceRow> = self.read("list pending resources").list(sqlx::query(PENDING)).await?;
+        pending.retain(|row| row.kind.service() == service);
+        Ok(pending)
+    }
+
+    /// Changes what [`Catalog::edit_resource`] changes of any of the account's resources of an API, seen together: what
+    /// is decided about one may depend on the others. A refusal of `edit` changes nothing.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn edit_resources_of<T: Send, E: Send>(
+        &self,
+        account: &AccountId,
+        service: Service,
+        edit: impl FnOnce(&mut [ResourceRow]) -> Result<T, E> + Send,
+    ) -> Result<Result<T, E>, CatalogError> {
+        let mut write = self.write(operation!("edit_resources_of", "change resources")).await?;
+        let now = write.now().await?;
+        // Behind this, on engines with many writers, nobody else does the same.
+        write.touch_account(account, now).await?;
+        let kinds = kinds_of(service);
+        let sql =
+            format!(select_resources!("WHERE account = $1 AND kind IN ({}) ORDER BY id"), parameters(2, kinds.len()));
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str());
+        let query = kinds.iter().fold(query, |query, kind| query.bind(kind.as_str()));
+        let before: Vec<ResourceRow> = write.list(query).await?;
+        let mut rows = before.clone();
+        let edited = edit(&mut rows);
+        if edited.is_ok() {
+            for (row, _) in rows.iter().zip(&before).filter(|(row, before)| row != before) {
+                write.update_resource(row).await?;
+            }
+            write.commit().await?;
+        }
+        Ok(edited)
+    }
+
+    /// Changes a resource's state, failure, source, name, tags, attributes, next backup and pending steps, and returns
+    /// it as it is then.
     ///
     /// # Errors
     /// `NotFound` when the account has no such resource.
@@ -279,7 +323,7 @@ impl Write {
 
     async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
         let sql = "UPDATE resource SET state = $2, failure = $3, name = $4, tags = $5, attributes = $6, \
-                   made_from = $7, next_backup_at = $8 WHERE id = $1";
+                   made_from = $7, next_backup_at = $8, pending = $9 WHERE id = $1";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.state.as_str())
@@ -288,9 +332,14 @@ impl Write {
             .bind(as_json(&row.tags))
             .bind(row.attributes.as_str())
             .bind(row.made_from.as_ref().map(BackupId::as_str))
-            .bind(row.next_backup_at.map(|time| time.0));
+            .bind(row.next_backup_at.map(|time| time.0))
+            .bind(i64::from(row.pending));
         self.run(query).await.map(|_| ())
     }
+}
+
+fn kinds_of(service: Service) -> Vec<ResourceKind> {
+    ResourceKind::ALL.into_iter().filter(|kind| kind.service() == service).collect()
 }
 
 fn as_json(tags: &[(String, String)]) -> String {

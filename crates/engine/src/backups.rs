@@ -1,7 +1,9 @@
 //! Finding and removing backups.
 
-use catalog::{BackupFilter, BackupRow, CatalogErrorKind};
-use model::{AccountId, BackupId, BackupState, Service};
+use std::convert::Infallible;
+
+use catalog::{BackupFilter, BackupRow, CatalogError, CatalogErrorKind};
+use model::{AccountId, BackupId, BackupState, ResourceId, Service};
 use store::Record;
 
 use crate::context::RegionContext;
@@ -85,15 +87,60 @@ pub async fn edit_backup(
     id: &BackupId,
     edit: impl FnOnce(&mut BackupRow) + Send,
 ) -> Result<BackupRow, EngineError> {
-    let row = ctx.catalog.edit_backup(account, id, edit).await.map_err(|error| match error.kind {
+    let edit = |row: &mut BackupRow| {
+        edit(row);
+        Ok::<(), Infallible>(())
+    };
+    match try_edit_backup(ctx, account, id, edit).await? {
+        Ok(row) => Ok(row),
+    }
+}
+
+/// [`edit_backup`], unless `edit` refuses: then nothing is changed.
+///
+/// # Errors
+/// `NotFound` when there is no such backup.
+pub async fn try_edit_backup<E: Send>(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+    edit: impl FnOnce(&mut BackupRow) -> Result<(), E> + Send,
+) -> Result<Result<BackupRow, E>, EngineError> {
+    let edited = ctx.catalog.edit_backup(account, id, edit).await.map_err(|error| match error.kind {
         CatalogErrorKind::NotFound => missing(ctx, id),
         _ => error.into(),
     })?;
-    if row.state == BackupState::Available {
-        let record = ctx.store.read_record(account, id).await?;
-        update_record(ctx, &row, record).await?;
+    if let Ok(row) = &edited {
+        rewrite_record(ctx, row).await?;
     }
-    Ok(row)
+    Ok(edited)
+}
+
+/// Changes any of a resource's available backups that were taken here, seen together and oldest first, as
+/// [`edit_backup`] does one. Returns those that were changed.
+///
+/// # Errors
+/// When the catalog or the store fails.
+pub async fn edit_backups_of(
+    ctx: &RegionContext,
+    account: &AccountId,
+    resource: &ResourceId,
+    edit: impl FnOnce(&mut [BackupRow]) + Send,
+) -> Result<Vec<BackupRow>, EngineError> {
+    let changed = ctx.catalog.edit_backups_of(account, resource, edit).await?;
+    for row in &changed {
+        rewrite_record(ctx, row).await?;
+    }
+    Ok(changed)
+}
+
+/// Brings the record of an available backup in line with its row.
+async fn rewrite_record(ctx: &RegionContext, row: &BackupRow) -> Result<(), EngineError> {
+    if row.state != BackupState::Available {
+        return Ok(());
+    }
+    let record = ctx.store.read_record(&row.account, &row.id).await?;
+    update_record(ctx, row, record).await
 }
 
 /// Writes the record anew if the row's tags, attributes or expiry are no longer those in it.
@@ -117,7 +164,30 @@ pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut reco
 /// `Conflict` while it is being copied or worked on.
 pub async fn delete_backup(ctx: &RegionContext, account: &AccountId, id: &BackupId) -> Result<(), EngineError> {
     give_up_if_abandoned(ctx, account, id).await?;
-    ctx.catalog.begin_delete(account, id).await.map_err(|error| match error.kind {
+    ctx.catalog.begin_delete(account, id).await.map_err(|error| not_deletable(ctx, id, error))?;
+    finish_deletion(ctx, account, id).await?;
+    ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
+    Ok(())
+}
+
+/// [`delete_backup`] for one of [`find_due`]: nothing happens to a backup that was given more time since.
+///
+/// # Errors
+/// As those of [`delete_backup`].
+pub async fn expire_backup(ctx: &RegionContext, row: &BackupRow) -> Result<(), EngineError> {
+    let (account, id) = (&row.account, &row.id);
+    if row.expires_at.is_none() {
+        return delete_backup(ctx, account, id).await;
+    }
+    if ctx.catalog.begin_expire(account, id).await.map_err(|error| not_deletable(ctx, id, error))? {
+        finish_deletion(ctx, account, id).await?;
+        ctx.catalog.record_event(account, "ExpireBackup", id.as_str(), "").await?;
+    }
+    Ok(())
+}
+
+fn not_deletable(ctx: &RegionContext, id: &BackupId, error: CatalogError) -> EngineError {
+    match error.kind {
         CatalogErrorKind::NotFound => missing(ctx, id),
         CatalogErrorKind::Held => {
             EngineError::refused(ErrorKind::Conflict, format!("backup {id} is being copied to another region"))
@@ -126,10 +196,7 @@ pub async fn delete_backup(ctx: &RegionContext, account: &AccountId, id: &Backup
         CatalogErrorKind::Leased => EngineError::refused(ErrorKind::Conflict, format!("backup {id} is being made"))
             .with_hint("remove it when the work on it has ended"),
         _ => error.into(),
-    })?;
-    finish_deletion(ctx, account, id).await?;
-    ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
-    Ok(())
+    }
 }
 
 /// A lease whose holder has died protects nothing: take it, and end the work.

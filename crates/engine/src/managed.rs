@@ -4,11 +4,12 @@
 //! crash at any point. Only what lies in the region's own directory for it is ever removed.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{BackupFilter, BackupRow, RequestToken, ResourceRow};
+use catalog::{Accepted, BackupFilter, BackupRow, ResourceRow, Terms};
 use model::{
     AccountId, BackupId, BackupState, KmsKeyId, Origin, ResourceId, ResourceKind, ResourceState, Service, SourceKind,
     Timestamp,
@@ -16,12 +17,12 @@ use model::{
 
 use crate::acceptance::Acceptance;
 use crate::backup::describe;
-use crate::backups::{delete_backup, load_readable};
+use crate::backups::{delete_backup, load_available, load_readable};
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::lease::Renewal;
 use crate::progress::Progress;
-use crate::resources::choose_key;
+use crate::resources::{choose_key, is_pending};
 use crate::restore::{RestoreRequest, restore};
 
 /// How long a backup stays held for a restore that has stopped renewing.
@@ -38,6 +39,8 @@ pub struct NewManaged {
     pub kms_key: Option<KmsKeyId>,
     /// The backup that it is filled from: the account's own, or one that is shared with it.
     pub made_from: Option<BackupId>,
+    /// Whose that backup is, where its API has decided by rules of its own that the account may use it.
+    pub lender: Option<AccountId>,
     /// For an image that is not filled from a backup: its size in bytes.
     pub size_bytes: u64,
     /// Its tags.
@@ -56,12 +59,13 @@ pub async fn accept_managed(
     ctx: &RegionContext,
     account: &AccountId,
     new: NewManaged,
-    token: Option<&RequestToken>,
+    terms: &Terms,
 ) -> Result<Acceptance<ResourceRow>, EngineError> {
     use std::os::unix::ffi::OsStrExt;
-    let source = match &new.made_from {
-        Some(backup) => Some(load_readable(ctx, account, backup).await?),
-        None => None,
+    let source = match (&new.made_from, &new.lender) {
+        (Some(backup), Some(lender)) => Some(load_available(ctx, lender, backup).await?),
+        (Some(backup), None) => Some(load_readable(ctx, account, backup).await?),
+        (None, _) => None,
     };
     let id = ResourceId::random(&mut rand::rng(), new.kind);
     let row = ResourceRow {
@@ -79,17 +83,19 @@ pub async fn accept_managed(
         tags: new.tags,
         attributes: new.attributes,
         next_backup_at: new.next_backup_at,
+        pending: is_pending(new.kind),
     };
     match &source {
         Some(backup) => ctx.catalog.place_hold(&backup.account, &backup.id, &holder(&id), HOLD).await?,
         None => make(ctx, &row, new.size_bytes)?,
     }
-    let refused = match ctx.catalog.accept_resource(&row, token).await {
-        Ok(None) => {
+    let refused = match ctx.catalog.accept_resource(&row, terms).await {
+        Ok(Accepted::New(())) => {
             ctx.catalog.record_event(account, "CreateResource", id.as_str(), new.kind.as_str()).await?;
             return Ok(Acceptance::New(row));
         }
-        Ok(Some(earlier)) => Ok(Acceptance::Earlier(earlier)),
+        Ok(Accepted::Earlier(earlier)) => Ok(Acceptance::Earlier(earlier)),
+        Ok(Accepted::OverQuota(quota)) => Ok(Acceptance::OverQuota(quota)),
         Err(error) => Err(error.into()),
     };
     if let Some(backup) = &source {
@@ -141,6 +147,8 @@ pub fn restored_resource(holder: &str) -> Option<ResourceId> {
 pub async fn settle(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
     let done = match row.state {
         ResourceState::Creating => fill(ctx, row).await,
+        // What its API has to do about it comes first.
+        ResourceState::Deleting if row.pending => return Ok(()),
         ResourceState::Deleting => return remove(ctx, row).await,
         ResourceState::Available | ResourceState::Failed => return Ok(()),
     };
@@ -194,10 +202,15 @@ fn make(ctx: &RegionContext, row: &ResourceRow, size_bytes: u64) -> Result<(), E
     let failed = || EngineError::file(format!("make {}", path.display()));
     std::fs::create_dir_all(&ctx.managed).map_err(failed())?;
     match row.kind.source_kind() {
-        SourceKind::Tree => std::fs::create_dir(&path).map_err(failed())?,
+        SourceKind::Tree => std::fs::DirBuilder::new().mode(mode_of(row.kind)).create(&path).map_err(failed())?,
         SourceKind::Image => std::fs::File::create_new(&path).and_then(|f| f.set_len(size_bytes)).map_err(failed())?,
     }
     std::fs::File::open(&ctx.managed).and_then(|dir| dir.sync_all()).map_err(failed())
+}
+
+/// Who may look into a directory besides its owner: nobody where it holds keys.
+fn mode_of(kind: ResourceKind) -> u32 {
+    if kind == ResourceKind::Hsm { 0o700 } else { 0o777 }
 }
 
 /// Removes a resource once no backup of it is being made: its bytes if they are ours, its row, and its automatic
@@ -207,9 +220,9 @@ async fn remove(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineErro
     if backups.iter().any(|backup| backup.state.is_in_progress()) {
         return Ok(());
     }
-    // Snapshots that a policy has taken of a disk stay until their own time.
+    // Of disks and clusters, backups that were taken on a schedule stay until their own time.
     let goes = |backup: &&BackupRow| backup.origin == Origin::Automatic && !backup.is_copy();
-    for backup in backups.iter().filter(goes).filter(|_| row.kind.service() != Service::Cbs) {
+    for backup in backups.iter().filter(goes).filter(|_| row.kind.service() == Service::Fsx) {
         // One that is being copied now goes with the next try.
         delete_backup(ctx, &row.account, &backup.id).await?;
     }

@@ -11,6 +11,7 @@ use crate::backup::describe;
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::keys::{open_root, unwrap_all};
+use crate::resources::is_pending;
 
 /// What was found in the store.
 #[derive(Clone, Debug, Default)]
@@ -160,5 +161,6 @@ fn resource_of(record: &Record, root: Root) -> Option<ResourceRow> {
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: None,
+        pending: is_pending(head.resource_kind),
     })
 }

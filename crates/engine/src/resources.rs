@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use catalog::ResourceRow;
-use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, SourceKind};
+use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, SourceKind};
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -55,10 +55,16 @@ pub async fn add_resource(
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: None,
+        pending: is_pending(new.kind),
     };
     ctx.catalog.insert_resource(&row).await?;
     ctx.catalog.record_event(account, "AddResource", row.id.as_str(), &shown.to_string()).await?;
     Ok(row)
+}
+
+/// Whether the API that knows a kind of resource has steps to take about a new one.
+pub(crate) fn is_pending(kind: ResourceKind) -> bool {
+    kind.service() == Service::CloudHsm
 }
 
 /// The key that was named, if the region has it, or the region's default.

@@ -113,6 +113,12 @@ text_id! {
 }
 
 text_id! {
+    /// An HSM of a cluster.
+    HsmId, "HSM id", "hsm-…",
+    |s| has_form(s, &[("hsm-", BASE32, 11..=16)])
+}
+
+text_id! {
     /// A key of a region's key service: a lower-case UUID.
     KmsKeyId, "KMS key id", "a UUID such as 0f0e0d0c-0b0a-4908-8706-050403020100",
     |s| s.len() == 36
@@ -159,6 +165,13 @@ impl PolicyId {
     /// Mints the id of a new policy.
     pub fn random(rng: &mut impl Rng) -> Self {
         Self(random_text(rng, "asp-", BASE36, 8))
+    }
+}
+
+impl HsmId {
+    /// Mints the id of a new HSM.
+    pub fn random(rng: &mut impl Rng) -> Self {
+        Self(random_text(rng, "hsm-", BASE32, 11))
     }
 }
 
@@ -280,6 +293,8 @@ mod tests {
         assert_eq!(key.as_str().parse::<KmsKeyId>(), Ok(key));
         let policy = PolicyId::random(&mut rng);
         assert_eq!(policy.as_str().parse::<PolicyId>(), Ok(policy));
+        let hsm = HsmId::random(&mut rng);
+        assert_eq!(hsm.as_str().parse::<HsmId>(), Ok(hsm));
         let account = AccountId::random(&mut rng);
         assert_eq!(account.as_str().parse::<AccountId>(), Ok(account));
     }

@@ -12,7 +12,7 @@ pub mod time;
 
 pub use entry::{ChunkLocation, DeviceNumber, Entry, EntryKind, Extent, FileTime, Inode, RelPath};
 pub use ids::{
-    AccountId, BackupId, ChunkHash, DataKeyId, KmsKeyId, ObjectName, PackId, PolicyId, ResourceId, SnapshotId,
+    AccountId, BackupId, ChunkHash, DataKeyId, HsmId, KmsKeyId, ObjectName, PackId, PolicyId, ResourceId, SnapshotId,
 };
 pub use region::{Partition, Region};
 pub use report::{Omission, OmissionKind};

@@ -4,6 +4,7 @@
 
 mod accept;
 mod backups;
+mod clusters;
 mod deletion;
 mod gc;
 mod history;

@@ -135,6 +135,7 @@ async fn resources_are_the_accounts_own() {
         tags: vec![("k".to_owned(), "v".to_owned())],
         attributes: "{}".to_owned(),
         next_backup_at: None,
+        pending: false,
     };
     fresh.insert_resource(&resource).await.unwrap();
     assert_kind(fresh.insert_resource(&resource).await, Kind::Conflict);
@@ -164,6 +165,7 @@ async fn a_backup_that_is_due_is_moved_on_once() {
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: Some(Timestamp(6)),
+        pending: false,
     };
     fresh.insert_resource(&due).await.unwrap();
     assert_eq!(fresh.due_resources(Service::Fsx).await.unwrap(), std::slice::from_ref(&due));

@@ -1,6 +1,6 @@
 //! Managed resources: made, filled from a backup, removed; and nothing that is not ours.
 
-use catalog::ResourceRow;
+use catalog::{ResourceRow, Terms};
 use engine::backup::{BackupRequest, create_backup};
 use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, settle};
 use engine::{Acceptance, ErrorKind};
@@ -14,6 +14,7 @@ fn new(kind: ResourceKind) -> NewManaged {
         name: None,
         kms_key: None,
         made_from: None,
+        lender: None,
         size_bytes: 1 << 20,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
@@ -22,7 +23,7 @@ fn new(kind: ResourceKind) -> NewManaged {
 }
 
 async fn accept(region: &TestRegion, new: NewManaged) -> ResourceRow {
-    match accept_managed(&region.ctx, &account(), new, None).await.unwrap() {
+    match accept_managed(&region.ctx, &account(), new, &Terms::default()).await.unwrap() {
         Acceptance::New(row) => row,
         other => panic!("{other:?}"),
     }
@@ -35,7 +36,10 @@ async fn settled(region: &TestRegion, row: &ResourceRow) -> Option<ResourceRow> 
 }
 
 async fn begin_removal(region: &TestRegion, row: &ResourceRow) {
-    let edit = |row: &mut ResourceRow| row.state = ResourceState::Deleting;
+    let edit = |row: &mut ResourceRow| {
+        row.state = ResourceState::Deleting;
+        row.pending = false;
+    };
     region.ctx.catalog.edit_resource(&account(), &row.id, edit).await.unwrap();
 }
 
@@ -99,11 +103,12 @@ async fn a_resource_is_filled_from_a_backup_that_another_account_shares() {
     let receiver: AccountId = "210987654321".parse().unwrap();
     let filled = || NewManaged { made_from: Some(backup.clone()), ..new(ResourceKind::Disk) };
 
-    let refused = accept_managed(&region.ctx, &receiver, filled(), None).await.unwrap_err();
+    let refused = accept_managed(&region.ctx, &receiver, filled(), &Terms::default()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
     let (backups, receivers) = (std::slice::from_ref(&backup), std::slice::from_ref(&receiver));
     assert!(catalog.share_backups(&account(), backups, receivers, 1).await.unwrap());
-    let Acceptance::New(row) = accept_managed(&region.ctx, &receiver, filled(), None).await.unwrap() else {
+    let Acceptance::New(row) = accept_managed(&region.ctx, &receiver, filled(), &Terms::default()).await.unwrap()
+    else {
         panic!("there is no token to refuse it by");
     };
     // What was accepted is filled although the share has ended since; nothing more is accepted.
@@ -112,14 +117,14 @@ async fn a_resource_is_filled_from_a_backup_that_another_account_shares() {
     let row = catalog.find_resource(&receiver, &row.id).await.unwrap().unwrap();
     assert_eq!(row.state, ResourceState::Available, "{:?}", row.failure);
     assert!(std::fs::read(path_of(&row)).unwrap().starts_with(b"theirs to read"));
-    let refused = accept_managed(&region.ctx, &receiver, filled(), None).await.unwrap_err();
+    let refused = accept_managed(&region.ctx, &receiver, filled(), &Terms::default()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
 }
 
-/// Automatic backups of a file system go with it; those of a disk stay until their own time.
+/// Automatic backups of a file system go with it; those of a disk or a cluster stay until their own time.
 #[tokio::test(flavor = "multi_thread")]
-async fn automatic_backups_go_with_a_file_system_and_not_with_a_disk() {
-    for (kind, left) in [(ResourceKind::Lustre, 0), (ResourceKind::Disk, 1)] {
+async fn automatic_backups_go_with_a_file_system_only() {
+    for (kind, left) in [(ResourceKind::Lustre, 0), (ResourceKind::Disk, 1), (ResourceKind::Hsm, 1)] {
         let folder = scratch();
         let region = region(folder.path(), "us-east-1").await;
         let row = settled(&region, &accept(&region, new(kind)).await).await.unwrap();

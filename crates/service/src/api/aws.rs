@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use model::AccountId;
+use wire::aws::arn::Namespace;
 use wire::aws::error::{CommonCode, CommonError};
 use wire::aws::json::{self, Service, Target};
 use wire::aws::sigv4::{self, Claim, Expected, SKEW_DEFAULT};
@@ -18,6 +20,18 @@ pub(crate) struct Call {
     /// The region that is called.
     pub(super) ctx: Arc<engine::RegionContext>,
     pub(super) request_id: String,
+}
+
+impl Call {
+    /// The caller's names in the region that is called.
+    pub(super) fn names(&self) -> Namespace<'_> {
+        names_of(&self.ctx, &self.account.id)
+    }
+}
+
+/// An account's names in a region.
+pub(super) fn names_of<'a>(ctx: &'a engine::RegionContext, account: &'a AccountId) -> Namespace<'a> {
+    Namespace { partition: ctx.partition.as_str(), region: ctx.region.as_str(), account: account.as_str() }
 }
 
 /// Answers one request.

@@ -101,7 +101,7 @@ impl Keeper {
             task.or_insert_with(|| tokio::spawn(settled(Arc::clone(ctx), row)));
         }
         for row in engine::backups::find_due(ctx).await? {
-            if let Err(error) = engine::backups::delete_backup(ctx, &row.account, &row.id).await {
+            if let Err(error) = engine::backups::expire_backup(ctx, &row).await {
                 tracing::warn!(region = %self.region, backup = %row.id, %error, "a backup that is due was not removed");
             }
         }

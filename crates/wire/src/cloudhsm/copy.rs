@@ -3,6 +3,7 @@
 use model::{Partition, Region};
 
 use super::error::{CloudHsmError, ErrorCode};
+use super::scalar::REGION;
 use super::words::BackupState;
 
 /// A region as the checks see it.
@@ -14,6 +15,12 @@ pub struct Place {
     pub partition: Partition,
     /// Whether CloudHSM is offered there, and the account may use it.
     pub is_open: bool,
+}
+
+/// Whether the service can be offered in a region: its model has a name for it, and the partition is not that of China,
+/// where there is none.
+pub fn is_offered(region: &Region, partition: &Partition) -> bool {
+    REGION.pattern.matches(region.as_str()) && partition.as_str() != "aws-cn"
 }
 
 /// Checks where a copy is to go. `destination` is what the deployment knows of the region called `wanted`.
@@ -70,6 +77,13 @@ mod tests {
             assert_eq!(check(&bad).unwrap_err().code, ErrorCode::InvalidRequest, "{bad:?}");
         }
         assert!(check_destination(&here, "eu-west-9", None).is_err());
+    }
+
+    #[test]
+    fn it_is_offered_where_its_model_has_names_for_the_region() {
+        let offered = |region: &str, partition: &str| is_offered(&region.parse().unwrap(), &partition.parse().unwrap());
+        assert!(offered("us-east-1", "aws") && offered("us-gov-west-1", "aws-us-gov"));
+        assert!(!offered("cn-north-1", "aws-cn") && !offered("ap-guangzhou", "tencent"));
     }
 
     #[test]

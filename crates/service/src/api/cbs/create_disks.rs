@@ -1,6 +1,6 @@
 //! `CreateDisks`: empty ones, or of a snapshot of this region, the caller's own or one that is shared with it.
 
-use catalog::RequestToken;
+use catalog::{RequestToken, Terms};
 use engine::Acceptance;
 use engine::managed::{NewManaged, accept_managed};
 use model::{BackupState, ResourceKind};
@@ -46,6 +46,7 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         name: request.disk_name.clone(),
         kms_key: None,
         made_from: snapshot.map(|snapshot| snapshot.id),
+        lender: None,
         size_bytes: u64::try_from(size_gib).unwrap_or_default().saturating_mul(GIB),
         tags: tags(request.tags.as_deref()),
         attributes: attributes(call, request, size_gib).text(),
@@ -86,8 +87,9 @@ async fn accept(call: &Call, request: &CreateDisks, new: NewManaged, number: usi
         parameters: format!("{:?}", CreateDisks { client_token: None, ..request.clone() }),
         outlives_subject: false,
     });
-    let accepted = accept_managed(&call.ctx, &call.account.id, new, token.as_ref()).await.map_err(internal)?;
-    match (accepted, token) {
+    let terms = Terms { token, quotas: Vec::new() };
+    let accepted = accept_managed(&call.ctx, &call.account.id, new, &terms).await.map_err(internal)?;
+    match (accepted, terms.token) {
         (Acceptance::New(row), _) => Ok(row.id.to_string()),
         (Acceptance::Earlier(earlier), Some(token)) if earlier.parameters == token.parameters => Ok(earlier.subject),
         (Acceptance::Earlier(_), _) => Err(bad_value("ClientToken was used with other parameters.")),

@@ -1,6 +1,6 @@
 //! `CreateFileSystem` and `CreateFileSystemFromBackup`: accepted at once, made and filled by the region's keeper.
 
-use catalog::{BackupRow, RequestToken};
+use catalog::{BackupRow, Quota, RequestToken, Terms};
 use engine::managed::{NewManaged, accept_managed};
 use engine::{Acceptance, ErrorKind};
 use model::{BackupState, ResourceKind};
@@ -121,22 +121,19 @@ async fn accept(
 ) -> Result<FileSystemReply, FsxError> {
     let found = keys::find(&call.ctx, call.names(), kms_key.as_deref()).await;
     let kms_key = found.ok_or_else(|| FsxError::bad_request("The KMS key does not exist or cannot be used."))?;
-    let of_kind = call.ctx.catalog.list_resources(&call.account.id).await.map_err(internal)?;
-    let of_kind = of_kind.iter().filter(|row| row.kind == kind).count();
-    if of_kind as u64 >= call.account.limits.fsx_file_systems {
-        return Err(limit_exceeded(ServiceLimit::FileSystemCount));
-    }
+    let terms = Terms { token, quotas: vec![Quota::Resources { kind, max: call.account.limits.fsx_file_systems }] };
     let new = NewManaged {
         kind,
         name: None,
         kms_key: Some(kms_key),
         made_from,
+        lender: None,
         size_bytes: 0,
         tags: as_pairs(tags.as_deref().unwrap_or_default()),
         next_backup_at: daily::first_after(&described, call.ctx.catalog.now().await.map_err(internal)?),
         attributes: serde_json::to_string(&described).expect("descriptions are structures of plain data"),
     };
-    let accepted = accept_managed(&call.ctx, &call.account.id, new, token.as_ref()).await;
+    let accepted = accept_managed(&call.ctx, &call.account.id, new, &terms).await;
     let accepted = accepted.map_err(|error| match error.kind() {
         // The backup was removed since it was looked up.
         ErrorKind::NotFound | ErrorKind::Conflict => {
@@ -147,7 +144,7 @@ async fn accept(
     match accepted {
         Acceptance::New(row) => Ok(FileSystemReply { file_system: file_system_view::view(call, &row) }),
         Acceptance::Earlier(earlier) => {
-            check_same(&earlier, token.as_ref())?;
+            check_same(&earlier, terms.token.as_ref())?;
             reply(call, &earlier.subject).await
         }
         Acceptance::OverQuota(_) => Err(limit_exceeded(ServiceLimit::FileSystemCount)),

@@ -12,7 +12,8 @@ use engine::{Acceptance, EngineError, Progress, RegionContext, describe};
 use model::{BackupState, Origin, Service, Timestamp};
 use wire::fsx::reply::FileSystem;
 
-use super::{backup_view, create_backup, file_system_view, names_of};
+use super::super::aws::names_of;
+use super::{backup_view, create_backup, file_system_view};
 use crate::serve::Server;
 
 const MINUTE_MILLISECONDS: i64 = 60 * 1000;

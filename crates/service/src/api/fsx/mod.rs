@@ -17,10 +17,9 @@ mod keys;
 mod tagging;
 
 use catalog::{BackupRow, Earlier, RequestToken, ResourceRow};
-use engine::{EngineError, RegionContext};
-use model::{AccountId, BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
+use engine::EngineError;
+use model::{BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
 use serde_json::Value;
-use wire::aws::arn::Namespace;
 use wire::aws::json::{Empty, success};
 use wire::fsx::reply::{DescribeStorageVirtualMachinesReply, DescribeVolumesReply};
 use wire::fsx::request::{Request, Tag};
@@ -112,11 +111,6 @@ impl Call {
         Ok(Some(earlier))
     }
 
-    /// The caller's names in the region that is called.
-    fn names(&self) -> Namespace<'_> {
-        names_of(&self.ctx, &self.account.id)
-    }
-
     /// The caller's backup of that id.
     async fn load_backup(&self, id: &str) -> Result<BackupRow, FsxError> {
         let unknown = || backup_not_found(id);
@@ -132,11 +126,6 @@ impl Call {
         let found = self.ctx.catalog.find_resource(&self.account.id, &id).await.map_err(internal)?;
         found.filter(|row| row.kind.service() == Service::Fsx).ok_or_else(unknown)
     }
-}
-
-/// An account's names in a region.
-fn names_of<'a>(ctx: &'a RegionContext, account: &'a AccountId) -> Namespace<'a> {
-    Namespace { partition: ctx.partition.as_str(), region: ctx.region.as_str(), account: account.as_str() }
 }
 
 /// Whether callers see a backup.

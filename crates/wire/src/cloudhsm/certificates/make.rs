@@ -48,11 +48,22 @@ impl ClusterKey {
     /// # Errors
     /// When the cryptographic library fails, which is a bug or a want of randomness.
     pub fn new(cluster_id: &str, mode: ClusterMode) -> Result<Self, CertificateError> {
+        Self::request(&KeyPair::generate().map_err(failed("make the key of a cluster"))?, cluster_id, mode)
+    }
+
+    /// The same for a key that was made here before: its request is for the same public key.
+    ///
+    /// # Errors
+    /// When the text is no key.
+    pub fn of_pem(key_pem: &str, cluster_id: &str, mode: ClusterMode) -> Result<Self, CertificateError> {
+        Self::request(&KeyPair::from_pem(key_pem).map_err(failed("read the key of a cluster"))?, cluster_id, mode)
+    }
+
+    fn request(key: &KeyPair, cluster_id: &str, mode: ClusterMode) -> Result<Self, CertificateError> {
         let mode = match mode {
             ClusterMode::Fips => "FIPS",
             ClusterMode::NonFips => "NON-FIPS",
         };
-        let key = KeyPair::generate().map_err(failed("make the key of a cluster"))?;
         let mut params = CertificateParams::default();
         params.distinguished_name = name(&[
             (DnType::CountryName, "US"),
@@ -62,7 +73,7 @@ impl ClusterKey {
             (DnType::OrganizationalUnitName, "LiquidSecurity"),
             (DnType::CommonName, &format!("HSM:{cluster_id}:PARTN:1, for {mode} mode")),
         ]);
-        let csr = params.serialize_request(&key).and_then(|csr| csr.pem());
+        let csr = params.serialize_request(key).and_then(|csr| csr.pem());
         let csr_pem = csr.map_err(failed("make the signing request of a cluster"))?;
         Ok(Self { key_pem: Zeroizing::new(key.serialize_pem()), csr_pem })
     }
@@ -188,6 +199,19 @@ mod tests {
             "C=US, ST=CA, L=SanJose, O=Marvell, OU=LiquidSecurity, CN=HSM:cluster-dygnwhmscg5:PARTN:1, for FIPS mode"
         );
         assert!(!format!("{cluster:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn a_key_that_was_kept_asks_for_the_same_again() {
+        let subject_key = |csr: &str| {
+            let request = der(csr);
+            let (_, request) = X509CertificationRequest::from_der(&request).unwrap();
+            request.certification_request_info.subject_pki.raw.to_vec()
+        };
+        let first = ClusterKey::new("cluster-dygnwhmscg5", ClusterMode::Fips).unwrap();
+        let again = ClusterKey::of_pem(&first.key_pem, "cluster-dygnwhmscg5", ClusterMode::Fips).unwrap();
+        assert_eq!(subject_key(&first.csr_pem), subject_key(&again.csr_pem));
+        assert!(ClusterKey::of_pem("nonsense", "cluster-dygnwhmscg5", ClusterMode::Fips).is_err());
     }
 
     #[test]
