@@ -13,7 +13,7 @@ pub(crate) struct Tool {
 }
 
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 10] = [
+pub(crate) const FOR_TESTS: [Tool; 13] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
@@ -24,6 +24,9 @@ pub(crate) const FOR_TESTS: [Tool; 10] = [
     Tool { program: "losetup", package: "mount" },
     Tool { program: "unshare", package: "util-linux" },
     Tool { program: "python3", package: "python3-venv" },
+    Tool { program: "openssl", package: "openssl" },
+    Tool { program: "softhsm2-util", package: "softhsm2" },
+    Tool { program: "pkcs11-tool", package: "opensc" },
 ];
 
 /// What the benchmark runs beside offsite.

@@ -19,6 +19,16 @@ fn fsx_errors() {
 }
 
 #[test]
+fn aws_cloudhsm() {
+    run("test_cloudhsm");
+}
+
+#[test]
+fn aws_cloudhsm_with_softhsm() {
+    run("test_cloudhsm_story");
+}
+
+#[test]
 fn operations() {
     run("test_operations");
 }

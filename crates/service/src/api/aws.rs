@@ -39,7 +39,7 @@ pub(super) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, id: &
     match open(server, request, id, trace) {
         Ok((target, call)) => match target.service {
             Service::Fsx => super::fsx::answer(&call, target.operation, request.body, trace).await,
-            Service::CloudHsm => refused(CommonCode::UnknownOperation.into(), id, trace),
+            Service::CloudHsm => super::cloudhsm::answer(&call, target.operation, request.body, trace).await,
         },
         Err(error) => refused(error, id, trace),
     }
@@ -62,7 +62,7 @@ fn open<'a>(
     target.operation.clone_into(&mut trace.operation);
     let is_known = match target.service {
         Service::Fsx => wire::fsx::is_known(target.operation),
-        Service::CloudHsm => false,
+        Service::CloudHsm => wire::cloudhsm::Operation::find(target.operation).is_some(),
     };
     if !is_known {
         return Err(CommonCode::UnknownOperation.into());

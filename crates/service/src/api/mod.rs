@@ -5,6 +5,7 @@
 
 mod aws;
 mod cbs;
+mod cloudhsm;
 mod fsx;
 mod tencent;
 
@@ -16,6 +17,7 @@ use wire::http::{RawRequest, Reply};
 
 use crate::serve::{Server, metrics};
 
+pub(crate) use cloudhsm::{kept_by_backup, retain_cluster_backups};
 pub(crate) use tencent::Rates;
 
 /// What is logged and counted of a request besides its reply.

@@ -12,6 +12,12 @@ pub(crate) struct Limits {
     pub(crate) fsx_user_backups: u64,
     /// FSx file systems of each type.
     pub(crate) fsx_file_systems: u64,
+    /// Clusters of HSMs.
+    pub(crate) cloudhsm_clusters: u64,
+    /// HSMs, in all clusters.
+    pub(crate) cloudhsm_hsms: u64,
+    /// HSMs in one cluster.
+    pub(crate) cloudhsm_hsms_per_cluster: u64,
     /// Snapshots of disks.
     pub(crate) cbs_snapshots: u64,
     /// Policies by which snapshots are taken.
@@ -28,6 +34,9 @@ impl Default for Limits {
             fsx_copies_in_progress: 5,
             fsx_user_backups: 500,
             fsx_file_systems: 100,
+            cloudhsm_clusters: 4,
+            cloudhsm_hsms: 6,
+            cloudhsm_hsms_per_cluster: 28,
             cbs_snapshots: 6_400,
             cbs_policies: 10,
             cbs_disks_per_policy: 80,

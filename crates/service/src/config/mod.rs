@@ -50,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) lease: Duration,
     /// How often an account may call one CBS operation in one region, a second.
     pub(crate) cbs_requests_per_second: u32,
+    /// After how long a cluster that is initialized is activated, where its directory holds no token yet.
+    pub(crate) cloudhsm_activation: Duration,
     /// The regions, in the order of the file.
     pub(crate) regions: Vec<RegionSettings>,
 }
@@ -65,6 +67,8 @@ pub(crate) struct ConfigFile {
     lease_seconds: u64,
     #[serde(default = "default_requests_per_second")]
     cbs_requests_per_second: u32,
+    #[serde(default = "default_activation", deserialize_with = "duration_text")]
+    cloudhsm_activation: Duration,
     #[serde(default)]
     region: Vec<RegionEntry>,
 }
@@ -80,6 +84,11 @@ fn default_lease_seconds() -> u64 {
 /// As Tencent documents it.
 fn default_requests_per_second() -> u32 {
     20
+}
+
+/// Long enough for a client that waits for `INITIALIZED` to see it.
+fn default_activation() -> Duration {
+    Duration::from_secs(5)
 }
 
 fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -116,6 +125,7 @@ impl Config {
             gc_grace: read.gc_grace,
             lease: Duration::from_secs(read.lease_seconds),
             cbs_requests_per_second: read.cbs_requests_per_second,
+            cloudhsm_activation: read.cloudhsm_activation,
             regions,
             file,
         })

@@ -1,4 +1,5 @@
-//! The keeper of a region: goes on with work that nobody is at work on, settles resources, runs policies, tidies up.
+//! The keeper of a region: goes on with work that nobody is at work on, settles resources, looks after clusters, runs
+//! policies, tidies up.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How often a region that could not be opened is tried again.
 const REOPEN: Duration = Duration::from_secs(5);
 
-/// How often packs that nothing names and old requests are looked for.
+/// How often packs that nothing names, old requests and backups beyond their retention are looked for.
 const TIDY: Duration = Duration::from_secs(3600);
 
 /// How long a request is known by its token once what it made is gone.
@@ -105,6 +106,9 @@ impl Keeper {
                 tracing::warn!(region = %self.region, backup = %row.id, %error, "a backup that is due was not removed");
             }
         }
+        if let Err(error) = self.server.tend_clusters(ctx).await {
+            tracing::warn!(region = %self.region, %error, "a look at the clusters failed");
+        }
         if let Err(error) = self.server.take_scheduled_snapshots(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the policies failed");
         }
@@ -161,11 +165,12 @@ impl Keeper {
     }
 }
 
-/// Forgets old requests and collects packs that nothing names.
+/// Forgets old requests, lets go of backups beyond their retention, and collects packs that nothing names.
 async fn tidy(ctx: Arc<RegionContext>, grace: Duration) {
     let forgotten = ctx.catalog.forget_tokens(TOKEN_AGE).await.map_err(EngineError::from);
+    let retained = crate::api::retain_cluster_backups(&ctx).await;
     let collected = engine::gc::collect(&ctx, GcOptions { grace, dry_run: false }).await;
-    for error in [forgotten.err(), collected.err()].into_iter().flatten() {
+    for error in [forgotten.err(), retained.err(), collected.err()].into_iter().flatten() {
         tracing::warn!(region = %ctx.region, %error, "tidying up failed");
     }
 }

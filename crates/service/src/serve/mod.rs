@@ -67,6 +67,8 @@ pub(crate) struct Server {
     pub(crate) rates: Rates,
     /// How long gc leaves a pack that nothing names.
     pub(crate) gc_grace: Duration,
+    /// After how long a cluster that is initialized is activated, where its directory holds no token yet.
+    pub(crate) cloudhsm_activation: Duration,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -81,6 +83,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
     let server = Arc::new(Server {
         worker: Worker::this_process(config.lease),
         gc_grace: config.gc_grace,
+        cloudhsm_activation: config.cloudhsm_activation,
         rates: Rates::new(config.cbs_requests_per_second),
         identities: IdentityFile::new(config.identities_file, config.identities),
         regions: Regions::open(config.regions, &args.regions).await?,

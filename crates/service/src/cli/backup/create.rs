@@ -11,6 +11,7 @@ use model::{ByteSize, KmsKeyId, Region, ResourceId};
 use serde_json::{Value, json};
 
 use super::view::BackupView;
+use crate::api::kept_by_backup;
 use crate::app::App;
 use crate::cli::Format;
 use crate::cli::arguments::TagArgs;
@@ -43,14 +44,15 @@ pub(crate) struct CreateArgs {
 }
 
 pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> {
+    let (ctx, resource) = app.find_resource(&args.resource).await?.open().await?;
     let request = BackupRequest {
+        attributes: kept_by_backup(&ctx, &resource),
         tags: args.tags.into_tags()?,
         kms_key: args.kms_key,
         allow_incomplete: args.allow_incomplete,
         cross_mounts: args.cross_mounts,
         ..BackupRequest::of(app.account.clone(), args.resource)
     };
-    let (ctx, _) = app.find_resource(&request.resource).await?.open().await?;
     if args.detach {
         let terms = Terms::default();
         let accepted = accept_backup(&ctx, &app.worker(), request, &terms, Arc::default()).await?;
