@@ -3,7 +3,7 @@
 //! The account's row is updated first, so that of two calls that race for the last place, or that bring
 //! the same token, one sees what the other has done.
 
-use model::{AccountId, Origin, ResourceId, ResourceKind, Service, Timestamp};
+use model::{AccountId, BackupId, Origin, ResourceId, ResourceKind, Service, Timestamp};
 use sqlx::AssertSqlSafe;
 
 use crate::backup::BackupRow;
@@ -22,6 +22,13 @@ pub enum Quota {
     CopiesInProgress {
         /// Of which API.
         service: Service,
+        /// How many at most.
+        max: u64,
+    },
+    /// Copies of one backup that are under way into this region.
+    CopiesOf {
+        /// Of which backup.
+        source: BackupId,
         /// How many at most.
         max: u64,
     },
@@ -157,6 +164,10 @@ impl Write {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND state = 'COPYING' AND service = $2";
                 let query = sqlx::query(sql).bind(account.as_str()).bind(service.as_str());
                 (self.find::<(i64,)>(query).await?, max)
+            }
+            Quota::CopiesOf { source, max } => {
+                let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND source_backup = $2 AND state = 'COPYING'";
+                (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(source.as_str())).await?, max)
             }
             Quota::BeingMade { resource, max } => {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND resource_id = $2 AND state = 'CREATING'";

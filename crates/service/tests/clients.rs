@@ -14,6 +14,11 @@ fn acceptance_list() {
 }
 
 #[test]
+fn cbs_errors() {
+    run("test_cbs_errors");
+}
+
+#[test]
 fn fsx_errors() {
     run("test_errors");
 }

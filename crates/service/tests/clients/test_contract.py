@@ -6,7 +6,6 @@ The lines about the wire and authentication, 1 to 6, are in `../e2e/api/`; those
 import base64
 import os
 import re
-import shutil
 import unittest
 import urllib.request
 import uuid
@@ -19,31 +18,20 @@ from test_fsx import EAST, IRELAND, WEST, DailyBackups, FsxTest, as_dict, tags
 SHANGHAI = "ap-shanghai"
 
 
-class Stores:
-    """Takes a region's store away: what was accepted stays in progress."""
-
-    def away(self, region):
-        site = self.world.config.parent
-        store, aside = site / region / "store", self.world.dir / f"unmounted-{uuid.uuid4()}"
-        store.rename(aside)
-
-        def back():
-            if aside.exists():
-                shutil.rmtree(store, ignore_errors=True)
-                aside.rename(store)
-
-        self.addCleanup(back)
-        return back
-
-
-class Fsx(Stores, DailyBackups):
+class Fsx(DailyBackups):
     def copy_fails(self, region, **wanted):
         return self.refused("ServiceLimitExceeded", self.client(region).copy_backup, **wanted)["Limit"]
 
-    def moved(self):
-        """Bytes that copies have sent, by the server's own count."""
-        (count,) = re.findall(r"^offsite_copy_moved_bytes_total (\d+)", self.get("/metrics"), re.M) or ["0"]
+    def count(self, name):
+        (count,) = re.findall(rf"^{name} (\d+)", self.get("/metrics"), re.M) or ["0"]
         return int(count)
+
+    def moved_by(self, backup, **wanted):
+        """A copy, and the bytes that it has sent by the server's own count, which follows."""
+        copies, moved = self.count("offsite_copies_total"), self.count("offsite_copy_moved_bytes_total")
+        copy = self.copy(backup, **wanted)
+        self.until(lambda: self.count("offsite_copies_total") > copies)
+        return copy, self.count("offsite_copy_moved_bytes_total") - moved
 
     def get(self, path):
         with urllib.request.urlopen(self.world.endpoint + path, timeout=10) as reply:
@@ -101,24 +89,18 @@ class Fsx(Stores, DailyBackups):
         file_system = self.file_system()
         folder = self.world.path(EAST, file_system)
         (folder / "first").write_bytes(os.urandom(4 << 20))
-        before = self.moved()
-        first = self.copy(self.take(file_system))
-        full = self.moved() - before
+        first, full = self.moved_by(self.take(file_system))
         self.assertGreater(full, 4 << 20)
         (folder / "second").write_bytes(os.urandom(1 << 20))
         backup = self.take(file_system)
-        before = self.moved()
-        second = self.copy(backup)
-        little = self.moved() - before
+        second, little = self.moved_by(backup)
         self.assertTrue(1 << 20 < little < 2 << 20, little)
         for copy in [first, second]:
             self.client(WEST).delete_backup(BackupId=copy)
-        before = self.moved()
-        self.copy(backup)
-        self.assertLess(self.moved() - before, 1 << 18, "the packs of the deleted copies are there")
-        before = self.moved()
-        self.copy(backup, KmsKeyId=self.world.cli("kms", "create", "--region", WEST))
-        self.assertLess(self.moved() - before, 1 << 18, "another key moves no data")
+        _, little = self.moved_by(backup)
+        self.assertLess(little, 1 << 18, "the packs of the deleted copies are there")
+        _, little = self.moved_by(backup, KmsKeyId=self.world.cli("kms", "create", "--region", WEST))
+        self.assertLess(little, 1 << 18, "another key moves no data")
 
     def test_13_unknown_ids_fail_filters_never_do_and_pages_make_the_whole(self):
         east, file_system = self.client(), self.file_system()
@@ -159,7 +141,7 @@ class Fsx(Stores, DailyBackups):
             self.assertEqual("FinalBackupId" in done.get(reply, {}), expected, reply)
 
 
-class Cbs(Stores, CbsTest):
+class Cbs(CbsTest):
     regions = [(SHANGHAI, "tencent")]
 
     def copy_to(self, snapshot, *regions, **wanted):

@@ -7,7 +7,6 @@ Not reached, and why: `FileSystemNotFound` and `VolumeNotFound` of DescribeBacku
 import unittest
 import uuid
 
-from test_contract import Stores
 from test_fsx import EAST, IRELAND, SUBNET, WEST, FsxTest, tags
 
 NOBODY, NO_BACKUP = "fs-00000000000000000", "backup-00000000000000000"
@@ -17,7 +16,7 @@ OPENZFS = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUB
 SETTINGS = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
 
 
-class Errors(Stores, FsxTest):
+class Errors(FsxTest):
     def table(self, call, base, *rows):
         for cause, code, changes, *members in rows:
             with self.subTest(cause=cause):
@@ -97,8 +96,9 @@ class Errors(Stores, FsxTest):
                 {"Limit": "TOTAL_USER_TAGS"},
             ),
         )
-        self.limited(fsx_copies_in_progress=0)
+        restore = self.limited(fsx_copies_in_progress=0)
         self.table(west.copy_backup, wanted, ("no places", limit, {}, {"Limit": "TOTAL_IN_PROGRESS_COPY_BACKUPS"}))
+        restore()
         self.limited(fsx_user_backups=0)
         self.table(west.copy_backup, wanted, ("no backups", limit, {}, {"Limit": "TOTAL_USER_INITIATED_BACKUPS"}))
 

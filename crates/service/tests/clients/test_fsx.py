@@ -4,7 +4,6 @@ import base64
 import concurrent.futures
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -296,8 +295,7 @@ class Limits(FsxTest):
         backup = self.take(file_system)
         ireland, east = self.client(IRELAND), self.client()
         # While the target's store is away, what was accepted stays in progress.
-        store, aside = self.world.config.parent / IRELAND / "store", self.world.dir / "unmounted"
-        store.rename(aside)
+        back = self.away(IRELAND)
 
         def copy(_):
             try:
@@ -312,8 +310,7 @@ class Limits(FsxTest):
         self.refused("BackupBeingCopied", east.delete_backup, BackupId=backup)
         # Another region has places of its own.
         self.copy(backup)
-        shutil.rmtree(store, ignore_errors=True)
-        aside.rename(store)
+        back()
         for made in accepted:
             self.available(made, IRELAND)
             self.world.cli("backup", "verify", made, "--read-data")

@@ -1,5 +1,6 @@
 """A site with a running server, for tests with the vendors' own clients."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import uuid
 
 OFFSITE = os.environ["OFFSITE"]
 
@@ -85,6 +87,21 @@ class WorldTest(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World(cls.settings, cls.regions)
         cls.addClassCleanup(cls.world.close)
+
+    def away(self, region):
+        """Takes a region's store away, so that what is accepted stays in progress. Returns what brings it back."""
+        store, aside = self.world.config.parent / region / "store", self.world.dir / f"unmounted-{uuid.uuid4()}"
+        store.rename(aside)
+
+        def back():
+            while aside.exists():
+                # What the server has put there meanwhile; it may do so again at any moment.
+                shutil.rmtree(store, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    aside.rename(store)
+
+        self.addCleanup(back)
+        return back
 
     def until(self, look, seconds=60):
         """Looks until there is something, and returns it."""

@@ -1,10 +1,8 @@
 //! `CopySnapshotCrossRegions`: one copy into each target, all accepted before any is begun.
 
-use std::sync::Arc;
-
-use catalog::{BackupFilter, BackupRow, Quota, Terms};
+use catalog::{BackupRow, Quota, Terms};
+use engine::Acceptance;
 use engine::copy::{CopyJob, CopyRequest, accept_copy};
-use engine::{Acceptance, RegionContext};
 use model::{BackupState, ResourceKind};
 use wire::cbs::reply::CopySnapshotCrossRegionsReply;
 use wire::cbs::request::CopySnapshotCrossRegions;
@@ -59,9 +57,6 @@ fn check_target(call: &Call, target: &str) -> Result<(), CbsError> {
 
 async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> Result<CopyJob, CbsError> {
     let target = call.server.regions.get(target).map_err(|_| CbsCode::InternalErrorComponentError)?;
-    if is_being_copied(call, snapshot, &target).await? {
-        return Err(CbsCode::ResourceInUseCopySnapshotConflict.into());
-    }
     let attributes = SnapshotAttributes {
         name: Some(name.to_owned()),
         zone: Some(format!("{}-1", target.region)),
@@ -74,22 +69,15 @@ async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> 
         call: Some(format!("{}/{}", call.request_id, target.region)),
         ..CopyRequest::of(call.account.id.clone(), snapshot.id.clone())
     };
-    let quota = Quota::AllBackups { kind: ResourceKind::Disk, max: call.account.limits.cbs_snapshots };
-    let terms = Terms { token: None, quotas: vec![quota] };
+    let quotas = vec![
+        Quota::CopiesOf { source: snapshot.id.clone(), max: 1 },
+        Quota::AllBackups { kind: ResourceKind::Disk, max: call.account.limits.cbs_snapshots },
+    ];
+    let terms = Terms { token: None, quotas };
     call.check_balance()?;
     match accept_copy(&call.ctx, &target, &call.server.worker, &request, &terms).await.map_err(internal)? {
         Acceptance::New(job) => Ok(job),
+        Acceptance::OverQuota(Quota::CopiesOf { .. }) => Err(CbsCode::ResourceInUseCopySnapshotConflict.into()),
         Acceptance::Earlier(_) | Acceptance::OverQuota(_) => Err(CbsCode::InsufficientSnapshotQuota.into()),
     }
-}
-
-async fn is_being_copied(call: &Call, snapshot: &BackupRow, target: &Arc<RegionContext>) -> Result<bool, CbsError> {
-    let filter = BackupFilter {
-        sources: vec![snapshot.id.clone()],
-        states: vec![BackupState::Copying],
-        limit: 1,
-        ..BackupFilter::default()
-    };
-    let copies = target.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
-    Ok(!copies.is_empty())
 }

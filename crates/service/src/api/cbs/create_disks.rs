@@ -18,6 +18,9 @@ const GIB: u64 = 1 << 30;
 
 pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateDisksReply, CbsError> {
     call.check_balance()?;
+    if !is_zone_of(call.ctx.region.as_str(), &request.placement.zone) {
+        return Err(CbsCode::InvalidParameterDiskConfigNotSupported.into());
+    }
     let snapshot = match &request.snapshot_id {
         Some(id) => Some(call.load_readable_snapshot(id).await?),
         None => None,
@@ -49,7 +52,7 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         lender: None,
         size_bytes: u64::try_from(size_gib).unwrap_or_default().saturating_mul(GIB),
         tags: tags(request.tags.as_deref()),
-        attributes: attributes(call, request, size_gib).text(),
+        attributes: attributes(request, size_gib).text(),
         next_backup_at: None,
     };
     let mut disk_id_set = Vec::new();
@@ -59,14 +62,20 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
     Ok(CreateDisksReply { disk_id_set })
 }
 
-fn attributes(call: &Call, request: &CreateDisks, size_gib: i64) -> DiskAttributes {
+/// Zones are named after their region: `ap-guangzhou-3`.
+fn is_zone_of(region: &str, zone: &str) -> bool {
+    let number = zone.strip_prefix(region).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+fn attributes(request: &CreateDisks, size_gib: i64) -> DiskAttributes {
     let prepaid = request.disk_charge_prepaid.as_ref();
     DiskAttributes {
         size_gib: Some(size_gib),
         disk_type: request.disk_type.as_str().to_owned(),
         charge_type: request.disk_charge_type.as_str().to_owned(),
         renew_flag: prepaid.and_then(|prepaid| prepaid.renew_flag).map(|flag| flag.as_str().to_owned()),
-        zone: Some(request.placement.zone.clone()).filter(|zone| zone.starts_with(call.ctx.region.as_str())),
+        zone: Some(request.placement.zone.clone()),
         project_id: request.placement.project_id.unwrap_or_default(),
         delete_snapshot: request.delete_snapshot == Some(1),
         encrypted: request.encrypt.is_some(),
