@@ -80,6 +80,7 @@ impl Catalog {
         let options = connect_options(url, missing).map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
         probe(&options).await?;
         let writer = pool_options(1, sqlite::WRITER)
+            .after_release(|connection, _| Box::pin(is_reusable(connection)))
             .connect_with(options.clone())
             .await
             .map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
@@ -154,10 +155,9 @@ fn pool_options(connections_max: u32, pragmas: &'static str) -> AnyPoolOptions {
         .after_connect(move |connection, _| {
             Box::pin(async move { sqlx::raw_sql(pragmas).execute(connection).await.map(|_| ()) })
         })
-        .after_release(|connection, _| Box::pin(is_reusable(connection)))
 }
 
-/// Whether a connection is outside any transaction, once its pending rollback is through.
+/// Whether a connection that writes is outside any transaction, once its pending rollback is through.
 ///
 /// On a full disk SQLite rolls back by itself. The rollback that sqlx sends next then fails, and sqlx takes
 /// the connection to be inside that transaction for good: every later write through it would fail.
