@@ -113,9 +113,10 @@ impl Claim<'_> {
     pub fn target(&self) -> Result<Target<'_>, TencentError> {
         let action = self.action.as_deref().ok_or_else(|| missing("Action"))?;
         let version = self.version.as_deref().ok_or_else(|| missing("Version"))?;
+        let host = self.request.header("host").unwrap_or_default();
         let product = match &self.authorization {
-            Some(authorization) => Product::find(authorization.service).ok_or(CommonCode::NoSuchProduct)?,
-            None => Product::guess(self.request.header("host").unwrap_or_default(), action, version)?,
+            Some(authorization) => Product::of_scope(authorization.service, host, action, version)?,
+            None => Product::guess(host, action, version)?,
         };
         if version != product.version() {
             return Err(CommonCode::NoSuchVersion.into());

@@ -47,8 +47,20 @@ impl Product {
         self == Self::Cbs
     }
 
-    pub(super) fn find(name: &str) -> Option<Self> {
+    fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|product| product.as_str() == name)
+    }
+
+    /// The product of a request whose scope names `service`.
+    ///
+    /// The SDKs for Node.js put there whatever stands before the first dot of their endpoint: for a server that is
+    /// reached by its address or a name of its own, that says nothing.
+    pub(super) fn of_scope(service: &str, host: &str, action: &str, version: &str) -> Result<Self, TencentError> {
+        match Self::find(service) {
+            Some(product) => Ok(product),
+            None if host.split('.').next() == Some(service) => Self::guess(host, action, version),
+            None => Err(CommonCode::NoSuchProduct.into()),
+        }
     }
 
     /// The product of a request whose signature does not name it.
@@ -88,6 +100,15 @@ mod tests {
         ];
         for (host, action, version, wanted) in known {
             assert_eq!(Product::guess(host, action, version), Ok(wanted), "{host} {action} {version}");
+        }
+        for (scope, host) in [("cvm", "127.0.0.1:18191"), ("127", "127.0.0.1:18191"), ("localhost:80", "localhost:80")]
+        {
+            let product = Product::of_scope(scope, host, "DescribeRegions", "2017-03-12");
+            assert_eq!(product, Ok(Product::Cvm), "{scope} {host}");
+        }
+        for (scope, host) in [("cls", "cls.tencentcloudapi.com"), ("cls", "127.0.0.1"), ("", "127.0.0.1")] {
+            let unknown = Product::of_scope(scope, host, "X", "").unwrap_err();
+            assert_eq!(unknown.code, CommonCode::NoSuchProduct, "{scope} {host}");
         }
         let unknown = Product::guess("cls.tencentcloudapi.com", "X", "").unwrap_err();
         assert_eq!(unknown.code, CommonCode::NoSuchProduct);
