@@ -3,6 +3,7 @@
 //! The checks come in the order callers can rely on: form and size, authentication material, clock;
 //! then, by [`Claim::verify`], the signature; then product and version, region, and parameters.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use model::Timestamp;
@@ -57,6 +58,7 @@ pub struct Claim<'a> {
 /// The refusals that need no secret: wrong method, content type or size; absent or malformed
 /// authentication material; a timestamp that is absent or more than five minutes off `now`.
 pub fn identify<'a>(request: &RawRequest<'a>, now: Timestamp) -> Result<Claim<'a>, TencentError> {
+    check_headers(request)?;
     let carrier = Carrier::of(request)?;
     let pairs = carrier.pairs(request)?;
     let sent = Sent { request, pairs: &pairs, headers_count: uses_headers(request, carrier) };
@@ -152,6 +154,20 @@ impl fmt::Debug for Claim<'_> {
         claim.field("secret_id", &self.secret_id).field("algorithm", &self.algorithm).field("time", &self.time);
         claim.field("action", &self.action).field("version", &self.version).field("region", &self.region);
         claim.finish_non_exhaustive()
+    }
+}
+
+/// Refuses a second value of any header that is looked at: what stands in front of a server may have gone by it.
+fn check_headers(request: &RawRequest<'_>) -> Result<(), TencentError> {
+    let counts = |name: &str| name.starts_with("x-tc-") || ["authorization", "content-type", "host"].contains(&name);
+    let mut seen = HashSet::new();
+    let mut names = request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| counts(name));
+    match names.find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some("authorization") => Err(CommonCode::AuthFailureInvalidAuthorization.into()),
+        Some(name) => {
+            Err(TencentError::new(CommonCode::InvalidParameter, format!("The header {name} is given twice.")))
+        }
     }
 }
 
@@ -257,6 +273,24 @@ mod tests {
         assert_eq!(refused(&plain), CommonCode::MissingParameter);
         assert_eq!(refused(&Sample::first_generation("POST", &almost)), CommonCode::MissingParameter);
         assert_eq!(refused(&t1().without("x-tc-timestamp")), CommonCode::MissingParameter);
+    }
+
+    #[test]
+    fn a_header_that_is_looked_at_is_given_once() {
+        for (name, code) in [
+            ("authorization", CommonCode::AuthFailureInvalidAuthorization),
+            ("host", CommonCode::InvalidParameter),
+            ("content-type", CommonCode::InvalidParameter),
+            ("x-tc-action", CommonCode::InvalidParameter),
+        ] {
+            let mut twice = t1();
+            let first = twice.headers.iter().find(|(known, _)| known == name).cloned().unwrap();
+            twice.headers.push(first);
+            assert_eq!(refused(&twice), code, "{name}");
+        }
+        let mut other = t1();
+        other.headers.extend([("accept".to_owned(), b"a".to_vec()), ("accept".to_owned(), b"b".to_vec())]);
+        assert_eq!(other.check(), Ok(()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! so several texts are tried: header values are lower-cased by the documented rule but not by some
 //! SDKs, and some sign the bare host name while they send it with its port.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use aws_lc_rs::{constant_time, digest, hmac};
@@ -43,7 +44,10 @@ impl<'a> Authorization<'a> {
         let [secret_id, date, service, TERMINATOR] = scope[..] else { return None };
         let signed_headers = field("SignedHeaders")?;
         let is_signed = |wanted: &str| signed_headers.split(';').any(|name| name.eq_ignore_ascii_case(wanted));
-        let named = !secret_id.is_empty() && !service.is_empty();
+        // Each name costs its header's length in the text that is signed, so none may stand there again and again.
+        let mut seen = HashSet::new();
+        let repeats = signed_headers.split(';').any(|name| !seen.insert(name.to_ascii_lowercase()));
+        let named = !secret_id.is_empty() && !service.is_empty() && !repeats;
         let parts = Self { secret_id, date, service, signed_headers, signature: field("Signature")? };
         (named && is_signed("content-type") && is_signed("host")).then_some(parts)
     }
@@ -265,6 +269,7 @@ mod tests {
             format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=content-type;host, Signature=00"),
             format!("TC3-HMAC-SHA256 Credential={scope}, SignedHeaders=content-type;host"),
             format!("TC3-HMAC-SHA256 Credential={scope}, SignedHeaders=content-type;host, Signature="),
+            format!("TC3-HMAC-SHA256 Credential={scope}, SignedHeaders=content-type;host;Host, Signature=00"),
             format!("TC3-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00"),
             format!("TC3-HMAC-SHA256 Credential={scope}, SignedHeaders=content-type, Signature=00"),
             "TC3-HMAC-SHA256 Credential=AKID/2019-02-25/tc3_request, SignedHeaders=content-type;host, Signature=00"

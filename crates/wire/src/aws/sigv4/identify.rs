@@ -1,6 +1,7 @@
 //! Reading who a request claims to be from, out of its `Authorization` header or its query.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::canonical::parameters;
 use super::{ALGORITHM, Claim, Lifetime, TERMINATOR};
@@ -33,6 +34,7 @@ fn identify_header<'a>(request: &RawRequest<'a>, header: &'a [u8]) -> Result<Cla
         value.ok_or_else(|| incomplete(format!("Authorization header requires '{name}' parameter.")))
     };
     let (credential, signed_headers, signature) = (field("Credential")?, field("SignedHeaders")?, field("Signature")?);
+    check_named_once(&signed_headers)?;
     let time = request.header("x-amz-date").or_else(|| request.header("date"));
     let time = time.ok_or_else(|| {
         incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
@@ -62,13 +64,15 @@ fn identify_query<'a>(request: &RawRequest<'a>) -> Result<Claim<'a>, CommonError
         return Err(unsupported_algorithm("X-Amz-Algorithm"));
     }
     let [access_key, date, region, service] = scope(&load("X-Amz-Credential")?)?;
+    let signed_headers = load("X-Amz-SignedHeaders")?;
+    check_named_once(&signed_headers)?;
     Ok(Claim {
         access_key,
         date,
         region,
         service,
         session_token: session_token(find("X-Amz-Security-Token")),
-        signed_headers: load("X-Amz-SignedHeaders")?,
+        signed_headers,
         signature,
         time: load("X-Amz-Date")?,
         lifetime: Lifetime::Expires(expires(&load("X-Amz-Expires")?)?),
@@ -92,6 +96,15 @@ fn expires(text: &str) -> Result<i64, CommonError> {
     let seconds = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
     let seconds = seconds.filter(|seconds| (1..=EXPIRES_SECONDS_MAX).contains(seconds));
     seconds.ok_or_else(|| incomplete(format!("X-Amz-Expires must be between 1 and {EXPIRES_SECONDS_MAX} seconds.")))
+}
+
+/// Each name costs its header's length in the text that is signed, so none may stand there again and again.
+fn check_named_once(signed_headers: &str) -> Result<(), CommonError> {
+    let mut seen = HashSet::new();
+    match signed_headers.split(';').find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some(_) => Err(incomplete("The signed headers name a header more than once.")),
+    }
 }
 
 /// Access key, date, region and service of `<access key>/<date>/<region>/<service>/aws4_request`.
@@ -166,6 +179,8 @@ mod tests {
             v2().requery("Expires=900", "Expires=604801"),
             v2().requery("Expires=900", "Expires=+900"),
             v2().requery("&X-Amz-Expires=900", ""),
+            v1().reworded("content-type;host;", "content-type;host;host;"),
+            v2().requery("content-type%3Bhost", "content-type%3Bhost%3Bhost"),
         ];
         for (at, sample) in samples.iter().enumerate() {
             assert_eq!(sample.check().unwrap_err().0, "IncompleteSignatureException", "{at}");
