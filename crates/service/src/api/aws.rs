@@ -9,7 +9,7 @@ use wire::aws::json::{self, Service, Target};
 use wire::aws::sigv4::{self, Claim, Expected, SKEW_DEFAULT};
 use wire::http::{RawRequest, Reply};
 
-use super::Trace;
+use super::{Refusal, Trace};
 use crate::config::{Account, Cloud};
 use crate::serve::Server;
 
@@ -45,6 +45,15 @@ pub(super) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, id: &
     }
 }
 
+/// Refuses a request whose body was not read.
+pub(super) fn refuse(refusal: Refusal, id: &str, trace: &mut Trace) -> Reply {
+    let code = match refusal {
+        Refusal::TooLarge => CommonCode::RequestEntityTooLarge,
+        Refusal::Busy => CommonCode::ServiceUnavailable,
+    };
+    refused(code.into(), id, trace)
+}
+
 /// The reply of a refusal that is in no service's model.
 pub(super) fn refused(error: CommonError, id: &str, trace: &mut Trace) -> Reply {
     error.code.as_str().clone_into(&mut trace.code);
@@ -59,7 +68,6 @@ fn open<'a>(
 ) -> Result<(Target<'a>, Call), CommonError> {
     let target = json::target(request)?;
     trace.service = target.service.signing_name();
-    target.operation.clone_into(&mut trace.operation);
     let is_known = match target.service {
         Service::Fsx => wire::fsx::is_known(target.operation),
         Service::CloudHsm => wire::cloudhsm::Operation::find(target.operation).is_some(),
@@ -67,6 +75,8 @@ fn open<'a>(
     if !is_known {
         return Err(CommonCode::UnknownOperation.into());
     }
+    // Only now: there are as many counters as operations, and not as many as anyone can make up.
+    target.operation.clone_into(&mut trace.operation);
     let claim = sigv4::identify(request)?;
     let account = authenticate(server, request, &claim, target.service)?;
     account.id.as_str().clone_into(&mut trace.account);

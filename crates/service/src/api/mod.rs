@@ -39,25 +39,54 @@ pub(crate) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>) -> Re
         true => tencent::answer(server, request, &id, &mut trace).await,
         false => aws::answer(server, request, &id, &mut trace).await,
     };
-    let took = started.elapsed();
-    metrics::request(trace.service, &trace.operation, &trace.code, took);
-    tracing::info!(
-        request_id = id,
-        service = trace.service,
-        operation = trace.operation,
-        account = trace.account,
-        region = trace.region,
-        code = trace.code,
-        status = reply.status,
-        milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "answered"
-    );
+    trace.write(&id, started, &reply);
     reply
 }
 
-/// The reply to a body that is larger than any operation takes.
-pub(crate) fn too_large() -> Reply {
-    let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
-    let body = br#"{"__type":"RequestEntityTooLargeException","message":"The request is too large."}"#.to_vec();
-    Reply { status: 413, headers, body }
+/// Refuses a request of which only the head was read, in the dialect that it speaks.
+pub(crate) fn refuse(head: &RawRequest<'_>, refusal: Refusal) -> Reply {
+    let (started, id) = (Instant::now(), Uuid::new_v4().to_string());
+    let mut trace = Trace::default();
+    let reply = match tencent::is_addressed(head) {
+        true => tencent::refuse(refusal, &id, &mut trace),
+        false => aws::refuse(refusal, &id, &mut trace),
+    };
+    trace.write(&id, started, &reply);
+    reply
+}
+
+/// How large the body of a request may be, to judge by its head.
+pub(crate) fn body_bytes_max(head: &RawRequest<'_>) -> usize {
+    match tencent::is_addressed(head) {
+        true => wire::tencent::BODY_BYTES_MAX,
+        false => wire::aws::json::BODY_BYTES_MAX,
+    }
+}
+
+impl Trace {
+    /// Logs and counts the answer to a request.
+    fn write(&self, request_id: &str, started: Instant, reply: &Reply) {
+        let took = started.elapsed();
+        metrics::request(self.service, &self.operation, &self.code, took);
+        tracing::info!(
+            request_id,
+            service = self.service,
+            operation = self.operation,
+            account = self.account,
+            region = self.region,
+            code = self.code,
+            status = reply.status,
+            milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+    }
+}
+
+/// Why a request is refused before anyone looks at what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is larger than its dialect allows.
+    TooLarge,
+    /// There is no room for it now.
+    Busy,
 }

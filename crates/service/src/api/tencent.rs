@@ -9,7 +9,7 @@ use wire::http::{RawRequest, Reply};
 use wire::tencent::regions::{self, DescribeRegions, DescribeRegionsReply};
 use wire::tencent::{Claim, CommonCode, Product, TencentError, identify, success};
 
-use super::Trace;
+use super::{Refusal, Trace};
 use crate::config::{Account, Cloud};
 use crate::serve::{Server, Unserved};
 
@@ -29,14 +29,16 @@ impl Rates {
     }
 }
 
-/// Whether a request speaks this dialect: it names its action in a header or a parameter, or is signed as none
-/// other is.
+/// Whether a request speaks this dialect: it names its action in a header or a parameter, or is signed or written as
+/// none other is.
 pub(super) fn is_addressed(request: &RawRequest<'_>) -> bool {
-    let signed = request.header("authorization").is_some_and(|value| value.trim_start().starts_with("TC3-"));
-    let form = || std::str::from_utf8(request.body).unwrap_or_default();
+    let has = |name| request.header_values(name).next().is_some();
+    let starts = |name, with| request.header(name).is_some_and(|value| value.trim_start().starts_with(with));
     let named = |parameters: &str| parameters.split('&').any(|parameter| parameter.starts_with("Action="));
-    let is_aws = || request.header("x-amz-target").is_some();
-    signed || request.header("x-tc-action").is_some() || (!is_aws() && (named(request.query) || named(form())))
+    if starts("authorization", "TC3-") || has("x-tc-action") {
+        return true;
+    }
+    !has("x-amz-target") && (starts("content-type", "application/x-www-form-urlencoded") || named(request.query))
 }
 
 /// Answers one request.
@@ -54,6 +56,17 @@ pub(super) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, id: &
     }
 }
 
+/// Refuses a request whose body was not read.
+pub(super) fn refuse(refusal: Refusal, id: &str, trace: &mut Trace) -> Reply {
+    let code = match refusal {
+        Refusal::TooLarge => CommonCode::RequestSizeLimitExceeded,
+        Refusal::Busy => CommonCode::ServiceUnavailable,
+    };
+    trace.service = "cbs";
+    code.as_str().clone_into(&mut trace.code);
+    TencentError::from(code).reply(id)
+}
+
 async fn try_answer(
     server: &Arc<Server>,
     request: &RawRequest<'_>,
@@ -64,12 +77,14 @@ async fn try_answer(
     let account = authenticate(server, &claim)?;
     account.id.as_str().clone_into(&mut trace.account);
     let target = claim.target()?;
-    target.action.clone_into(&mut trace.operation);
     if target.product != Product::Cbs {
         regions::check_action(target.action)?;
+        target.action.clone_into(&mut trace.operation);
         return describe_regions(server, target.product, &claim, id);
     }
     let action = wire::cbs::Action::named(target.action)?;
+    // Only now: there are as many counters as actions, and not as many as anyone can make up.
+    target.action.clone_into(&mut trace.operation);
     let region = claim.region()?;
     region.clone_into(&mut trace.region);
     if !server.regions.serves(region) {

@@ -2,10 +2,9 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -13,13 +12,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use wire::http::{RawRequest, Reply};
 
 use super::Server;
-use crate::api;
-
-/// The largest body that is read; the operations' own limits are far below.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use super::body::BodyFault;
+use crate::api::{self, Refusal};
 
 /// Answers one request.
 pub(super) async fn answer(
@@ -48,21 +42,23 @@ async fn answer_api(server: &Arc<Server>, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
     let headers: Vec<(String, Vec<u8>)> =
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-    let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-    let body = match body {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return api::too_large(),
-        Ok(Err(_)) => return plain(400, "the body was cut off\n"),
-        Err(_) => return plain(408, "the body took too long\n"),
-    };
-    let raw = RawRequest {
+    let mut raw = RawRequest {
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         headers: &headers,
-        body: &body,
+        body: &[],
     };
-    api::answer(server, &raw).await
+    match server.bodies.read(body, api::body_bytes_max(&raw)).await {
+        Ok(held) => {
+            raw.body = &held.bytes;
+            api::answer(server, &raw).await
+        }
+        Err(BodyFault::CutOff) => plain(400, "the body was cut off\n"),
+        Err(BodyFault::TooSlow) => plain(408, "the body took too long\n"),
+        Err(BodyFault::TooLarge) => api::refuse(&raw, Refusal::TooLarge),
+        Err(BodyFault::NoRoom) => api::refuse(&raw, Refusal::Busy),
+    }
 }
 
 fn plain(status: u16, text: impl Into<String>) -> Reply {

@@ -10,6 +10,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustix::net::sockopt::set_tcp_user_timeout;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -24,8 +26,17 @@ use super::{Server, http};
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
 
+/// Of the files that the process may open, connections get one in so many: the others are for what they ask for.
+const FILES_PER_CONNECTION: u64 = 2;
+
+/// The most bytes of a request's head, a query of 32 KiB among them.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
 /// How long a client may take for its request's head, and a new connection for its TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long what is sent to a client may stay without an answer, or find no place because it does not read.
+const WRITE_TIMEOUT_MILLISECONDS: u32 = 30_000;
 
 /// After a failed accept (too many open files, for one), nothing is accepted for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -49,7 +60,7 @@ pub(super) async fn serve(
     metrics: PrometheusHandle,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(connections_max()));
     let mut connections = JoinSet::new();
     let stopped = stopping.clone();
     loop {
@@ -76,6 +87,16 @@ pub(super) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
+/// How many connections there may be, after the process has been allowed as many open files as it can be.
+fn connections_max() -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, ..limits };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { raised.current } else { limits.current };
+    let most =
+        files.map_or(CONNECTIONS_MAX, |files| usize::try_from(files / FILES_PER_CONNECTION).unwrap_or(usize::MAX));
+    most.clamp(1, CONNECTIONS_MAX)
+}
+
 async fn serve_stream(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
@@ -85,6 +106,8 @@ async fn serve_stream(
 ) {
     // Without this a reply may wait for the acknowledgement of what was sent before.
     drop(stream.set_nodelay(true));
+    // HTTP has no limit of its own for clients that do not read.
+    _ = set_tcp_user_timeout(&stream, WRITE_TIMEOUT_MILLISECONDS);
     match tls {
         None => serve_requests(stream, server, metrics, stopped).await,
         Some(tls) => {
@@ -103,7 +126,7 @@ async fn serve_requests(
 ) {
     let answer = service_fn(move |request| http::answer(Arc::clone(&server), metrics.clone(), request));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
     let told_to_stop = async { drop(stopped.wait_for(|stop| *stop).await) };
     let ended = tokio::select! {

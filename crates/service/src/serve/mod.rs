@@ -3,6 +3,7 @@
 //! A server keeps nothing that the catalogs do not have: it can be killed at any time, and any other that
 //! serves the same regions goes on with its work.
 
+mod body;
 mod http;
 mod identities;
 mod jobs;
@@ -22,6 +23,7 @@ use engine::Worker;
 use model::{Clock, Region, SystemClock};
 use tokio::sync::watch;
 
+use body::BodyRoom;
 pub(crate) use identities::IdentityFile;
 pub(crate) use jobs::Jobs;
 pub(crate) use regions::{Regions, Unserved};
@@ -65,6 +67,8 @@ pub(crate) struct Server {
     pub(crate) jobs: Jobs,
     /// How often each account calls what.
     pub(crate) rates: Rates,
+    /// The memory for the bodies of requests.
+    pub(crate) bodies: BodyRoom,
     /// How long gc leaves a pack that nothing names.
     pub(crate) gc_grace: Duration,
     /// After how long a cluster that is initialized is activated, where its directory holds no token yet.
@@ -88,6 +92,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
         identities: IdentityFile::new(config.identities_file, config.identities),
         regions: Regions::open(config.regions, &args.regions).await?,
         jobs: Jobs::default(),
+        bodies: BodyRoom::default(),
         clock: Arc::new(SystemClock),
     });
     let metrics = metrics::install()?;

@@ -1,0 +1,10 @@
+//! The cloud APIs from outside: requests byte by byte, as good clients and bad ones send them, to a running server.
+//!
+//! What the vendors' own clients do is in `tests/clients/`, but for the one that is written in Rust.
+
+mod acceptance;
+mod bad_input;
+mod exchange;
+mod overload;
+mod served;
+mod sign;
