@@ -6,5 +6,6 @@ mod acceptance;
 mod bad_input;
 mod exchange;
 mod overload;
+mod recorded;
 mod served;
 mod sign;
