@@ -13,7 +13,7 @@ pub(crate) struct Tool {
 }
 
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 13] = [
+pub(crate) const FOR_TESTS: [Tool; 15] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
@@ -27,6 +27,8 @@ pub(crate) const FOR_TESTS: [Tool; 13] = [
     Tool { program: "openssl", package: "openssl" },
     Tool { program: "softhsm2-util", package: "softhsm2" },
     Tool { program: "pkcs11-tool", package: "opensc" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
 ];
 
 /// What the benchmark runs beside offsite.

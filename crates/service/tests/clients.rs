@@ -48,16 +48,23 @@ fn tencent_cbs_policies() {
     run("test_cbs_policies");
 }
 
+#[test]
+fn clients_for_node() {
+    run("test_node");
+}
+
 /// Runs the tests of a Python module in the environment that `cargo xtask test` has made.
 #[track_caller]
 fn run(module: &str) {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
     let python = target.join("venv/bin/python");
-    assert!(python.exists(), "the clients are not installed: run `cargo xtask test` once");
+    let node = target.join("node/node_modules");
+    assert!(python.exists() && node.exists(), "the clients are not installed: run `cargo xtask test` once");
     let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/clients"].iter().collect();
     let mut command = Command::new(python);
     command.args(["-m", "unittest", "-v", module]).current_dir(folder);
     command.env("OFFSITE", env!("CARGO_BIN_EXE_offsite")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("NODE_PATH", node);
     let done = command.output().expect("Python runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -1,16 +1,47 @@
-//! The vendors' own clients, which the API tests run unmodified.
+//! The vendors' own clients, which the API tests run unmodified: for Python and for Node.js.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
-use crate::python;
+use crate::{python, workspace};
 
-/// What is installed, each at the version that the tests were written with.
-const PACKAGES: [&str; 4] =
+/// What is installed for Python, each at the version that the tests were written with.
+const PYTHON: [&str; 4] =
     ["boto3==1.44.5", "awscli==1.46.2", "tencentcloud-sdk-python-cbs==3.1.175", "tccli==3.1.189.1"];
 
-/// Makes `<target>/venv`, which the tests look for.
+/// Where the packages for Node.js are listed.
+const NODE: &str = "crates/service/tests/clients/node";
+
+/// Names the file that says what is there, written once all of it is.
+const STAMP: &str = "offsite-packages";
+
+/// Makes `<target>/venv` and `<target>/node`, which the tests look for.
 pub(super) fn install(target: &Path) -> Result<()> {
-    python::environment(target, "venv", &PACKAGES).map(|_| ())
+    python::environment(target, "venv", &PYTHON)?;
+    install_node(&target.join("node"))
+}
+
+fn install_node(folder: &Path) -> Result<()> {
+    let read = |name: &str| {
+        let path = workspace::root().join(NODE).join(name);
+        fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
+    };
+    let [wanted, locked] = [read("package.json")?, read("package-lock.json")?];
+    if fs::read_to_string(folder.join(STAMP)).is_ok_and(|there| there == locked) {
+        println!("the clients for Node.js are there");
+        return Ok(());
+    }
+    println!("installing the clients for Node.js");
+    let failed = || format!("failed to write to {}", folder.display());
+    fs::create_dir_all(folder).with_context(failed)?;
+    fs::write(folder.join("package.json"), wanted).with_context(failed)?;
+    fs::write(folder.join("package-lock.json"), &locked).with_context(failed)?;
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+    let status = npm.status().with_context(|| format!("failed to run {npm:?}"))?;
+    ensure!(status.success(), "{npm:?} failed: {status}");
+    fs::write(folder.join(STAMP), &locked).with_context(failed)
 }
