@@ -7,5 +7,6 @@ mod bad_input;
 mod exchange;
 mod overload;
 mod recorded;
+mod rust_sdk;
 mod served;
 mod sign;
