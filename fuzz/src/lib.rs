@@ -1,8 +1,10 @@
-//! The store's parsers by name, for the fuzz targets: the same entry points that its hostile tests run.
+//! The parsers of the store and of requests by name, for the fuzz targets: the same entry points that the hostile tests
+//! run.
 
 #[allow(dead_code, reason = "what may be allocated is for the hostile tests")]
 #[path = "../../crates/store/tests/hostile/parsers.rs"]
 mod parsers;
+mod requests;
 #[path = "../../crates/store/tests/hostile/seeds.rs"]
 mod seeds;
 
@@ -11,11 +13,13 @@ mod seeds;
 /// # Panics
 /// When there is no such parser, or the parser has a fault.
 pub fn read(name: &str, bytes: &[u8]) {
-    let parser = parsers::ALL.iter().find(|parser| parser.name == name);
-    (parser.expect("a fuzz target is named after its parser").read)(bytes);
+    let stored = parsers::ALL.iter().find(|parser| parser.name == name).map(|parser| parser.read);
+    let sent = requests::parsers::ALL.iter().find(|parser| parser.name == name).map(|parser| parser.read);
+    (stored.or(sent).expect("a fuzz target is named after its parser"))(bytes);
 }
 
 /// Every parser's name, with valid bytes to start from.
 pub fn seeds() -> impl Iterator<Item = (&'static str, Vec<Vec<u8>>)> {
-    parsers::ALL.iter().map(|parser| (parser.name, (parser.seeds)()))
+    let stored = parsers::ALL.iter().map(|parser| (parser.name, (parser.seeds)()));
+    stored.chain(requests::parsers::ALL.iter().map(|parser| (parser.name, (parser.seeds)())))
 }

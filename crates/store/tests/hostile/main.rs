@@ -98,8 +98,9 @@ fn every_parser_has_its_fuzz_target() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
     let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
     let files = std::fs::read_dir(fuzz.join("fuzz_targets")).unwrap();
-    let targets: BTreeSet<String> =
-        files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let targets = files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    // Requests are looked after by `crates/wire/tests/hostile`.
+    let targets: BTreeSet<String> = targets.filter(|target| !target.starts_with("wire_")).collect();
     // The configuration is the binary's: see `crates/service/src/config/hostile.rs`.
     let parsers = ALL.iter().map(|parser| parser.name).chain(["config"]).map(str::to_owned).collect();
     assert_eq!(targets, parsers);
