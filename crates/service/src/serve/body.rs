@@ -18,7 +18,7 @@ const SMALL_BYTES: usize = 16 << 10;
 /// What all bodies together may hold beyond that.
 const ROOM_BYTES: usize = 32 << 20;
 
-/// Of a body that is too large, so much is read and forgotten: a client that still sends when the connection is
+/// Of a body that is refused, so much is read and forgotten: a client that still sends when the connection is
 /// closed sees that it was closed, and not why.
 const DISCARDED_BYTES_MAX: u64 = 64 << 20;
 
@@ -58,14 +58,24 @@ impl BodyRoom {
         read.await.unwrap_or(Err(BodyFault::TooSlow))
     }
 
+    /// A body that is refused is read to its end all the same.
     async fn read_patiently(&self, mut body: Incoming, bytes_max: usize) -> Result<Held<'_>, BodyFault> {
+        let held = self.hold(&mut body, bytes_max).await;
+        if let Err(BodyFault::TooLarge | BodyFault::NoRoom) = held {
+            discard(body, DISCARDED_BYTES_MAX).await;
+        }
+        held
+    }
+
+    async fn hold(&self, body: &mut Incoming, bytes_max: usize) -> Result<Held<'_>, BodyFault> {
         let mut held = Held { bytes: Vec::new(), _room: None };
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(BodyFault::TooLarge);
+        }
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyFault::CutOff)?.into_data() else { continue };
             let len = held.bytes.len() + data.len();
             if len > bytes_max {
-                drop(held);
-                discard(body, DISCARDED_BYTES_MAX).await;
                 return Err(BodyFault::TooLarge);
             }
             let beyond = len.saturating_sub(SMALL_BYTES.max(held.bytes.len()));
