@@ -11,6 +11,8 @@ FOLDER = pathlib.Path(__file__).parent / "node"
 
 
 class Node(WorldTest):
+    settings = WorldTest.settings + 'cloudhsm_activation = "0s"\n'
+
     def run_tests(self, name):
         env = {
             **self.world.env,
@@ -26,6 +28,9 @@ class Node(WorldTest):
 
     def test_amazon_fsx(self):
         self.run_tests("fsx.test.cjs")
+
+    def test_aws_cloudhsm(self):
+        self.run_tests("cloudhsm.test.cjs")
 
     def test_tencent_cbs(self):
         self.run_tests("cbs.test.cjs")

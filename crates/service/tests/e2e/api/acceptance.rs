@@ -4,7 +4,6 @@
 
 use super::exchange::Raw;
 use super::served::{Keys, Served};
-use super::sign;
 
 /// When the AWS examples are signed: 2026-01-15T12:00:00Z.
 const AWS_TIME: i64 = 1_768_478_400;
@@ -30,23 +29,29 @@ fn keys() -> Keys {
     }
 }
 
-/// V1, but for its region, which no site has from the start.
-fn v1(region: &str) -> Raw {
-    let host = format!("fsx.{region}.amazonaws.com");
-    Raw::aws(&host, region, "fsx", "AWSSimbaAPIService_v20180301.CopyBackup", V1_BODY)
+fn v1() -> Raw {
+    let target = "AWSSimbaAPIService_v20180301.CopyBackup";
+    Raw::aws("fsx.us-west-1.amazonaws.com", "us-west-1", "fsx", target, V1_BODY)
 }
 
 /// V2: V1, presigned for a quarter of an hour.
-fn v2(region: &str) -> Raw {
-    let mut request = v1(region).without("authorization").without("x-amz-date");
-    let query = format!(
-        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260115%2F{region}%2Ffsx%2Faws4_request\
-         &X-Amz-Date=20260115T120000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=content-type%3Bhost%3Bx-amz-target"
-    );
-    let scope = format!("20260115/{region}/fsx/aws4_request");
-    let signature = sign::presigned(&request, &query, "20260115T120000Z", &scope, &keys().aws[1]);
-    request.target = format!("/?{query}&X-Amz-Signature={signature}");
+fn v2() -> Raw {
+    let mut request = v1().without("authorization").without("x-amz-date");
+    let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260115%2Fus-west-1%2Ffsx\
+                 %2Faws4_request&X-Amz-Date=20260115T120000Z&X-Amz-Expires=900\
+                 &X-Amz-SignedHeaders=content-type%3Bhost%3Bx-amz-target&X-Amz-Signature=";
+    request.target = format!("/?{query}6108e3591783e327160482368c3112b76d6829f9eed1d4a25d3d2b6ed6595862");
     request
+}
+
+/// V3: a copy of a cluster's backup, with the token of a session.
+fn v3() -> Raw {
+    let body = r#"{"DestinationRegion": "us-west-2", "BackupId": "backup-ro5c4er4aac"}"#;
+    let target = "BaldrApiService.CopyBackupToRegion";
+    let request = Raw::aws("cloudhsmv2.us-east-1.amazonaws.com", "us-east-1", "cloudhsm", target, body);
+    let signed = "x-amz-date;x-amz-security-token;x-amz-target";
+    let request = request.reworded("Authorization", "x-amz-date;x-amz-target", signed);
+    request.with("X-Amz-Security-Token", "SESSIONTOKENEXAMPLE")
 }
 
 fn t1() -> Raw {
@@ -103,20 +108,29 @@ fn altered(request: &Raw, header: &str) -> Vec<Raw> {
         let mut other = authorization.clone();
         let last = if other.pop() == Some('0') { '1' } else { '0' };
         all.push(request.clone().with("authorization", &format!("{other}{last}")));
+    } else if request.target.contains("X-Amz-Signature=") {
+        let mut other = request.target.clone();
+        let last = if other.pop() == Some('0') { '1' } else { '0' };
+        all.push(Raw { target: format!("{other}{last}"), ..request.clone() });
     }
     all
 }
 
 #[test]
 fn item_1_the_published_aws_examples_verify_and_changed_ones_do_not() {
-    let published = v1("us-west-1").signed(&keys(), AWS_TIME).header("authorization").unwrap();
+    let signed = v1().signed(&keys(), AWS_TIME);
+    let published = signed.header("authorization").unwrap();
     assert!(published.ends_with("=f62c9b43c9cb85eb3f750dae1145058de574542a6c1244f52d0c57263883f2ba"), "{published}");
-    let published = v2("us-west-1").target;
-    assert!(published.ends_with("=6108e3591783e327160482368c3112b76d6829f9eed1d4a25d3d2b6ed6595862"), "{published}");
+    let session = v3().signed(&keys(), AWS_TIME);
+    let published = session.header("authorization").unwrap();
+    assert!(published.ends_with("=a7fb28ecdddd32d2e65944df51c3adce26133522b20c04477e7a2223b6f4aed7"), "{published}");
 
     let served = Served::frozen(AWS_TIME, &keys());
-    for request in [v1("us-west-2").signed(&keys(), AWS_TIME), v2("us-west-2")] {
-        let request = request.with("Content-Length", &V1_BODY.len().to_string());
+    // Keys here are lasting ones, to which no token belongs. Without it, nothing else is wrong.
+    assert_eq!(served.send(&session).code(), "UnrecognizedClientException");
+    let lasting = v3().without("x-amz-security-token").reworded("Authorization", "x-amz-security-token;", "");
+    assert_eq!(served.ask(lasting).code(), "CloudHsmResourceNotFoundException");
+    for request in [signed, v2().with("Content-Length", &V1_BODY.len().to_string())] {
         assert_eq!(served.send(&request).code(), "InvalidRegion", "a genuine request is looked at: {request:?}");
         for changed in altered(&request, "host") {
             assert_eq!(served.send(&changed).code(), "InvalidSignatureException", "{changed:?}");
@@ -202,15 +216,24 @@ fn item_3_a_clock_may_be_299_seconds_off_and_not_301() {
     let served = Served::frozen(TENCENT_TIME, &keys());
     let at = |request: Raw, off: i64| served.send(&request.signed(&keys(), TENCENT_TIME + off)).code();
     for off in [-299, 299] {
-        assert_eq!(at(v1("us-west-2"), off), "InvalidRegion", "{off}");
+        assert_eq!(at(v1(), off), "InvalidRegion", "{off}");
         assert_eq!(at(t1(), off), NO_SNAPSHOT, "{off}");
         assert_eq!(at(first_generation("GET", "HmacSHA1"), off), NO_SNAPSHOT, "{off}");
     }
     for off in [-301, 301] {
-        assert_eq!(at(v1("us-west-2"), off), "InvalidSignatureException", "{off}");
+        assert_eq!(at(v1(), off), "InvalidSignatureException", "{off}");
         assert_eq!(at(t1(), off), "AuthFailure.SignatureExpire", "{off}");
         assert_eq!(at(first_generation("GET", "HmacSHA1"), off), "AuthFailure.SignatureExpire", "{off}");
     }
+}
+
+#[test]
+fn item_4_a_request_to_cloudhsm_is_signed_for_cloudhsm() {
+    let served = Served::new();
+    let call = || served.cloudhsm("us-east-1", "DescribeBackups", "{}");
+    assert_eq!(served.ask(call()).code(), "Success");
+    let other = call().reworded("Authorization", "/cloudhsm/", "/cloudhsmv2/");
+    assert_eq!(served.ask(other).code(), "InvalidSignatureException");
 }
 
 #[test]

@@ -25,6 +25,8 @@ const TENCENT_COPIES: [(&str, &str); 4] = recorded![
     "tencentcloud-sdk-go-hmacsha256",
     "tencentcloud-sdk-java",
 ];
+const CLOUDHSM_COPIES: [(&str, &str); 3] =
+    recorded!["aws-sdk-net-cloudhsm", "aws-sdk-go-v2-cloudhsm", "aws_client-dart-cloudhsm"];
 const TERRAFORM_AWS: &str = include_str!("recorded/terraform-aws.http");
 const TERRAFORM_TENCENT: &str = include_str!("recorded/terraform-tencentcloud.http");
 
@@ -87,6 +89,33 @@ fn every_aws_client_is_told_an_error_that_it_can_read() {
         let unsigned = read(&served, text, &unknown).without("authorization");
         let unsigned = served.signed(unsigned);
         assert_eq!(code_to(client, &served.send(&unsigned)), "MissingAuthenticationTokenException", "{client}");
+    }
+}
+
+#[test]
+fn every_aws_client_copies_a_backup_of_a_cluster() {
+    let served = Served::new();
+    let tokens = served.world.path("tokens");
+    fs::create_dir(&tokens).unwrap();
+    fs::write(tokens.join("token"), "a key").unwrap();
+    let add = ["resource", "add", tokens.to_str().unwrap(), "--region", "us-east-1", "--type", "hsm"];
+    let backup = served.world.backup(&served.world.run(add).id());
+    for (number, (client, text)) in CLOUDHSM_COPIES.into_iter().enumerate() {
+        let reply = served.ask(read(&served, text, &[("backup", &backup)]));
+        assert_eq!(reply.code(), "Success", "{client}: {}", reply.text());
+        check_aws(client, &reply);
+        let body = reply.json();
+        let made = body["DestinationBackup"].as_object().expect("the reply describes the source");
+        assert_eq!(made.get("SourceBackup"), Some(&backup.as_str().into()), "{client}");
+        assert!(!made.contains_key("BackupId") && made["CreateTimestamp"].is_number(), "{client}: {body}");
+        let filter = format!(r#"{{"Filters": {{"sourceBackupIds": ["{backup}"]}}}}"#);
+        let found = served.ask(served.cloudhsm("us-west-2", "DescribeBackups", &filter));
+        check_aws(client, &found);
+        assert_eq!(found.json()["Backups"].as_array().map(Vec::len), Some(number + 1), "{client}");
+
+        let unknown = served.ask(read(&served, text, &[("backup", "backup-aaaaaaaaaaa")]));
+        check_aws(client, &unknown);
+        assert_eq!(code_to(client, &unknown), "CloudHsmResourceNotFoundException", "{client}");
     }
 }
 
@@ -175,14 +204,20 @@ fn code_to(client: &str, reply: &Reply) -> String {
     let message = member("message").or_else(|| member("Message"));
     assert!(message.is_some_and(|message| !message.is_empty()), "{client}: {body}");
     let found = match client {
-        "aws-sdk-go-v2" | "terraform-aws" => header().or_else(|| member("code")).or_else(|| member("__type")),
-        "aws-sdk-net" => member("__type").or_else(header).or_else(|| member("code")),
+        "aws-sdk-go-v2" | "aws-sdk-go-v2-cloudhsm" | "terraform-aws" => {
+            header().or_else(|| member("code")).or_else(|| member("__type"))
+        }
+        "aws-sdk-net" | "aws-sdk-net-cloudhsm" => member("__type").or_else(header).or_else(|| member("code")),
         _ => member("__type").or_else(|| member("code")).or_else(header),
     };
     let found = found.expect("every client finds a code");
     let bare = found.rsplit('#').next().unwrap_or_default();
     // Not every client cuts off what stands behind a colon.
-    if client == "aws_client-dart" { bare.to_owned() } else { bare.split(':').next().unwrap_or_default().to_owned() }
+    if client.starts_with("aws_client-dart") {
+        bare.to_owned()
+    } else {
+        bare.split(':').next().unwrap_or_default().to_owned()
+    }
 }
 
 /// What the parsers of Tencent's clients rely on.
@@ -204,5 +239,5 @@ fn check_tencent(client: &str, reply: &Reply) {
 fn every_recorded_request_is_sent_by_a_test() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/api/recorded");
     let files = fs::read_dir(folder).unwrap().count();
-    assert_eq!(files, AWS_COPIES.len() + TENCENT_COPIES.len() + 2);
+    assert_eq!(files, AWS_COPIES.len() + CLOUDHSM_COPIES.len() + TENCENT_COPIES.len() + 2);
 }

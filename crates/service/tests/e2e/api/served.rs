@@ -42,6 +42,8 @@ impl Served {
             text = text.replace(old, new);
         }
         std::fs::write(file, text).unwrap();
+        // The one that the AWS examples are sent to.
+        world.run(["region", "add", "us-west-1", "--partition", "aws"]).exits(0);
         let mut served = Self::start(world, Some(seconds));
         served.keys = keys.clone();
         served
@@ -80,6 +82,11 @@ impl Served {
     /// A request to FSx.
     pub(crate) fn fsx(&self, region: &str, operation: &str, body: &str) -> Raw {
         Raw::aws(&self.host, region, "fsx", &format!("AWSSimbaAPIService_v20180301.{operation}"), body)
+    }
+
+    /// A request to CloudHSM.
+    pub(crate) fn cloudhsm(&self, region: &str, operation: &str, body: &str) -> Raw {
+        Raw::aws(&self.host, region, "cloudhsm", &format!("BaldrApiService.{operation}"), body)
     }
 
     /// A request to CBS in Guangzhou.

@@ -85,15 +85,3 @@ fn field<'a>(authorization: &'a str, name: &str) -> &'a str {
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))
 }
-
-/// The signature of a request that has it in its query, as `query` says but for the signature.
-pub(crate) fn presigned(request: &Raw, query: &str, date: &str, scope: &str, secret: &str) -> String {
-    let mut canonical = format!("{}\n/\n{query}\n", request.method);
-    let names = ["content-type", "host", "x-amz-target"];
-    for name in names {
-        canonical += &format!("{name}:{}\n", request.header(name).unwrap_or_default().trim());
-    }
-    canonical += &format!("\n{}\n{}", names.join(";"), sha256_hex(&request.body));
-    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
-    hex::encode(chain(&format!("AWS4{secret}"), scope.split('/').chain([text.as_str()])))
-}
