@@ -52,6 +52,11 @@ impl App {
         Ok(Self { config, account, quiet: global.quiet })
     }
 
+    /// The same for another account.
+    pub(crate) fn acting_for(self, account: AccountId) -> Self {
+        Self { account, ..self }
+    }
+
     /// Opens a region.
     pub(crate) async fn open(&self, region: &Region) -> anyhow::Result<RegionContext> {
         self.config.region(region)?.open().await

@@ -5,6 +5,7 @@
 
 mod api;
 mod app;
+mod authorization;
 mod cli;
 mod config;
 #[cfg(feature = "crash-points")]

@@ -53,6 +53,11 @@ fn clients_for_node() {
     run("test_node");
 }
 
+#[test]
+fn cedar_policies() {
+    run("test_policies");
+}
+
 /// Runs the tests of a Python module in the environment that `cargo xtask test` has made.
 #[track_caller]
 fn run(module: &str) {

@@ -29,7 +29,7 @@ fn the_five_minutes_of_the_readme_pass() {
 #[test]
 fn every_command_and_option_that_is_named_exists() {
     let mut checked = 0;
-    for document in ["README.md", "docs/operations.md", "docs/architecture.md"] {
+    for document in ["README.md", "docs/operations.md", "docs/architecture.md", "docs/authorization.md"] {
         for code in code_of(&read(document)) {
             if let Some(command) = code.strip_prefix("offsite ").filter(|command| *command != "help") {
                 assert_exists(command, document);

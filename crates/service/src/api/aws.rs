@@ -9,7 +9,9 @@ use wire::aws::json::{self, Service, Target};
 use wire::aws::sigv4::{self, Claim, Expected, SKEW_DEFAULT};
 use wire::http::{RawRequest, Reply};
 
+use super::authorize::Caller;
 use super::{Refusal, Trace};
+use crate::authorization::Principal;
 use crate::config::{Account, Cloud};
 use crate::serve::Server;
 
@@ -17,6 +19,8 @@ use crate::serve::Server;
 pub(crate) struct Call {
     pub(super) server: Arc<Server>,
     pub(super) account: Account,
+    /// Who calls, as policies know callers.
+    pub(super) caller: Caller,
     /// The region that is called.
     pub(super) ctx: Arc<engine::RegionContext>,
     pub(super) request_id: String,
@@ -82,7 +86,9 @@ fn open<'a>(
     account.id.as_str().clone_into(&mut trace.account);
     claim.region.as_ref().clone_into(&mut trace.region);
     let ctx = server.regions.get(&claim.region).map_err(|_| CommonCode::ServiceUnavailable)?;
-    Ok((target, Call { server: Arc::clone(server), account, ctx, request_id: id.to_owned() }))
+    let (key, cloud) = (claim.access_key.to_string(), Cloud::Aws);
+    let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };
+    Ok((target, Call { server: Arc::clone(server), account, caller, ctx, request_id: id.to_owned() }))
 }
 
 /// The account whose key signed the request.

@@ -1,14 +1,16 @@
 //! The cloud APIs: which dialect a request speaks, and what each operation asks of the engine.
 //!
-//! Handlers read as: parse, look up, call the engine, present. Errors of the engine become a dialect's own
+//! Handlers read as: parse, authorize, look up, call the engine, present. Errors of the engine become a dialect's own
 //! at the last moment, and what is internal about them stays in the log.
 
+mod authorize;
 mod aws;
 mod cbs;
 mod cloudhsm;
 mod fsx;
 mod tencent;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,8 +23,10 @@ pub(crate) use cloudhsm::{kept_by_backup, retain_cluster_backups};
 pub(crate) use tencent::Rates;
 
 /// What is logged and counted of a request besides its reply.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
+    /// Where the connection comes from.
+    pub(crate) source: IpAddr,
     pub(crate) service: &'static str,
     pub(crate) operation: String,
     pub(crate) account: String,
@@ -31,10 +35,10 @@ pub(crate) struct Trace {
     pub(crate) code: String,
 }
 
-/// Answers a request in the dialect that it speaks.
-pub(crate) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>) -> Reply {
+/// Answers a request from `source` in the dialect that it speaks.
+pub(crate) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>, source: IpAddr) -> Reply {
     let (started, id) = (Instant::now(), Uuid::new_v4().to_string());
-    let mut trace = Trace::default();
+    let mut trace = Trace::from(source);
     let reply = match tencent::is_addressed(request) {
         true => tencent::answer(server, request, &id, &mut trace).await,
         false => aws::answer(server, request, &id, &mut trace).await,
@@ -44,9 +48,9 @@ pub(crate) async fn answer(server: &Arc<Server>, request: &RawRequest<'_>) -> Re
 }
 
 /// Refuses a request of which only the head was read, in the dialect that it speaks.
-pub(crate) fn refuse(head: &RawRequest<'_>, refusal: Refusal) -> Reply {
+pub(crate) fn refuse(head: &RawRequest<'_>, source: IpAddr, refusal: Refusal) -> Reply {
     let (started, id) = (Instant::now(), Uuid::new_v4().to_string());
-    let mut trace = Trace::default();
+    let mut trace = Trace::from(source);
     let reply = match tencent::is_addressed(head) {
         true => tencent::refuse(refusal, &id, &mut trace),
         false => aws::refuse(refusal, &id, &mut trace),
@@ -64,12 +68,18 @@ pub(crate) fn body_bytes_max(head: &RawRequest<'_>) -> usize {
 }
 
 impl Trace {
+    fn from(source: IpAddr) -> Self {
+        let [operation, account, region, code] = Default::default();
+        Self { source, service: "", operation, account, region, code }
+    }
+
     /// Logs and counts the answer to a request.
     fn write(&self, request_id: &str, started: Instant, reply: &Reply) {
         let took = started.elapsed();
         metrics::request(self.service, &self.operation, &self.code, took);
         tracing::info!(
             request_id,
+            source = %self.source,
             service = self.service,
             operation = self.operation,
             account = self.account,

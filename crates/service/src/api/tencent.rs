@@ -9,7 +9,9 @@ use wire::http::{RawRequest, Reply};
 use wire::tencent::regions::{self, DescribeRegions, DescribeRegionsReply};
 use wire::tencent::{Claim, CommonCode, Product, TencentError, identify, success};
 
+use super::authorize::Caller;
 use super::{Refusal, Trace};
+use crate::authorization::Principal;
 use crate::config::{Account, Cloud};
 use crate::serve::{Server, Unserved};
 
@@ -96,7 +98,9 @@ async fn try_answer(
     })?;
     server.rates.check(format!("{} {region} {}", account.id, target.action))?;
     let request = wire::cbs::parse(action, &claim.parameters()?, server.clock.now())?;
-    let call = super::cbs::Call { server: Arc::clone(server), account, ctx, request_id: id.to_owned() };
+    let (key, cloud) = (claim.secret_id.clone(), Cloud::Tencent);
+    let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };
+    let call = super::cbs::Call { server: Arc::clone(server), account, caller, ctx, request_id: id.to_owned() };
     super::cbs::answer(&call, request).await
 }
 

@@ -52,7 +52,8 @@ impl TagArgs {
     }
 }
 
-fn parse_tag(given: &str) -> Result<(String, String), String> {
+/// Reads `KEY=VALUE`.
+pub(super) fn parse_tag(given: &str) -> Result<(String, String), String> {
     match given.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("\"{given}\" is not a tag: write KEY=VALUE")),

@@ -19,11 +19,13 @@ use store::keys::KeyFileService;
 use store::region_store::open_directory;
 use store::{RegionStore, StoreErrorKind};
 
-use crate::config::{CONFIG_FILE, Identities, META_REGION, META_STORE_ID, RegionEntry};
+use crate::authorization::{DEFAULT, read_policy_files};
+use crate::config::{CONFIG_FILE, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry};
 use crate::exit::{Outcome, hinted};
 use crate::output::say;
 
 const IDENTITIES_FILE: &str = "identities.toml";
+const POLICY_FILE: &str = "default.cedar";
 
 /// What a client of the APIs needs in its environment.
 pub(crate) const CLIENT_FILE: &str = "client.env";
@@ -50,6 +52,7 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Serialize)]
 struct NewConfig {
     identities: &'static str,
+    policies: &'static str,
     gc_grace: &'static str,
     lease_seconds: u64,
     region: Vec<RegionEntry>,
@@ -94,6 +97,7 @@ pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> 
         let keys = Identities::load(&identities)?;
         write_new(&client, &keys.keys().map(|(_, key)| key.environment()).collect::<String>())?;
     }
+    make_policies(&dir.join(POLICIES))?;
     effect("init.config.before");
     write_new(&file, &config_text(entries)?)?;
     effect("init.config.after");
@@ -121,9 +125,20 @@ pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEn
 }
 
 fn config_text(region: Vec<RegionEntry>) -> anyhow::Result<String> {
-    let config = NewConfig { identities: IDENTITIES_FILE, gc_grace: "24h", lease_seconds: 60, region };
+    let config =
+        NewConfig { identities: IDENTITIES_FILE, policies: POLICIES, gc_grace: "24h", lease_seconds: 60, region };
     let text = toml::to_string(&config)?;
     Ok(format!("# offsite's configuration. Relative paths start at this file's directory.\n\n{text}"))
+}
+
+/// Writes out what would be decided without policies, so that it can be read and changed.
+fn make_policies(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
+    // Beside policies that are there already it might permit more than they do.
+    match read_policy_files(dir)?.is_empty() {
+        true => write_new(&dir.join(POLICY_FILE), DEFAULT),
+        false => Ok(()),
+    }
 }
 
 /// Makes the parts of a region, and leaves those alone that are there.

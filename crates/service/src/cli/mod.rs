@@ -14,6 +14,7 @@ mod gc;
 mod init;
 mod key;
 mod kms;
+mod policy;
 mod rebuild;
 mod region;
 mod resource;
@@ -102,6 +103,9 @@ enum Command {
     /// List what was done: by the command line, by callers of the APIs, and by itself.
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Check and explain the policies that decide what access keys may do.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Show the whole story in a scratch place: back up, copy, lose a region, restore, compare.
     Demo(demo::DemoArgs),
     /// Print a script that completes offsite's commands in a shell.
@@ -133,6 +137,7 @@ impl Cli {
             Command::Account(command) => account::run(&load()?, command),
             Command::Key(command) => key::run(&load()?, command),
             Command::Event(command) => event::run(&load()?, command).await,
+            Command::Policy(command) => policy::run(load, command).await,
             Command::Demo(args) => demo::run(args, self.global.quiet).await,
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => completions::run_man(&args),

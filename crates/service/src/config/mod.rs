@@ -10,6 +10,7 @@ pub(crate) mod environment;
 mod hostile;
 mod identities;
 mod limits;
+mod policies;
 mod region;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Deserializer};
 pub(crate) use access_key::{AccessKey, Cloud};
 pub(crate) use duration::parse_duration;
 pub(crate) use identities::{Account, Identities};
+pub(crate) use policies::{POLICIES, PolicyDirectory};
 pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
 
 use crate::exit::hinted;
@@ -44,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) identities: Identities,
     /// Where that was read from.
     pub(crate) identities_file: PathBuf,
+    /// Where the policies are that decide what they may do.
+    pub(crate) policies: PolicyDirectory,
     /// How long gc leaves a pack that nothing names.
     pub(crate) gc_grace: Duration,
     /// How long a worker's lease lasts without renewal.
@@ -61,6 +65,7 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
     identities: PathBuf,
+    policies: Option<PathBuf>,
     #[serde(default = "default_grace", deserialize_with = "duration_text")]
     gc_grace: Duration,
     #[serde(default = "default_lease_seconds")]
@@ -122,6 +127,7 @@ impl Config {
         Ok(Self {
             identities: Identities::load(&identities_file)?,
             identities_file,
+            policies: PolicyDirectory::of(read.policies.as_deref(), base),
             gc_grace: read.gc_grace,
             lease: Duration::from_secs(read.lease_seconds),
             cbs_requests_per_second: read.cbs_requests_per_second,

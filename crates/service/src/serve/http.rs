@@ -1,6 +1,7 @@
 //! HTTP requests as the dialects take them, and their replies as HTTP has them.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,17 +16,18 @@ use super::Server;
 use super::body::BodyFault;
 use crate::api::{self, Refusal};
 
-/// Answers one request.
+/// Answers one request, which came from `source`.
 pub(super) async fn answer(
     server: Arc<Server>,
     metrics: PrometheusHandle,
+    source: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let reply = match (request.method(), request.uri().path()) {
         (&Method::GET, "/healthz") => plain(200, "ok\n"),
         (&Method::GET, "/readyz") => ready(&server),
         (&Method::GET, "/metrics") => plain(200, metrics.render()),
-        _ => answer_api(&server, request).await,
+        _ => answer_api(&server, source, request).await,
     };
     Ok(into_response(reply))
 }
@@ -38,7 +40,7 @@ fn ready(server: &Server) -> Reply {
     }
 }
 
-async fn answer_api(server: &Arc<Server>, request: Request<Incoming>) -> Reply {
+async fn answer_api(server: &Arc<Server>, source: IpAddr, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
     let headers: Vec<(String, Vec<u8>)> =
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
@@ -52,12 +54,12 @@ async fn answer_api(server: &Arc<Server>, request: Request<Incoming>) -> Reply {
     match server.bodies.read(body, api::body_bytes_max(&raw)).await {
         Ok(held) => {
             raw.body = &held.bytes;
-            api::answer(server, &raw).await
+            api::answer(server, &raw, source).await
         }
         Err(BodyFault::CutOff) => plain(400, "the body was cut off\n"),
         Err(BodyFault::TooSlow) => plain(408, "the body took too long\n"),
-        Err(BodyFault::TooLarge) => api::refuse(&raw, Refusal::TooLarge),
-        Err(BodyFault::NoRoom) => api::refuse(&raw, Refusal::Busy),
+        Err(BodyFault::TooLarge) => api::refuse(&raw, source, Refusal::TooLarge),
+        Err(BodyFault::NoRoom) => api::refuse(&raw, source, Refusal::Busy),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The listener: connections, their limits, TLS, and a quiet end.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ pub(super) async fn serve(
             accepted = async { (place.await, listener.accept().await) } => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let (place, stream) = match accepted {
-            (place, Ok((stream, _))) => (place, stream),
+        let (place, stream, source) = match accepted {
+            (place, Ok((stream, source))) => (place, stream, source.ip()),
             (_, Err(error)) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -80,7 +81,7 @@ pub(super) async fn serve(
         };
         let (tls, server, metrics, stopped) = (tls.clone(), Arc::clone(&server), metrics.clone(), stopped.clone());
         connections.spawn(async move {
-            serve_stream(stream, tls, server, metrics, stopped).await;
+            serve_stream(stream, source, tls, server, metrics, stopped).await;
             drop(place);
         });
     }
@@ -99,6 +100,7 @@ fn connections_max() -> usize {
 
 async fn serve_stream(
     stream: TcpStream,
+    source: IpAddr,
     tls: Option<TlsAcceptor>,
     server: Arc<Server>,
     metrics: PrometheusHandle,
@@ -109,10 +111,10 @@ async fn serve_stream(
     // HTTP has no limit of its own for clients that do not read.
     _ = set_tcp_user_timeout(&stream, WRITE_TIMEOUT_MILLISECONDS);
     match tls {
-        None => serve_requests(stream, server, metrics, stopped).await,
+        None => serve_requests(stream, source, server, metrics, stopped).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-                serve_requests(stream, server, metrics, stopped).await;
+                serve_requests(stream, source, server, metrics, stopped).await;
             }
         }
     }
@@ -120,11 +122,12 @@ async fn serve_stream(
 
 async fn serve_requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
+    source: IpAddr,
     server: Arc<Server>,
     metrics: PrometheusHandle,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let answer = service_fn(move |request| http::answer(Arc::clone(&server), metrics.clone(), request));
+    let answer = service_fn(move |request| http::answer(Arc::clone(&server), metrics.clone(), source, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));

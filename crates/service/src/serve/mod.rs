@@ -10,6 +10,7 @@ mod jobs;
 mod keeper;
 mod listener;
 pub(crate) mod metrics;
+mod policies;
 mod regions;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use body::BodyRoom;
 pub(crate) use identities::IdentityFile;
 pub(crate) use jobs::Jobs;
+pub(crate) use policies::PolicyFolder;
 pub(crate) use regions::{Regions, Unserved};
 
 use crate::api::Rates;
@@ -61,6 +63,8 @@ pub(crate) struct Server {
     pub(crate) regions: Regions,
     /// Who may send requests.
     pub(crate) identities: IdentityFile,
+    /// What they may do.
+    pub(crate) policies: PolicyFolder,
     /// This process, as the holder of leases.
     pub(crate) worker: Worker,
     /// The work that is under way here.
@@ -84,12 +88,14 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
         (Some(cert), Some(key)) => Some(listener::tls(cert, key)?),
         _ => None,
     };
+    let policies = PolicyFolder::open(config.policies)?;
     let server = Arc::new(Server {
         worker: Worker::this_process(config.lease),
         gc_grace: config.gc_grace,
         cloudhsm_activation: config.cloudhsm_activation,
         rates: Rates::new(config.cbs_requests_per_second),
         identities: IdentityFile::new(config.identities_file, config.identities),
+        policies,
         regions: Regions::open(config.regions, &args.regions).await?,
         jobs: Jobs::default(),
         bodies: BodyRoom::default(),

@@ -9,6 +9,7 @@ mod copy_snapshot;
 mod create_disks;
 mod create_snapshot;
 mod disks;
+mod permissions;
 mod policies;
 mod scheduled;
 mod sharing;
@@ -24,6 +25,7 @@ use wire::cbs::{CbsCode, CbsError, Request};
 use wire::http::Reply;
 use wire::tencent::success;
 
+use super::authorize::Caller;
 use crate::config::Account;
 use crate::serve::Server;
 
@@ -31,6 +33,8 @@ use crate::serve::Server;
 pub(crate) struct Call {
     pub(super) server: Arc<Server>,
     pub(super) account: Account,
+    /// Who calls, as policies know callers.
+    pub(super) caller: Caller,
     /// The region that is called.
     pub(super) ctx: Arc<RegionContext>,
     pub(super) request_id: String,
@@ -38,6 +42,7 @@ pub(crate) struct Call {
 
 /// Answers a call whose parameters are in order.
 pub(super) async fn answer(call: &Call, request: Request) -> Result<Reply, CbsError> {
+    permissions::check(call, &request).await?;
     let id = &call.request_id;
     Ok(match request {
         Request::CopySnapshotCrossRegions(request) => success(&copy_snapshot::copy(call, request).await?, id),
@@ -80,14 +85,18 @@ impl Call {
     /// The snapshot of that id that is the caller's own, or shared with the caller.
     async fn load_readable_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
         let unknown = || CbsError::new(CbsCode::InvalidSnapshotIdNotFound, format!("There is no snapshot {id}."));
+        self.find_readable_snapshot(id).await?.ok_or_else(unknown)
+    }
+
+    async fn find_readable_snapshot(&self, id: &str) -> Result<Option<BackupRow>, CbsError> {
         // An id of another form is nobody's.
-        let id: BackupId = id.parse().map_err(|_| unknown())?;
+        let Ok(id) = id.parse::<BackupId>() else { return Ok(None) };
         let own = self.ctx.catalog.find_backup(&self.account.id, &id).await.map_err(internal)?;
         let found = match own {
             Some(own) => Some(own),
             None => self.ctx.catalog.find_shared_backup(&self.account.id, &id).await.map_err(internal)?,
         };
-        found.filter(|row| row.resource_kind.service() == Service::Cbs && is_listed(row)).ok_or_else(unknown)
+        Ok(found.filter(|row| row.resource_kind.service() == Service::Cbs && is_listed(row)))
     }
 
     /// The caller's disk of that id.

@@ -15,6 +15,7 @@ mod describe_backups;
 mod hsms;
 mod initialize_cluster;
 mod keys;
+mod permissions;
 mod policies;
 mod retention;
 mod tagging;
@@ -64,6 +65,7 @@ pub(super) async fn answer(call: &Call, operation: &str, body: &[u8], trace: &mu
 }
 
 async fn run(call: &Call, request: Request) -> Result<Reply, CloudHsmError> {
+    permissions::check(call, &request).await?;
     let id = &call.request_id;
     Ok(match request {
         Request::CopyBackupToRegion(request) => success(&copy_backup::copy(call, request).await?, id),
@@ -117,9 +119,13 @@ async fn edit_cluster(
 
 /// The caller's cluster of that id.
 async fn load_cluster(call: &Call, id: &str) -> Result<ResourceRow, CloudHsmError> {
-    let Ok(parsed) = id.parse::<ResourceId>() else { return Err(cluster_not_found(id)) };
-    let found = call.ctx.catalog.find_resource(&call.account.id, &parsed).await.map_err(internal)?;
-    found.filter(|row| row.kind.service() == Service::CloudHsm).ok_or_else(|| cluster_not_found(id))
+    find_cluster(call, id).await?.ok_or_else(|| cluster_not_found(id))
+}
+
+async fn find_cluster(call: &Call, id: &str) -> Result<Option<ResourceRow>, CloudHsmError> {
+    let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
+    let found = call.ctx.catalog.find_resource(&call.account.id, &id).await.map_err(internal)?;
+    Ok(found.filter(|row| row.kind.service() == Service::CloudHsm))
 }
 
 /// The backup of that id in a region, if it is the caller's.

@@ -64,7 +64,7 @@ async fn edit(
     Ok(DONE)
 }
 
-fn is_cluster(id: &str) -> bool {
+pub(super) fn is_cluster(id: &str) -> bool {
     id.starts_with("cluster-")
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use catalog::{BackupRow, Quota, RequestToken, Terms};
 use engine::copy::{CopyRequest, accept_copy};
 use engine::{Acceptance, ErrorKind, RegionContext};
-use model::{BackupState, Service};
+use model::{BackupState, KmsKeyId, Service};
 use wire::fsx::reply::BackupReply;
 use wire::fsx::request::CopyBackup;
 use wire::fsx::words::{ServiceLimit, StorageType, WindowsDeploymentType};
 use wire::fsx::{FsxCode, FsxError, tags};
 
-use super::{
-    Call, as_pairs, as_tags, backup_not_found, backup_view, check_same, internal, is_listed, keys, limit_exceeded,
-};
+use super::permissions::KeyUse;
+use super::{Call, as_pairs, as_tags, backup_not_found, backup_view, check_same, internal, keys, limit_exceeded};
+use crate::authorization::Copying;
 use crate::serve::Unserved;
 
 pub(super) async fn copy(
@@ -35,14 +35,19 @@ pub(super) async fn copy(
         return Err(FsxError::new(FsxCode::UnsupportedOperation, message));
     }
     check_multi_az(call, &row)?;
-    if !keys::is_usable(&source, &row.kms_key).await {
+    let target_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await;
+    let copying = Copying {
+        source_region: source.region.to_string(),
+        target_region: call.ctx.region.to_string(),
+        source_key: Some(row.kms_key.to_string()),
+        target_key: target_key.as_ref().map(ToString::to_string),
+    };
+    let may_read = KeyUse::to_decrypt(&source, &row.kms_key).in_copy(&copying);
+    if !keys::is_usable(&source, &row.kms_key).await || !may_read.ask(call).await {
         let message = format!("The key of backup '{}' cannot be used.", row.id);
         return Err(FsxError::new(FsxCode::InvalidSourceKmsKey, message));
     }
-    let kms_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await;
-    let kms_key = kms_key.ok_or_else(|| {
-        FsxError::new(FsxCode::InvalidDestinationKmsKey, "The key for the copy does not exist or cannot be used.")
-    })?;
+    let kms_key = find_target_key(call, target_key, &copying).await?;
     let given = request.tags.as_deref().unwrap_or_default();
     let tags = tags::of_copy(&as_tags(&row.tags), request.copy_tags == Some(true), given)?;
     let copy = CopyRequest {
@@ -91,11 +96,19 @@ fn check_multi_az(call: &Call, row: &BackupRow) -> Result<(), FsxError> {
     Ok(())
 }
 
+/// The key for the copy, if it is there and the caller may use it. Which of the two it is not, is not told.
+async fn find_target_key(call: &Call, key: Option<KmsKeyId>, copying: &Copying) -> Result<KmsKeyId, FsxError> {
+    if let Some(key) = key
+        && KeyUse::to_encrypt(&call.ctx, &key).in_copy(copying).ask(call).await
+    {
+        return Ok(key);
+    }
+    let message = "The key for the copy does not exist or cannot be used.";
+    Err(FsxError::new(FsxCode::InvalidDestinationKmsKey, message))
+}
+
 async fn load_source(call: &Call, source: &RegionContext, id: &str) -> Result<BackupRow, FsxError> {
-    let unknown = || backup_not_found(id);
-    let id = id.parse().map_err(|_| unknown())?;
-    let found = source.catalog.find_backup(&call.account.id, &id).await.map_err(internal)?;
-    found.filter(is_listed).ok_or_else(unknown)
+    call.find_backup(source, id).await?.ok_or_else(|| backup_not_found(id))
 }
 
 async fn accept(

@@ -9,6 +9,7 @@ use wire::fsx::request::{CreateFileSystem, CreateFileSystemFromBackup, Tag};
 use wire::fsx::words::{FileSystemType, ServiceLimit, StorageType};
 use wire::fsx::{FsxCode, FsxError};
 
+use super::permissions::KeyUse;
 use super::{
     Call, as_pairs, backup_view, check_same, daily, file_system_view, internal, keys, kind_of, limit_exceeded,
 };
@@ -39,6 +40,9 @@ pub(super) async fn create_from_backup(
     let backup = call.load_backup(&request.backup_id).await?;
     if backup.state != BackupState::Available {
         return Err(FsxError::bad_request(format!("Backup '{}' is {}.", backup.id, backup.state)));
+    }
+    if !KeyUse::to_decrypt(&call.ctx, &backup.kms_key).ask(call).await {
+        return Err(FsxError::bad_request(format!("The key of backup '{}' cannot be used.", backup.id)));
     }
     let described = of_backup(call, &request, &backup)?;
     let made_from = Some(backup.id.clone());
@@ -119,8 +123,11 @@ async fn accept(
     made_from: Option<model::BackupId>,
     token: Option<RequestToken>,
 ) -> Result<FileSystemReply, FsxError> {
-    let found = keys::find(&call.ctx, call.names(), kms_key.as_deref()).await;
-    let kms_key = found.ok_or_else(|| FsxError::bad_request("The KMS key does not exist or cannot be used."))?;
+    let unusable = || FsxError::bad_request("The KMS key does not exist or cannot be used.");
+    let kms_key = keys::find(&call.ctx, call.names(), kms_key.as_deref()).await.ok_or_else(unusable)?;
+    if !KeyUse::to_encrypt(&call.ctx, &kms_key).ask(call).await {
+        return Err(unusable());
+    }
     let terms = Terms { token, quotas: vec![Quota::Resources { kind, max: call.account.limits.fsx_file_systems }] };
     let new = NewManaged {
         kind,

@@ -14,10 +14,11 @@ mod describe_backups;
 mod file_system_view;
 mod file_systems;
 mod keys;
+mod permissions;
 mod tagging;
 
 use catalog::{BackupRow, Earlier, RequestToken, ResourceRow};
-use engine::EngineError;
+use engine::{EngineError, RegionContext};
 use model::{BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
 use serde_json::Value;
 use wire::aws::json::{Empty, success};
@@ -50,6 +51,7 @@ pub(super) async fn answer(call: &Call, operation: &str, body: &[u8], trace: &mu
 }
 
 async fn run(call: &Call, request: Request) -> Result<Reply, FsxError> {
+    permissions::check(call, &request).await?;
     let (id, token) = (&call.request_id, token_of(call, &request));
     Ok(match request {
         Request::CopyBackup(request) => success(&copy_backup::copy(call, request, token).await?, id),
@@ -113,18 +115,26 @@ impl Call {
 
     /// The caller's backup of that id.
     async fn load_backup(&self, id: &str) -> Result<BackupRow, FsxError> {
-        let unknown = || backup_not_found(id);
-        let id: BackupId = id.parse().map_err(|_| unknown())?;
-        let found = self.ctx.catalog.find_backup(&self.account.id, &id).await.map_err(internal)?;
-        found.filter(is_listed).ok_or_else(unknown)
+        self.find_backup(&self.ctx, id).await?.ok_or_else(|| backup_not_found(id))
+    }
+
+    /// The caller's backup of that id in a region.
+    async fn find_backup(&self, ctx: &RegionContext, id: &str) -> Result<Option<BackupRow>, FsxError> {
+        let Ok(id) = id.parse::<BackupId>() else { return Ok(None) };
+        let found = ctx.catalog.find_backup(&self.account.id, &id).await.map_err(internal)?;
+        Ok(found.filter(is_listed))
     }
 
     /// The caller's file system of that id.
     async fn load_file_system(&self, id: &str) -> Result<ResourceRow, FsxError> {
         let unknown = || FsxError::new(FsxCode::FileSystemNotFound, format!("File system '{id}' does not exist."));
-        let id: ResourceId = id.parse().map_err(|_| unknown())?;
+        self.find_file_system(id).await?.ok_or_else(unknown)
+    }
+
+    async fn find_file_system(&self, id: &str) -> Result<Option<ResourceRow>, FsxError> {
+        let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
         let found = self.ctx.catalog.find_resource(&self.account.id, &id).await.map_err(internal)?;
-        found.filter(|row| row.kind.service() == Service::Fsx).ok_or_else(unknown)
+        Ok(found.filter(|row| row.kind.service() == Service::Fsx))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use catalog::{BackupRow, ResourceRow};
 use engine::backups::edit_backup;
-use model::{BackupId, ResourceId, Service};
 use wire::aws::arn::Arn;
 use wire::aws::json::Empty;
 use wire::fsx::paging::{decode, encode, page_items};
@@ -10,7 +9,7 @@ use wire::fsx::reply::ListTagsForResourceReply;
 use wire::fsx::request::{ListTagsForResource, TagResource, UntagResource};
 use wire::fsx::{FsxCode, FsxError, tags};
 
-use super::{Call, DONE, as_pairs, as_tags, internal, is_listed};
+use super::{Call, DONE, as_pairs, as_tags, internal};
 
 const LIST: &str = "ListTagsForResource";
 
@@ -81,38 +80,43 @@ impl Tagged {
     }
 }
 
-async fn find(call: &Call, name: &str) -> Result<Tagged, FsxError> {
+/// What an ARN can name.
+pub(super) enum Named {
+    Backup(String),
+    FileSystem(String),
+}
+
+/// Reads the name of something of the caller's that has tags, whether it is there or not. What is refused here is
+/// refused for the name alone.
+pub(super) fn named(call: &Call, name: &str) -> Result<Named, FsxError> {
     let arn: Arn = name.parse().map_err(|_| FsxError::bad_request("The ResourceARN is malformed."))?;
     if arn.service != "fsx" {
         let code = FsxCode::NotServiceResourceError { resource_arn: name.to_owned() };
         return Err(FsxError::new(code, "The resource is another service's."));
     }
-    let unknown = || {
-        let code = FsxCode::ResourceNotFound { resource_arn: name.to_owned() };
-        FsxError::new(code, format!("Nothing has the name '{name}'."))
-    };
     if !call.names().contains(&arn) {
-        return Err(unknown());
+        return Err(unknown(name));
     }
-    let account = &call.account.id;
     match arn.kind_and_id() {
-        Some(("backup", id)) => {
-            let id: BackupId = id.parse().map_err(|_| unknown())?;
-            let found = call.ctx.catalog.find_backup(account, &id).await.map_err(internal)?;
-            found.filter(is_listed).map(|row| Tagged::Backup(Box::new(row))).ok_or_else(unknown)
-        }
-        Some(("file-system", id)) => {
-            let id: ResourceId = id.parse().map_err(|_| unknown())?;
-            let found = call.ctx.catalog.find_resource(account, &id).await.map_err(internal)?;
-            found
-                .filter(|row| row.kind.service() == Service::Fsx)
-                .map(|row| Tagged::FileSystem(Box::new(row)))
-                .ok_or_else(unknown)
-        }
-        Some(("volume" | "storage-virtual-machine" | "task", _)) => Err(unknown()),
+        Some(("backup", id)) => Ok(Named::Backup(id.to_owned())),
+        Some(("file-system", id)) => Ok(Named::FileSystem(id.to_owned())),
+        Some(("volume" | "storage-virtual-machine" | "task", _)) => Err(unknown(name)),
         _ => {
             let code = FsxCode::ResourceDoesNotSupportTagging { resource_arn: name.to_owned() };
             Err(FsxError::new(code, "This kind of resource has no tags."))
         }
     }
+}
+
+fn unknown(name: &str) -> FsxError {
+    let code = FsxCode::ResourceNotFound { resource_arn: name.to_owned() };
+    FsxError::new(code, format!("Nothing has the name '{name}'."))
+}
+
+async fn find(call: &Call, name: &str) -> Result<Tagged, FsxError> {
+    let found = match named(call, name)? {
+        Named::Backup(id) => call.find_backup(&call.ctx, &id).await?.map(|row| Tagged::Backup(Box::new(row))),
+        Named::FileSystem(id) => call.find_file_system(&id).await?.map(|row| Tagged::FileSystem(Box::new(row))),
+    };
+    found.ok_or_else(|| unknown(name))
 }

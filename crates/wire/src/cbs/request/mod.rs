@@ -57,6 +57,15 @@ macro_rules! requests {
             $(#[doc = concat!("`", stringify!($name), "`.")] $name($kind),)*
         }
 
+        impl Request {
+            /// The operation that is asked for.
+            pub fn action(&self) -> Action {
+                match self {
+                    $(Self::$name(_) => Action::$name,)*
+                }
+            }
+        }
+
         /// Makes a checked request of an operation's parameters. `now` is what deadlines are held against.
         ///
         /// # Errors
