@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use catalog::{BackupRow, PolicyRow, ResourceRow};
-use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityUid, Request, RestrictedExpression};
 use model::{AccountId, KmsKeyId, Region, ResourceKind};
 
 use super::vocabulary::VOCABULARY;
@@ -281,8 +281,7 @@ unaskable!(
 );
 
 fn uid(kind: &str, id: &str) -> EntityUid {
-    let kind: EntityTypeName = kind.parse().expect("types are names of the schema");
-    EntityUid::from_type_name_and_id(kind, EntityId::new(id))
+    EntityUid::from_type_name_and_id(VOCABULARY.type_named(kind), EntityId::new(id))
 }
 
 fn text(text: &str) -> RestrictedExpression {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use cedar_policy::{Entity, Schema};
+use cedar_policy::{Entity, EntityTypeName, Schema};
 
 /// The schema, as `offsite policy schema` prints it.
 pub(crate) const SCHEMA: &str = include_str!("offsite.cedarschema");
@@ -17,6 +17,8 @@ pub(super) struct Vocabulary {
     pub(super) actions: HashMap<String, Entity>,
     /// The types of resources that each action is asked about; groups are asked about none.
     types: BTreeMap<String, Vec<String>>,
+    /// Every type by its name: reading one from text takes longer than a decision.
+    names: HashMap<String, EntityTypeName>,
 }
 
 impl Vocabulary {
@@ -32,7 +34,13 @@ impl Vocabulary {
             (action.id().unescaped().to_owned(), types)
         });
         let types = types.collect();
-        Self { schema, actions, types }
+        let names = schema.entity_types().map(|name| (name.to_string(), name.clone())).collect();
+        Self { schema, actions, types, names }
+    }
+
+    /// The type of that name.
+    pub(super) fn type_named(&self, name: &str) -> EntityTypeName {
+        self.names.get(name).expect("types are names of the schema").clone()
     }
 }
 
