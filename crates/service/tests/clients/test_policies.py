@@ -55,7 +55,7 @@ FSX = [
 
 HSM = [
     ("CopyBackupToRegion", {"BackupId": "{hsm_backup}", "DestinationRegion": WEST}),
-    ("CreateCluster", {"HsmType": "hsm2m.medium", "SubnetIds": [SUBNET]}),
+    ("CreateCluster", {"HsmType": "hsm2m.medium", "SubnetIds": [SUBNET], "Mode": "FIPS"}),
     ("CreateHsm", {"ClusterId": "{cluster}", "AvailabilityZone": f"{EAST}a"}),
     ("DeleteBackup", {"BackupId": "{hsm_backup}"}),
     ("DeleteCluster", {"ClusterId": "{cluster}"}),
@@ -383,7 +383,7 @@ class Copies(Policies):
                 self.assertEqual(listed, [])
         self.decide(PERMIT + forbid("kms::Encrypt", f'resource == KmsKey::"{east}"'))
         self.assertIsNone(self.hsm_code("CopyBackupToRegion", copy))
-        create = {"HsmType": "hsm2m.medium", "SubnetIds": [SUBNET]}
+        create = {"HsmType": "hsm2m.medium", "SubnetIds": [SUBNET], "Mode": "FIPS"}
         self.assertEqual(self.hsm_code("CreateCluster", create), HSM_DENIED)
         self.decide(PERMIT + forbid("cloudhsm::TagResource"))
         tagged = {**create, "TagList": [{"Key": "a", "Value": "b"}]}
