@@ -115,8 +115,9 @@ mod tests {
     #[test]
     fn a_reply_names_its_type_and_has_a_message() {
         let reply = CloudHsmError::invalid("No.").reply("id");
-        let body = r#"{"Message":"No.","__type":"CloudHsmInvalidRequestException"}"#;
-        assert_eq!((reply.status, std::str::from_utf8(&reply.body).unwrap()), (400, body));
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let expected = serde_json::json!({"__type": "CloudHsmInvalidRequestException", "Message": "No."});
+        assert_eq!((reply.status, body), (400, expected));
         assert!(reply.headers.contains(&("x-amzn-errortype", "CloudHsmInvalidRequestException".to_owned())));
     }
 }
