@@ -1,5 +1,7 @@
 //! Pages: how long they are, and the token that leads from one to the next.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -34,11 +36,10 @@ pub fn decode(operation: &str, request: &impl Serialize, token: &str) -> Result<
 
 /// The tokens of a listing. Its page size may change from page to page.
 fn tokens(operation: &str, request: &impl Serialize) -> NextToken {
-    let mut listing = serde_json::to_value(request).unwrap_or_default();
-    if let Value::Object(members) = &mut listing {
-        members.remove("MaxResults");
-        members.remove("NextToken");
-    }
+    let Ok(Value::Object(members)) = serde_json::to_value(request) else { return NextToken::binding(operation, &()) };
+    // By name: in which order JSON's members are kept is for other crates to decide.
+    let listing: BTreeMap<String, Value> =
+        members.into_iter().filter(|(name, _)| name != "MaxResults" && name != "NextToken").collect();
     NextToken::binding(operation, &listing)
 }
 
