@@ -3,23 +3,22 @@
 //! Every list runs along an index, so that a page costs the same whether the account has a thousand
 //! backups or a million.
 
-use std::collections::HashMap;
-
 use model::{
     AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Origin, Region, ResourceId, ResourceKind, Service,
     SnapshotId, Timestamp,
 };
+use serde::Deserialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
-use crate::batch::{batches, parameters};
-use crate::column::Columns;
+use crate::batch::parameters;
+use crate::column::{self, damaged};
 use crate::database::{Catalog, Query, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 use crate::lease::Fence;
 
-/// A backup.
-#[derive(Debug, Clone, PartialEq)]
+/// A backup. Its members are in the order of [`select_backups`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BackupRow {
     /// Its id.
     pub id: BackupId,
@@ -42,14 +41,16 @@ pub struct BackupRow {
     /// The data key that was made for it.
     pub data_key: DataKeyId,
     /// When it was asked for.
+    #[serde(deserialize_with = "column::milliseconds")]
     pub created_at: Timestamp,
     /// When it became available.
+    #[serde(deserialize_with = "column::milliseconds_or_null")]
     pub completed_at: Option<Timestamp>,
     /// For a copy: the region it was copied from.
     pub source_region: Option<Region>,
     /// For a copy: the backup it is a copy of.
     pub source_backup: Option<BackupId>,
-    /// The parameters it was asked for with, as JSON: by these an interrupted job is found again.
+    /// The parameters it was asked for with, as JSON: by these an interrupted job is found again. Empty once it has ended.
     pub request: String,
     /// Why it failed.
     pub failure: Option<String>,
@@ -74,12 +75,14 @@ pub struct BackupRow {
     /// How often the work changed hands.
     pub lease_fence: Fence,
     /// Until when nobody else may claim it; 0 when nobody is at work.
+    #[serde(deserialize_with = "column::milliseconds")]
     pub lease_expires_at: Timestamp,
     /// Who asked for it.
     pub origin: Origin,
     /// What only its API knows of it: a JSON object.
     pub attributes: String,
     /// When it is to be removed; never, where there is no time.
+    #[serde(deserialize_with = "column::milliseconds_or_null")]
     pub expires_at: Option<Timestamp>,
     /// Its tags, in the order in which they were given.
     pub tags: Vec<(String, String)>,
@@ -92,59 +95,41 @@ impl BackupRow {
     }
 }
 
-/// Its tags are in another table and filled in by `Catalog::with_tags`.
 impl FromRow<'_, AnyRow> for BackupRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.parsed("id")?,
-            account: row.parsed("account")?,
-            resource_id: row.parsed("resource_id")?,
-            resource_kind: row.parsed("resource_kind")?,
-            resource_name: row.try_get("resource_name")?,
-            state: row.parsed("state")?,
-            snapshot_id: row.bytes_or_null("snapshot_id")?.map(SnapshotId),
-            parent_id: row.parsed_or_null("parent_id")?,
-            kms_key: row.parsed("kms_key")?,
-            data_key: DataKeyId(row.bytes("data_key")?),
-            created_at: row.time("created_at")?,
-            completed_at: row.time_or_null("completed_at")?,
-            source_region: row.parsed_or_null("source_region")?,
-            source_backup: row.parsed_or_null("source_backup")?,
-            request: row.try_get("request")?,
-            failure: row.try_get("failure")?,
-            size_bytes: row.count("size_bytes")?,
-            stored_bytes: row.count("stored_bytes")?,
-            moved_bytes: row.count("moved_bytes")?,
-            deduplicated_bytes: row.count("deduplicated_bytes")?,
-            entry_count: row.count("entry_count")?,
-            omission_count: row.count("omission_count")?,
-            done_bytes: row.count("done_bytes")?,
-            total_bytes: row.count("total_bytes")?,
-            lease_owner: row.try_get("lease_owner")?,
-            lease_fence: Fence(row.try_get("lease_fence")?),
-            lease_expires_at: row.time("lease_expires_at")?,
-            origin: row.parsed("origin")?,
-            attributes: row.try_get("attributes")?,
-            expires_at: row.time_or_null("expires_at")?,
-            tags: Vec::new(),
-        })
+        serde_json::from_str(row.try_get("backup")?).map_err(|error| damaged("backup", error))
     }
 }
 
-/// A `SELECT` of whole backup rows.
+/// Some backups in one row: what is handed over row by row between threads costs more than to be read.
+struct Page(Vec<BackupRow>);
+
+impl FromRow<'_, AnyRow> for Page {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let Some(page) = row.try_get::<Option<&str>, _>("page")? else { return Ok(Self(Vec::new())) };
+        serde_json::from_str(page).map(Self).map_err(|error| damaged("backup", error))
+    }
+}
+
+/// A `SELECT` of whole backups, each one column of JSON: sqlx copies every column's name and value for every row.
 macro_rules! select_backups {
     ($tail:literal) => {
         concat!(
-            "SELECT id, account, resource_id, resource_kind, resource_name, state, snapshot_id, parent_id, kms_key, \
-             data_key, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
-             stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
-             lease_owner, lease_fence, lease_expires_at, origin, attributes, expires_at FROM backup ",
+            "SELECT json_array(id, account, resource_id, resource_kind, resource_name, state, \
+             nullif(hex(snapshot_id), ''), parent_id, kms_key, hex(data_key), created_at, completed_at, source_region, \
+             source_backup, request, failure, size_bytes, stored_bytes, moved_bytes, deduplicated_bytes, entry_count, \
+             omission_count, done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at, origin, attributes, \
+             expires_at, (SELECT json_group_array(json_array(key, value) ORDER BY ordinal) FROM tag \
+             WHERE backup_id = backup.id)) AS backup FROM backup ",
             $tail
         )
     };
 }
 
 pub(crate) use select_backups;
+
+/// The most backups that are read as one [`Page`], which is all in memory at once.
+const PAGE_MAX: u32 = 1001;
 
 /// Which of an account's backups to list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -172,10 +157,20 @@ pub struct BackupFilter {
 }
 
 impl BackupFilter {
-    /// The query, with a parameter for each of [`BackupFilter::values`].
+    /// The query of the backups, one by one.
     fn sql(&self) -> String {
+        format!(select_backups!("{}"), self.tail())
+    }
+
+    /// The query of the same backups as one [`Page`].
+    fn page_sql(&self) -> String {
+        format!("SELECT '[' || string_agg(backup, ',') || ']' AS page FROM ({}) AS listed", self.sql())
+    }
+
+    /// What follows the table in a query, with a parameter for each of [`BackupFilter::values`].
+    fn tail(&self) -> String {
         let (sign, order) = if self.ascending { (">", "") } else { ("<", " DESC") };
-        let mut sql = format!(select_backups!("WHERE account = $1 AND (created_at, id) {} ($2, $3)"), sign);
+        let mut sql = format!("WHERE account = $1 AND (created_at, id) {sign} ($2, $3)");
         // Words of ours stand in the text: SQLite prepares a statement anew whenever a parameter changes that decides
         // which partial index can be used.
         for (column, words) in self.words().into_iter().filter(|(_, words)| !words.is_empty()) {
@@ -193,7 +188,8 @@ impl BackupFilter {
             };
             next += values.len();
         }
-        sql + &format!(" ORDER BY created_at{order}, id{order} LIMIT $4")
+        // A bare parameter as the limit would have SQLite prepare the statement anew each time.
+        sql + &format!(" ORDER BY created_at{order}, id{order} LIMIT CAST($4 AS BIGINT)")
     }
 
     fn words(&self) -> [(&'static str, Vec<&'static str>); 4] {
@@ -264,9 +260,14 @@ impl Catalog {
             None if filter.ascending => (i64::MIN, ""),
             None => (i64::MAX, ""),
         };
-        let query = sqlx::query(AssertSqlSafe(filter.sql())).bind(account.as_str()).bind(created_at).bind(id);
+        let is_page = filter.limit <= PAGE_MAX;
+        let sql = if is_page { filter.page_sql() } else { filter.sql() };
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(created_at).bind(id);
         let values = filter.values().into_iter().flat_map(|(_, values)| values);
         let query = values.fold(query.bind(i64::from(filter.limit)), |query, value| query.bind(value.to_owned()));
+        if is_page {
+            return self.read("list backups").one::<Page>(query).await.map(|Page(backups)| backups);
+        }
         self.backups("list backups", query).await
     }
 
@@ -276,7 +277,7 @@ impl Catalog {
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn count_backups(&self, account: &AccountId, filter: &BackupFilter) -> Result<u64, CatalogError> {
         let all = BackupFilter { after: None, ascending: false, limit: u32::MAX, ..filter.clone() };
-        let sql = format!("SELECT COUNT(*) FROM ({})", all.sql());
+        let sql = format!("SELECT COUNT(*) FROM (SELECT id FROM backup {}) AS listed", all.tail());
         let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(i64::MAX).bind("");
         let values = all.values().into_iter().flat_map(|(_, values)| values);
         let query = values.fold(query.bind(i64::from(all.limit)), |query, value| query.bind(value.to_owned()));
@@ -385,7 +386,6 @@ impl Catalog {
         let (Some(_), Some(mut row)) = (found, row) else {
             return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
         };
-        write.read_tags(&mut row).await?;
         if let Err(refusal) = edit(&mut row) {
             return Ok(Err(refusal));
         }
@@ -410,10 +410,7 @@ impl Catalog {
         let sql = "UPDATE backup SET state = state WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE'";
         write.run(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?;
         let query = sqlx::query(ALL_TAKEN).bind(account.as_str()).bind(resource.as_str());
-        let mut before: Vec<BackupRow> = write.list(query).await?;
-        for row in &mut before {
-            write.read_tags(row).await?;
-        }
+        let before: Vec<BackupRow> = write.list(query).await?;
         let mut rows = before.clone();
         edit(&mut rows);
         let changed: Vec<BackupRow> =
@@ -446,42 +443,11 @@ impl Catalog {
     }
 
     pub(crate) async fn backups(&self, action: &'static str, query: Query<'_>) -> Result<Vec<BackupRow>, CatalogError> {
-        let rows = self.read(action).list(query).await?;
-        self.with_tags(action, rows).await
-    }
-
-    /// Fills in the tags of backups.
-    async fn with_tags(
-        &self,
-        action: &'static str,
-        mut backups: Vec<BackupRow>,
-    ) -> Result<Vec<BackupRow>, CatalogError> {
-        let mut tags: HashMap<String, Vec<(String, String)>> = HashMap::new();
-        let ids: Vec<&str> = backups.iter().map(|backup| backup.id.as_str()).collect();
-        for batch in batches(&ids) {
-            let sql = format!(
-                "SELECT backup_id, key, value FROM tag WHERE backup_id IN ({}) ORDER BY backup_id, ordinal",
-                parameters(1, batch.len())
-            );
-            let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(*id));
-            for (id, key, value) in self.read(action).list::<(String, String, String)>(query).await? {
-                tags.entry(id).or_default().push((key, value));
-            }
-        }
-        for backup in &mut backups {
-            backup.tags = tags.remove(backup.id.as_str()).unwrap_or_default();
-        }
-        Ok(backups)
+        self.read(action).list(query).await
     }
 }
 
 impl Write {
-    async fn read_tags(&mut self, row: &mut BackupRow) -> Result<(), CatalogError> {
-        let query = sqlx::query("SELECT key, value FROM tag WHERE backup_id = $1 ORDER BY ordinal");
-        row.tags = self.list::<(String, String)>(query.bind(row.id.as_str())).await?;
-        Ok(())
-    }
-
     /// Writes what of a backup can be edited.
     async fn update_backup(&mut self, row: &BackupRow) -> Result<(), CatalogError> {
         let query = sqlx::query("UPDATE backup SET attributes = $2, expires_at = $3 WHERE id = $1");
@@ -527,7 +493,12 @@ mod tests {
             let plan: Vec<(i64, i64, i64, String)> = catalog.read("explain").list(query).await.unwrap();
             let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
             assert_eq!(plan[0], format!("SEARCH backup USING INDEX {index}"), "{sql}");
-            assert_eq!(plan.len(), 1, "{plan:?}");
+            let tags = [
+                "CORRELATED SCALAR SUBQUERY 1",
+                "USE TEMP B-TREE FOR json_group_array(ORDER BY)",
+                "SEARCH tag USING INDEX sqlite_autoindex_tag_1 (backup_id=?)",
+            ];
+            assert_eq!(plan[1..], tags, "{sql}");
         }
     }
 }

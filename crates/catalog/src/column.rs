@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use model::Timestamp;
+use serde::{Deserialize, Deserializer};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -16,8 +17,6 @@ pub(crate) trait Columns {
     fn parsed_or_null<T: FromStr<Err: Error + Send + Sync + 'static>>(&self, column: &str) -> sqlx::Result<Option<T>>;
     /// Exactly `N` bytes.
     fn bytes<const N: usize>(&self, column: &str) -> sqlx::Result<[u8; N]>;
-    /// Exactly `N` bytes, or NULL.
-    fn bytes_or_null<const N: usize>(&self, column: &str) -> sqlx::Result<Option<[u8; N]>>;
     /// A number that is not negative.
     fn count(&self, column: &str) -> sqlx::Result<u64>;
     /// 0 or 1.
@@ -43,11 +42,6 @@ impl Columns for AnyRow {
         bytes.try_into().map_err(|error| damaged(column, error))
     }
 
-    fn bytes_or_null<const N: usize>(&self, column: &str) -> sqlx::Result<Option<[u8; N]>> {
-        let bytes: Option<&[u8]> = self.try_get(column)?;
-        bytes.map(TryInto::try_into).transpose().map_err(|error| damaged(column, error))
-    }
-
     fn count(&self, column: &str) -> sqlx::Result<u64> {
         u64::try_from(self.try_get::<i64, _>(column)?).map_err(|error| damaged(column, error))
     }
@@ -69,6 +63,16 @@ impl Columns for AnyRow {
     }
 }
 
+/// A time in a row that comes as JSON.
+pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    i64::deserialize(deserializer).map(Timestamp)
+}
+
+/// A time, or NULL, in a row that comes as JSON.
+pub(crate) fn milliseconds_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp))
+}
+
 pub(crate) fn damaged(column: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: cause.into() }
 }
@@ -81,14 +85,14 @@ pub(crate) fn bigint(count: u64) -> sqlx::Result<i64> {
 
 /// The instant `wait` after `now`; the end of time when there is no such instant.
 pub(crate) fn after(now: Timestamp, wait: Duration) -> i64 {
-    now.0.saturating_add(milliseconds(wait))
+    now.0.saturating_add(in_milliseconds(wait))
 }
 
 /// The instant `wait` before `now`; the beginning of time when there is no such instant.
 pub(crate) fn before(now: Timestamp, wait: Duration) -> i64 {
-    now.0.saturating_sub(milliseconds(wait))
+    now.0.saturating_sub(in_milliseconds(wait))
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+fn in_milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -86,11 +86,13 @@ fn kind_of_code(code: &str) -> CatalogErrorKind {
     match code.parse::<i32>() {
         Ok(SQLITE_IOERR_SHMSIZE) => CatalogErrorKind::Full,
         Ok(code) => match code & 0xff {
-            5 | 6 => CatalogErrorKind::Busy,      // SQLITE_BUSY, SQLITE_LOCKED
-            8 => CatalogErrorKind::ReadOnly,      // SQLITE_READONLY
-            11 | 26 => CatalogErrorKind::Corrupt, // SQLITE_CORRUPT, SQLITE_NOTADB
-            13 => CatalogErrorKind::Full,         // SQLITE_FULL
-            19 => CatalogErrorKind::Conflict,     // SQLITE_CONSTRAINT
+            5 | 6 => CatalogErrorKind::Busy, // SQLITE_BUSY, SQLITE_LOCKED
+            8 => CatalogErrorKind::ReadOnly, // SQLITE_READONLY
+            // SQLITE_ERROR, SQLITE_CORRUPT, SQLITE_NOTADB. The first is about a column that no statement here can meet in
+            // a sound catalog.
+            1 | 11 | 26 => CatalogErrorKind::Corrupt,
+            13 => CatalogErrorKind::Full,     // SQLITE_FULL
+            19 => CatalogErrorKind::Conflict, // SQLITE_CONSTRAINT
             _ => CatalogErrorKind::Unavailable,
         },
         Err(_) => CatalogErrorKind::Unavailable,
@@ -108,6 +110,7 @@ mod tests {
             ("517", CatalogErrorKind::Busy),
             ("13", CatalogErrorKind::Full),
             ("4874", CatalogErrorKind::Full),
+            ("1", CatalogErrorKind::Corrupt),
             ("11", CatalogErrorKind::Corrupt),
             ("26", CatalogErrorKind::Corrupt),
             ("1032", CatalogErrorKind::ReadOnly),

@@ -64,7 +64,8 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn list_events(&self, limit: u32) -> Result<Vec<EventRow>, CatalogError> {
-        let sql = "SELECT id, at, account, action, subject, detail FROM event ORDER BY id DESC LIMIT $1";
+        let sql =
+            "SELECT id, at, account, action, subject, detail FROM event ORDER BY id DESC LIMIT CAST($1 AS BIGINT)";
         self.read("list events").list(sqlx::query(sql).bind(i64::from(limit))).await
     }
 }

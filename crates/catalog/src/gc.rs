@@ -166,7 +166,7 @@ impl Catalog {
         after: Option<&ObjectName>,
         limit: u32,
     ) -> Result<Vec<ObjectName>, CatalogError> {
-        let sql = "SELECT object_name FROM pack WHERE account = $1 AND object_name > $2 ORDER BY object_name LIMIT $3";
+        let sql = "SELECT object_name FROM pack WHERE account = $1 AND object_name > $2 ORDER BY object_name LIMIT CAST($3 AS BIGINT)";
         // Every name comes after that of no bytes.
         let after: &[u8] = after.map_or(&[], |name| &name.0);
         let query = sqlx::query(sql).bind(account.as_str()).bind(after).bind(i64::from(limit));

@@ -8,13 +8,14 @@ use std::fmt;
 use std::time::Duration;
 
 use model::{AccountId, BackupId};
+use serde::Deserialize;
 
 use crate::column::{after, bigint};
 use crate::database::{Catalog, Query, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 
 /// Which holder of a backup's lease, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct Fence(pub i64);
 
 impl fmt::Display for Fence {

@@ -109,7 +109,7 @@ impl Catalog {
         let sql = fenced!(
             "UPDATE backup SET state = 'AVAILABLE', snapshot_id = $3, size_bytes = $4, stored_bytes = $5, \
              moved_bytes = $6, deduplicated_bytes = $7, entry_count = $8, omission_count = $9, completed_at = $10, \
-             parent_id = $11, failure = NULL, lease_owner = NULL, lease_expires_at = 0"
+             parent_id = $11, failure = NULL, request = '', lease_owner = NULL, lease_expires_at = 0"
         );
         let query = sqlx::query(sql)
             .bind(id.as_str())
@@ -136,7 +136,9 @@ impl Catalog {
     /// `LostLease` when another claimed, or the work has ended.
     pub async fn fail(&self, id: &BackupId, fence: Fence, reason: &str) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("fail", "mark the backup as failed")).await?;
-        let sql = fenced!("UPDATE backup SET state = 'FAILED', failure = $3, lease_owner = NULL, lease_expires_at = 0");
+        let sql = fenced!(
+            "UPDATE backup SET state = 'FAILED', failure = $3, request = '', lease_owner = NULL, lease_expires_at = 0"
+        );
         write.run_fenced(id, sqlx::query(sql).bind(id.as_str()).bind(fence.0).bind(reason)).await?;
         write.run(sqlx::query("DELETE FROM backup_pack WHERE backup_id = $1").bind(id.as_str())).await?;
         write.commit().await

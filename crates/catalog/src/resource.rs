@@ -168,7 +168,7 @@ impl Catalog {
     ) -> Result<Vec<ResourceRow>, CatalogError> {
         let kinds = kinds_of(service);
         let sql = format!(
-            select_resources!("WHERE account = $1 AND id > $2 AND kind IN ({}) ORDER BY id LIMIT $3"),
+            select_resources!("WHERE account = $1 AND id > $2 AND kind IN ({}) ORDER BY id LIMIT CAST($3 AS BIGINT)"),
             parameters(4, kinds.len())
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(after).bind(i64::from(limit));
