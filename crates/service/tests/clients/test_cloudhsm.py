@@ -669,16 +669,10 @@ class Refusals(CloudHsmTest):
         (folder / "object").write_bytes(os.urandom(1 << 20))
         backup = self.cli("backup", "create", cluster)
         # The copy cannot go on while its target's store is away.
-        store = self.world.config.parent / IRELAND / "store"
-        aside = store.with_name("aside")
-        store.rename(aside)
-        try:
-            east.copy_backup_to_region(BackupId=backup, DestinationRegion=IRELAND)
-            self.assertIn("copied", self.refused(INVALID, east.delete_backup, BackupId=backup))
-        finally:
-            if store.exists():
-                subprocess.run(["rm", "-r", store], check=True)
-            aside.rename(store)
+        back = self.away(IRELAND)
+        east.copy_backup_to_region(BackupId=backup, DestinationRegion=IRELAND)
+        self.assertIn("copied", self.refused(INVALID, east.delete_backup, BackupId=backup))
+        back()
         (copy,) = self.copies(backup, IRELAND)
         self.until_ready(copy["BackupId"], IRELAND)
         east.delete_backup(BackupId=backup)
