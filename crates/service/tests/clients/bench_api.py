@@ -14,12 +14,11 @@ import sys
 import tempfile
 import time
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 
+import aws
 from world import World
 
 BACKUPS = 1_000_000
@@ -56,10 +55,8 @@ class Site:
         self.endpoint, self.credentials = endpoint, Credentials(key_id, secret)
 
     def client(self, region=REGION):
-        key_id, secret = self.credentials.access_key, self.credentials.secret_key
-        keys = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
-        config = Config(retries={"total_max_attempts": 1})
-        return boto3.client("fsx", region_name=region, endpoint_url=self.endpoint, config=config, **keys)
+        key = self.credentials.access_key, self.credentials.secret_key
+        return aws.client("fsx", self.endpoint, region, key)
 
     def signed(self, operation, parameters, region=REGION):
         """Headers and body of a request."""
@@ -122,15 +119,13 @@ def fill(catalog, backup):
 
 def open_offsite():
     world = World("cbs_requests_per_second = 1000000\n")
-    identities = world.config.parent / "identities.toml"
     limits = "\n[account.limits]\nfsx_copies_in_progress = 10000000\nfsx_user_backups = 10000000\n"
-    identities.write_text(identities.read_text() + limits)
-    keys = world.env["AWS_ACCESS_KEY_ID"], world.env["AWS_SECRET_ACCESS_KEY"]
-    _, backup = make_backup(Site(world.endpoint, *keys))
+    world.identities.write_text(world.identities.read_text() + limits)
+    _, backup = make_backup(Site(world.endpoint, *world.aws_key))
     world.stop()
     fill(world.config.parent / REGION / "catalog.db", backup)
     world.start(OFFSITE_LOG="warn")
-    return world, Site(world.endpoint, *keys), backup
+    return world, Site(world.endpoint, *world.aws_key), backup
 
 
 def open_moto():

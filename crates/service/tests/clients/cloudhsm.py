@@ -1,18 +1,12 @@
 """What the tests of AWS CloudHSM have in common: a world, an account of their own, and clusters on the way."""
 
-import sqlite3
 import subprocess
 import time
 import uuid
 
-import boto3
-import botocore.exceptions
-from botocore.config import Config
+from aws import EAST, WEST, AwsTest
 
-import aws_model
-from world import WorldTest
-
-EAST, WEST, IRELAND, GOVERNMENT = "us-east-1", "us-west-2", "eu-west-1", "us-gov-west-1"
+GOVERNMENT = "us-gov-west-1"
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 DAY = 24 * 60 * 60 * 1000
 
@@ -24,56 +18,26 @@ SERVICE = "CloudHsmServiceException"
 INTERNAL = "CloudHsmInternalFailureException"
 
 
-class CloudHsmTest(WorldTest):
+class CloudHsmTest(AwsTest):
     """Each test has an account of its own, as an account may have but four clusters."""
 
+    service = "cloudhsmv2"
     # Nobody makes a token in most of these tests: clusters are activated without.
     settings = 'cloudhsm_activation = "0s"\n'
 
     def setUp(self):
-        self.account, self.key = self.new_account()
-
-    def new_account(self):
-        """A new account: its id and its key."""
-        name = f"account-{uuid.uuid4()}"
-        account = self.world.cli("account", "create", name)
-        lines = self.world.cli("key", "create", name, "--cloud", "aws").splitlines()
-        return account, tuple(line.split("=", 1)[1] for line in lines)
+        self.account, self.key = self.world.new_account("aws")
 
     def client(self, region=EAST, key=None):
-        key_id, secret = key or self.key
-        client = boto3.client(
-            "cloudhsmv2",
-            region_name=region,
-            endpoint_url=self.world.endpoint,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64),
-        )
-        aws_model.check_replies(client)
-        return client
+        return super().client(region, key or self.key)
 
     def cli(self, *arguments):
         """Runs a command of the operator for the account of the test."""
         return self.world.cli("--account", self.account, *arguments)
 
-    def sql(self, region, statement, *values):
-        with sqlite3.connect(self.world.config.parent / region / "catalog.db", timeout=30) as catalog:
-            found = catalog.execute(statement, values).fetchall()
-        catalog.close()
-        return found
-
     def refused(self, code, call, **parameters):
-        """Calls, and returns the refusal, which must be what typed clients can catch."""
-        with self.assertRaises(botocore.exceptions.ClientError) as caught:
-            call(**parameters)
-        error = caught.exception
-        self.assertEqual(error.response["Error"]["Code"], code, error)
-        self.assertEqual(type(error), getattr(call.__self__.exceptions, code))
-        self.assertTrue(error.response["Error"]["Message"])
-        self.assertTrue(error.response["ResponseMetadata"]["RequestId"])
-        self.assertEqual(error.response["ResponseMetadata"]["HTTPStatusCode"], 500 if code == INTERNAL else 400)
-        return error.response["Error"]["Message"]
+        """Calls, and returns what the refusal says."""
+        return super().refused(code, call, **parameters)["Error"]["Message"]
 
     # Clusters
 
@@ -205,11 +169,3 @@ class CloudHsmTest(WorldTest):
         self.until(lambda: self.sql(region, "SELECT next_backup_at FROM resource WHERE id = ?", cluster)[0][0] > now)
         owed = "SELECT json_array_length(attributes, '$.owed') FROM resource WHERE id = ?"
         self.until(lambda: self.sql(region, owed, cluster) == [(0,)])
-
-
-def tags(pairs):
-    return [{"Key": key, "Value": value} for key, value in pairs.items()]
-
-
-def as_dict(listed):
-    return {tag["Key"]: tag["Value"] for tag in listed}

@@ -7,31 +7,25 @@ import sys
 import time
 import unittest
 
-from tencentcloud.common import credential
+from tencentcloud.cbs.v20170312 import models
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.cbs.v20170312 import cbs_client, models
 
+import tencent
+from tencent import BEIJING, GUANGZHOU
 from world import WorldTest
 
-GUANGZHOU, BEIJING = "ap-guangzhou", "ap-beijing"
 GIB = 1 << 30
+SSD = {"Placement": {"Zone": "ap-guangzhou-3"}, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_SSD"}
 
 
 class CbsTest(WorldTest):
-    def client(self, region=GUANGZHOU, sign="TC3-HMAC-SHA256", method="POST", key=None):
-        env = self.world.env
-        secret_id, secret_key = key or (env["TENCENTCLOUD_SECRET_ID"], env["TENCENTCLOUD_SECRET_KEY"])
-        http = HttpProfile(protocol="http", endpoint=self.world.address, reqMethod=method, reqTimeout=30)
-        profile = ClientProfile(signMethod=sign, httpProfile=http)
-        return cbs_client.CbsClient(credential.Credential(secret_id, secret_key), region, profile)
+    def client(self, region=GUANGZHOU, key=None, **options):
+        return tencent.client(self.world.address, region, key or self.world.tencent_key, **options)
 
-    def stranger(self, name):
+    def stranger(self):
         """A new account: its id and its client."""
-        account = self.world.cli("account", "create", name)
-        lines = self.world.cli("key", "create", name, "--cloud", "tencent").splitlines()
-        return account, self.client(key=tuple(line.split("=", 1)[1] for line in lines))
+        account, key = self.world.new_account("tencent")
+        return account, self.client(key=key)
 
     def call(self, action, _client=None, **parameters):
         request = getattr(models, f"{action}Request")()
@@ -44,17 +38,8 @@ class CbsTest(WorldTest):
         self.assertEqual(caught.exception.code, code, caught.exception.message)
         self.assertTrue(caught.exception.requestId)
 
-    def make_disk(self, **parameters):
-        wanted = {
-            "Placement": {"Zone": "ap-guangzhou-3"},
-            "DiskChargeType": "POSTPAID_BY_HOUR",
-            "DiskType": "CLOUD_SSD",
-            "DiskSize": 1,
-            **parameters,
-        }
-        client = self.client(parameters.pop("region", GUANGZHOU))
-        wanted.pop("region", None)
-        (disk,) = self.call("CreateDisks", client, **wanted).DiskIdSet
+    def make_disk(self, region=GUANGZHOU, **parameters):
+        (disk,) = self.call("CreateDisks", self.client(region), **{**SSD, "DiskSize": 1, **parameters}).DiskIdSet
         return disk
 
     def disk(self, disk, region=GUANGZHOU):
@@ -173,14 +158,7 @@ class Life(CbsTest):
         self.assertGreaterEqual(overview.TotalNums, 5)
 
     def test_a_token_makes_disks_once(self):
-        wanted = {
-            "Placement": {"Zone": "ap-guangzhou-3"},
-            "DiskChargeType": "POSTPAID_BY_HOUR",
-            "DiskType": "CLOUD_SSD",
-            "DiskSize": 1,
-            "DiskCount": 3,
-            "ClientToken": "once",
-        }
+        wanted = {**SSD, "DiskSize": 1, "DiskCount": 3, "ClientToken": "once"}
         first = self.call("CreateDisks", **wanted).DiskIdSet
         self.assertEqual(len(set(first)), 3)
         self.assertEqual(self.call("CreateDisks", **wanted).DiskIdSet, first)
@@ -234,12 +212,10 @@ class Clients(CbsTest):
         self.normal(result["SnapshotId"], BEIJING)
 
     def test_wrong_and_disabled_keys_are_refused_by_name(self):
-        env = self.world.env
-        good = env["TENCENTCLOUD_SECRET_ID"]
+        good, _ = self.world.tencent_key
         self.refused("AuthFailure.SignatureFailure", "DescribeDisks", self.client(key=(good, "wrong")))
         self.refused("AuthFailure.SecretIdNotFound", "DescribeDisks", self.client(key=("AKIDnobody", "x")))
-        lines = self.world.cli("key", "create", "default", "--cloud", "tencent").splitlines()
-        key = tuple(line.split("=", 1)[1] for line in lines)
+        key = self.world.key("create", "default", "--cloud", "tencent")
         self.call("DescribeDisks", self.client(key=key))
         self.world.cli("key", "disable", key[0])
         self.refused("AuthFailure.InvalidSecretId", "DescribeDisks", self.client(key=key))
@@ -247,7 +223,7 @@ class Clients(CbsTest):
     def test_another_accounts_ids_are_unknown_ids(self):
         disk = self.ready_disk()
         snapshot = self.take(disk)
-        _, theirs = self.stranger("stranger")
+        _, theirs = self.stranger()
         self.assertEqual(self.call("DescribeSnapshots", theirs, SnapshotIds=[snapshot]).TotalCount, 0)
         self.assertEqual(self.call("DescribeDisks", theirs, DiskIds=[disk]).TotalCount, 0)
         no_snapshot, no_disk = "InvalidSnapshotId.NotFound", "InvalidDiskId.NotFound"
@@ -313,15 +289,14 @@ class Arrears(CbsTest):
     def test_an_account_that_has_not_paid_makes_nothing_new(self):
         disk = self.ready_disk()
         snapshot = self.take(disk)
-        identities = self.world.config.parent / "identities.toml"
-        text = identities.read_text()
-        identities.write_text(text.replace("[[account.key]]", "[account.limits]\nin_arrears = true\n\n[[account.key]]", 1))
+        restore = self.limited(in_arrears=True)
         code = "InvalidAccount.InsufficientBalance"
         self.refused(code, "CreateSnapshot", DiskId=disk)
         self.refused(code, "CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING])
-        identities.write_text(text.replace("[[account.key]]", "[account.limits]\ncbs_snapshots = 1\n\n[[account.key]]", 1))
+        restore()
+        restore = self.limited(cbs_snapshots=1)
         self.refused("InsufficientSnapshotQuota", "CreateSnapshot", DiskId=disk)
-        identities.write_text(text)
+        restore()
         self.take(disk)
 
 

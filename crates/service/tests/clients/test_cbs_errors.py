@@ -9,7 +9,8 @@ import unittest
 
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from test_cbs import BEIJING, GUANGZHOU, CbsTest
+from tencent import BEIJING, GUANGZHOU
+from test_cbs import SSD, CbsTest
 
 SHANGHAI = "ap-shanghai"
 NO_SNAPSHOT, NO_DISK = "snap-00000000", "disk-00000000"
@@ -23,18 +24,6 @@ class Errors(CbsTest):
             with self.subTest(action=action, cause=cause):
                 wanted = {name: value for name, value in {**base, **changes}.items() if value is not None}
                 self.refused(code, action, client, **wanted)
-
-    def limited(self, line):
-        """Gives the account this limit until the test ends."""
-        identities = self.world.config.parent / "identities.toml"
-        text = identities.read_text()
-        identities.write_text(text.replace("[[account.key]]", f"[account.limits]\n{line}\n\n[[account.key]]", 1))
-
-        def restore():
-            identities.write_text(text)
-
-        self.addCleanup(restore)
-        return restore
 
     def stuck_snapshot(self):
         """A disk, a snapshot of it that stays in progress, and what lets it end."""
@@ -64,7 +53,7 @@ class Errors(CbsTest):
             ("an unknown snapshot", "InvalidSnapshotId.NotFound", {"SnapshotId": NO_SNAPSHOT}),
             ("an encrypted one", "UnsupportedOperation.SnapshotNotSupportCopy", {"SnapshotId": secret}),
         )
-        account, theirs = self.stranger("reader")
+        account, theirs = self.stranger()
         shared = {"SnapshotIds": [snapshot], "AccountIds": [account], "Permission": "SHARE"}
         self.call("ModifySnapshotsSharePermission", **shared)
         row = ("another account's, which is shared", "InvalidSnapshot.NotSupported", {})
@@ -73,7 +62,7 @@ class Errors(CbsTest):
         self.table("CopySnapshotCrossRegions", wanted, ("one in progress", "ResourceBusy", {"SnapshotId": stuck}))
         back()
         self.normal(stuck)
-        self.limited("in_arrears = true")
+        self.limited(in_arrears=True)
         self.table("CopySnapshotCrossRegions", wanted, ("not paid", "InvalidAccount.InsufficientBalance", {}))
 
     def test_copies_that_one_destination_refuses(self):
@@ -89,7 +78,7 @@ class Errors(CbsTest):
         self.normal(good.SnapshotId, SHANGHAI)
         # One snapshot in Shanghai is all that there may be.
         self.call("DeleteSnapshots", self.client(BEIJING), SnapshotIds=[first.SnapshotId])
-        self.limited("cbs_snapshots = 1")
+        self.limited(cbs_snapshots=1)
         good, full = self.call("CopySnapshotCrossRegions", **wanted).SnapshotCopyResultSet
         self.assertEqual((good.Code, full.Code), ("Success", "InsufficientSnapshotQuota"))
         self.normal(good.SnapshotId, BEIJING)
@@ -115,9 +104,7 @@ class Errors(CbsTest):
 
     def test_copies_into_a_region_whose_keys_are_gone(self):
         snapshot = self.take(self.ready_disk())
-        keys = self.world.config.parent / BEIJING / "kms.json"
-        aside = keys.rename(keys.with_suffix(".aside"))
-        self.addCleanup(lambda: aside.exists() and aside.rename(keys))
+        self.without_keys(BEIJING)
         with self.assertRaises(TencentCloudSDKException) as caught:
             self.call("CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING])
         self.assertRegex(caught.exception.code, "^InternalError")
@@ -140,10 +127,10 @@ class Errors(CbsTest):
         self.table("TerminateDisks", {"DiskIds": [busy]}, ("its snapshot is being made", "ResourceBusy", {}))
         back()
         self.normal(stuck)
-        restore = self.limited("in_arrears = true")
+        restore = self.limited(in_arrears=True)
         self.table("CreateSnapshot", {"DiskId": disk}, ("not paid", "InvalidAccount.InsufficientBalance", {}))
         restore()
-        self.limited("cbs_snapshots = 0")
+        self.limited(cbs_snapshots=0)
         self.table("CreateSnapshot", {"DiskId": disk}, ("no places", "InsufficientSnapshotQuota", {}))
 
     def test_rollback(self):
@@ -170,11 +157,9 @@ class Errors(CbsTest):
         self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
 
     def test_disks(self):
-        placement = {"Zone": "ap-guangzhou-3"}
-        wanted = {"Placement": placement, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_SSD", "DiskSize": 1}
         self.table(
             "CreateDisks",
-            wanted,
+            {**SSD, "DiskSize": 1},
             ("no place", "MissingParameter", {"Placement": None}),
             ("no size", "MissingParameter", {"DiskSize": None}),
             ("an unknown type", "InvalidParameterValue", {"DiskType": "CLOUD_TAPE"}),
@@ -210,7 +195,7 @@ class Errors(CbsTest):
             ("a deadline that has passed", value, {"IsPermanent": False, "Deadline": "2022-01-08T09:47:55+00:00"}),
         )
         self.table("DeleteSnapshots", {}, ("no ids", "MissingParameter", {}))
-        account, theirs = self.stranger("borrower")
+        account, theirs = self.stranger()
         self.call("ModifySnapshotsSharePermission", SnapshotIds=[snapshot], AccountIds=[account], Permission="SHARE")
         shared = ("it is shared", "UnsupportedOperation.SnapHasShared", {})
         self.table("DeleteSnapshots", {"SnapshotIds": [snapshot]}, shared)

@@ -2,21 +2,14 @@
 
 import datetime
 import re
-import sqlite3
-import subprocess
 import time
 import unittest
 
-from test_cbs import BEIJING, GUANGZHOU, CbsTest
-from world import OFFSITE
+from tencent import BEIJING, GUANGZHOU
+from test_cbs import SSD, CbsTest
 
 DAILY = [{"Hour": [3], "IntervalDays": 1}]
 HOUR = 60 * 60 * 1000
-SSD = {
-    "Placement": {"Zone": "ap-guangzhou-3"},
-    "DiskChargeType": "POSTPAID_BY_HOUR",
-    "DiskType": "CLOUD_SSD",
-}
 INSTANCE, OTHER_INSTANCE = "ins-00000001", "ins-00000002"
 
 
@@ -45,28 +38,22 @@ class PolicyTest(CbsTest):
         self.call("AttachDisks", InstanceId=INSTANCE, DiskIds=[disk])
         return disk
 
-    def sql(self, statement, *values):
-        with sqlite3.connect(self.world.config.parent / GUANGZHOU / "catalog.db", timeout=30) as catalog:
-            found = catalog.execute(statement, values).fetchall()
-        catalog.close()
-        return found
-
     def force(self, policy, hours_ago):
         """Makes a policy's next run have been due so long ago."""
         due = int(time.time() * 1000) - int(hours_ago * HOUR)
-        self.sql("UPDATE policy SET next_run_at = ?, rules_since = 0 WHERE id = ?", due, policy)
+        self.sql(GUANGZHOU, "UPDATE policy SET next_run_at = ?, rules_since = 0 WHERE id = ?", due, policy)
         return due
 
     def until_claimed(self, policy):
         """Waits until the forced run is behind."""
         now = int(time.time() * 1000)
-        self.until(lambda: self.sql("SELECT next_run_at FROM policy WHERE id = ?", policy)[0][0] > now)
+        self.until(lambda: self.sql(GUANGZHOU, "SELECT next_run_at FROM policy WHERE id = ?", policy)[0][0] > now)
 
     def until_run(self, policy):
         """Waits until every snapshot of the forced run is accepted."""
         self.until_claimed(policy)
         due = "SELECT COUNT(*) FROM policy_resource WHERE policy_id = ? AND due_at IS NOT NULL"
-        self.until(lambda: self.sql(due, policy) == [(0,)])
+        self.until(lambda: self.sql(GUANGZHOU, due, policy) == [(0,)])
 
     def snapshots(self, disk, _client=None):
         filters = [{"Name": "disk-id", "Values": [disk]}]
@@ -195,7 +182,7 @@ class Policies(PolicyTest):
 
     def test_another_accounts_policies_are_unknown(self):
         policy, disk = self.make_policy(), self.ready_disk()
-        _, theirs = self.stranger("policies")
+        _, theirs = self.stranger()
         self.assertEqual(self.policies(theirs), [])
         unknown = "InvalidAutoSnapshotPolicyId.NotFound"
         self.refused(unknown, "DeleteAutoSnapshotPolicies", theirs, AutoSnapshotPolicyIds=[policy])
@@ -275,7 +262,7 @@ class Runs(PolicyTest):
         self.world.start()
         self.until_run(policy)
         # As a crash right after a snapshot is accepted leaves it.
-        self.sql("UPDATE policy_resource SET due_at = ? WHERE policy_id = ?", due, policy)
+        self.sql(GUANGZHOU, "UPDATE policy_resource SET due_at = ? WHERE policy_id = ?", due, policy)
         self.until_run(policy)
         for disk in disks:
             self.assertEqual(len(self.snapshots(disk)), 1)
@@ -291,16 +278,6 @@ class Runs(PolicyTest):
             self.until(lambda: all(snapshot.SnapshotState == "NORMAL" for snapshot in self.snapshots(disk)))
             self.assertEqual(len(self.snapshots(disk)), round)
 
-    def start_another_server(self):
-        """Starts one that serves the same regions, and ends it with the test."""
-        said = self.world.dir / "second.log"
-        command = [OFFSITE, "--config", self.world.config, "serve", "--listen", "127.0.0.1:0"]
-        with open(said, "wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=log)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        self.until(lambda: b"listening" in said.read_bytes())
-
     def test_a_run_that_was_missed_for_longer_than_an_interval_is_passed_over(self):
         policy, disk = self.make_policy(), self.attached_disk()
         self.bind(policy, disk)
@@ -314,11 +291,7 @@ class Runs(PolicyTest):
         self.force(policy, hours_ago=0.1)
         owing = self.make_policy()
         self.bind(owing, disk)
-        identities = self.world.config.parent / "identities.toml"
-        text = identities.read_text()
-        limits = "[account.limits]\nin_arrears = true\n\n[[account.key]]"
-        identities.write_text(text.replace("[[account.key]]", limits, 1))
-        self.addCleanup(identities.write_text, text)
+        self.limited(in_arrears=True)
         self.assertEqual(self.policy(owing).AutoSnapshotPolicyState, "ISOLATED")
         self.refused("InvalidAccount.InsufficientBalance", "CreateAutoSnapshotPolicy", Policy=DAILY)
         self.force(owing, hours_ago=0.1)
@@ -357,7 +330,7 @@ class Attaching(PolicyTest):
         for unknown in ["disk-00000000", "nonsense", "fs-0123456789abcdef0"]:
             self.refused("InvalidDiskId.NotFound", "AttachDisks", InstanceId=INSTANCE, DiskIds=[disk, unknown])
             self.refused("InvalidDiskId.NotFound", "DetachDisks", DiskIds=[unknown])
-        _, theirs = self.stranger("disks")
+        _, theirs = self.stranger()
         self.refused("InvalidDiskId.NotFound", "AttachDisks", theirs, InstanceId=INSTANCE, DiskIds=[disk])
         many = {"InstanceId": INSTANCE, "DiskIds": [f"disk-{number:08}" for number in range(11)]}
         self.refused("InvalidParameterValue.LimitExceeded", "AttachDisks", **many)
@@ -397,7 +370,7 @@ class Sharing(PolicyTest):
 
     def owner(self):
         """The id of the account that the tests are of."""
-        identities = self.world.config.parent / "identities.toml"
+        identities = self.world.identities
         return re.search(r'id = "(\d{12})"', identities.read_text())[1]
 
     def shares(self, snapshot):
@@ -408,7 +381,7 @@ class Sharing(PolicyTest):
         disk = self.ready_disk()
         self.write(disk, 8192, b"for you")
         snapshot = self.take(disk, SnapshotName="gift", Tags=[{"Key": "secret", "Value": "yes"}])
-        account, theirs = self.stranger("receiver")
+        account, theirs = self.stranger()
         self.refused("InvalidSnapshotId.NotFound", "ModifySnapshotAttribute", theirs, SnapshotId=snapshot, SnapshotName="x")
         self.share(snapshot, account)
         self.assertEqual(self.shares(snapshot), [account])
@@ -451,7 +424,7 @@ class Sharing(PolicyTest):
 
     def test_what_is_shared_stays(self):
         snapshot = self.take(self.ready_disk())
-        account, _ = self.stranger("keeper")
+        account, _ = self.stranger()
         self.share(snapshot, account)
         self.refused("UnsupportedOperation.SnapHasShared", "DeleteSnapshots", SnapshotIds=[snapshot])
         soon = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 90000))
@@ -462,7 +435,7 @@ class Sharing(PolicyTest):
         self.call("DeleteSnapshots", SnapshotIds=[snapshot])
 
     def test_pages_hold_own_and_shared_snapshots_in_order(self):
-        account, theirs = self.stranger("pages")
+        account, theirs = self.stranger()
         disk = self.ready_disk()
         taken = [self.take(disk) for _ in range(3)]
         self.share(taken[1], account)
@@ -476,7 +449,7 @@ class Sharing(PolicyTest):
 
     def test_fifty_accounts_are_all_and_each_must_be_another(self):
         snapshot = self.take(self.ready_disk())
-        identities = self.world.config.parent / "identities.toml"
+        identities = self.world.identities
         text = identities.read_text()
         self.addCleanup(identities.write_text, text)
         accounts = [str(500000000000 + number) for number in range(51)]
@@ -495,7 +468,7 @@ class Sharing(PolicyTest):
 
     def test_only_data_disks_snapshots_are_shared(self):
         snapshot = self.take(self.ready_disk(), DiskUsage="SYSTEM_DISK")
-        account, _ = self.stranger("system")
+        account, _ = self.stranger()
         to = {"SnapshotIds": [snapshot], "AccountIds": [account], "Permission": "SHARE"}
         self.refused("InvalidSnapshot.NotSupported", "ModifySnapshotsSharePermission", **to)
 

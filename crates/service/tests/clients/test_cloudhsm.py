@@ -4,7 +4,6 @@ import concurrent.futures
 import datetime
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import time
@@ -12,24 +11,8 @@ import unittest
 
 import botocore.exceptions
 
-from cloudhsm import (
-    DAY,
-    DENIED,
-    EAST,
-    GOVERNMENT,
-    INTERNAL,
-    INVALID,
-    IRELAND,
-    LIMIT,
-    NOT_FOUND,
-    SERVICE,
-    SUBNETS,
-    WEST,
-    CloudHsmTest,
-    as_dict,
-    tags,
-)
-from world import OFFSITE, World
+from aws import EAST, IRELAND, WEST, as_dict, tags
+from cloudhsm import DAY, DENIED, GOVERNMENT, INTERNAL, INVALID, LIMIT, NOT_FOUND, SERVICE, SUBNETS, CloudHsmTest
 
 WEEK = datetime.timedelta(days=7)
 NO_BACKUP, NO_CLUSTER, NO_HSM = "backup-aaaaaaaaaaa", "cluster-aaaaaaaaaaa", "hsm-aaaaaaaaaaa"
@@ -486,8 +469,8 @@ class Sharing(CloudHsmTest):
 
     def test_a_shared_backup_is_seen_and_used_and_nothing_else(self):
         east = self.client()
-        friend, key = self.new_account()
-        _, stranger_key = self.new_account()
+        friend, key = self.world.new_account("aws")
+        _, stranger_key = self.world.new_account("aws")
         theirs, strangers = self.client(key=key), self.client(key=stranger_key)
         cluster, folder = self.attach()
         (folder / "object").write_text("a key")
@@ -531,7 +514,7 @@ class Sharing(CloudHsmTest):
 
     def test_what_a_policy_does_not_allow_is_denied(self):
         east = self.client()
-        friend, key = self.new_account()
+        friend, key = self.world.new_account("aws")
         theirs = self.client(key=key)
         backup = self.cli("backup", "create", self.attach()[0])
         arn = self.backup(backup)["BackupArn"]
@@ -682,7 +665,7 @@ class Refusals(CloudHsmTest):
         cluster, backup = self.active_cluster()
         (hsm,) = self.cluster(cluster)["Hsms"]
         arn = self.backup(backup)["BackupArn"]
-        _, key = self.new_account()
+        _, key = self.world.new_account("aws")
         theirs = self.client(key=key)
         certified = {"SignedCert": CERTIFICATE, "TrustAnchor": CERTIFICATE}
         policy = json.dumps({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "cloudhsm:*"}})
@@ -817,13 +800,7 @@ class Limits(CloudHsmTest):
         self.until(lambda: count() == 5)
 
     def test_limits_are_an_accounts_own(self):
-        identities = self.world.config.parent / "identities.toml"
-        text = identities.read_text()
-        self.addCleanup(identities.write_text, text)
-        table = f'id = "{self.account}"'
-        before, after = text.split(table)
-        limits = "[account.limits]\ncloudhsm_clusters = 1\ncloudhsm_hsms_per_cluster = 2\n\n[[account.key]]"
-        identities.write_text(before + table + after.replace("[[account.key]]", limits, 1))
+        self.limited(self.account, cloudhsm_clusters=1, cloudhsm_hsms_per_cluster=2)
         cluster, _ = self.attach()
         wanted = {"HsmType": "hsm2m.medium", "Mode": "FIPS", "SubnetIds": SUBNETS}
         self.assertIn("1 clusters", self.refused(INVALID, self.client().create_cluster, **wanted))
@@ -853,16 +830,6 @@ class Limits(CloudHsmTest):
 
 class Keeping(CloudHsmTest):
     """What goes on by itself, also over crashes."""
-
-    def start_another_server(self):
-        """Starts one that serves the same regions, and ends it with the test."""
-        said = self.world.dir / "second.log"
-        command = [OFFSITE, "--config", self.world.config, "serve", "--listen", "127.0.0.1:0"]
-        with open(said, "wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=log)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        self.until(lambda: b"listening" in said.read_bytes())
 
     def test_a_daily_backup_is_taken_once_by_two_servers(self):
         cluster, _ = self.attach()
@@ -989,7 +956,7 @@ class Keeping(CloudHsmTest):
         self.assertEqual(self.world.path(EAST, "hardware.json").stat().st_mode & 0o777, 0o600)
         said = json.dumps(self.cluster(cluster), default=str)
         said += "".join(text for (text,) in self.sql(EAST, "SELECT attributes FROM resource"))
-        said += (self.world.dir / "log").read_text()
+        said += self.world.said()
         self.assertNotIn("PRIVATE", said)
         self.assertNotIn(key.splitlines()[1], said)
 

@@ -5,7 +5,8 @@ import pathlib
 import subprocess
 import unittest
 
-from cloudhsm import EAST, WEST, CloudHsmTest
+from aws import EAST, WEST
+from cloudhsm import CloudHsmTest
 
 LIBRARIES = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm.so", "/usr/lib64/pkcs11/libsofthsm2.so"]
 

@@ -12,8 +12,10 @@ import uuid
 
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from test_cbs import BEIJING, GUANGZHOU, CbsTest
-from test_fsx import EAST, IRELAND, WEST, DailyBackups, FsxTest, as_dict, tags
+from aws import EAST, IRELAND, WEST, as_dict, tags
+from tencent import BEIJING
+from test_cbs import CbsTest
+from test_fsx import DailyBackups
 
 SHANGHAI = "ap-shanghai"
 

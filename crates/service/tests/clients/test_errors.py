@@ -7,7 +7,8 @@ Not reached, and why: `FileSystemNotFound` and `VolumeNotFound` of DescribeBacku
 import unittest
 import uuid
 
-from test_fsx import EAST, IRELAND, SUBNET, WEST, FsxTest, tags
+from aws import EAST, IRELAND, WEST, tags
+from test_fsx import SUBNET, FsxTest
 
 NOBODY, NO_BACKUP = "fs-00000000000000000", "backup-00000000000000000"
 LUSTRE = {"FileSystemType": "LUSTRE", "StorageCapacity": 1200, "SubnetIds": [SUBNET]}
@@ -24,25 +25,6 @@ class Errors(FsxTest):
                 refusal = self.refused(code, call, **wanted)
                 for name, value in dict(*members).items():
                     self.assertEqual(refusal[name], value, cause)
-
-    def limited(self, **limits):
-        """Gives the account these limits until the test ends."""
-        identities = self.world.config.parent / "identities.toml"
-        text = identities.read_text()
-        lines = "".join(f"{name} = {value}\n" for name, value in limits.items())
-        identities.write_text(text.replace("[[account.key]]", f"[account.limits]\n{lines}\n[[account.key]]", 1))
-
-        def restore():
-            identities.write_text(text)
-
-        self.addCleanup(restore)
-        return restore
-
-    def without_keys(self, region):
-        """Takes a region's key file away: what is inside is broken, and no caller's fault."""
-        keys = self.world.config.parent / region / "kms.json"
-        aside = keys.rename(keys.with_suffix(".aside"))
-        self.addCleanup(lambda: aside.exists() and aside.rename(keys))
 
     def stuck_backup(self, region=EAST):
         """A backup that stays in progress, and what lets it end."""
@@ -105,7 +87,7 @@ class Errors(FsxTest):
     def test_copy_backup_of_keys_and_states(self):
         west, backup = self.client(WEST), self.take(self.file_system())
         wanted = {"SourceBackupId": backup, "SourceRegion": EAST}
-        key = self.world.cli("kms", "ls", "--region", EAST).splitlines()[1].split()[0]
+        key = self.world.kms_key(EAST)
         self.world.cli("kms", "disable", key, "--region", EAST)
         self.table(west.copy_backup, wanted, ("the source's key is disabled", "InvalidSourceKmsKey", {}))
         self.world.cli("kms", "enable", key, "--region", EAST)

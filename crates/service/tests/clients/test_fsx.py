@@ -4,45 +4,21 @@ import base64
 import concurrent.futures
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 import unittest
 import uuid
 
-import boto3
 import botocore.exceptions
-from botocore.config import Config
 
-import aws_model
-from world import WorldTest
+from aws import EAST, IRELAND, WEST, AwsTest, as_dict, tags
 
-EAST, WEST, IRELAND = "us-east-1", "us-west-2", "eu-west-1"
 SUBNET = "subnet-0123456789abcdef0"
 
 
-class FsxTest(WorldTest):
-    def client(self, region=EAST, key=None):
-        env = self.world.env
-        key_id, secret = key or (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
-        client = boto3.client(
-            "fsx",
-            region_name=region,
-            endpoint_url=self.world.endpoint,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64),
-        )
-        aws_model.check_replies(client)
-        return client
-
-    def refused(self, code, call, **parameters):
-        with self.assertRaises(botocore.exceptions.ClientError) as caught:
-            call(**parameters)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code, caught.exception)
-        self.assertTrue(caught.exception.response["ResponseMetadata"]["RequestId"])
-        return caught.exception.response
+class FsxTest(AwsTest):
+    service = "fsx"
 
     def file_system(self, region=EAST, **parameters):
         wanted = {
@@ -90,14 +66,6 @@ class FsxTest(WorldTest):
 
     def account(self):
         return self.world.cli("account", "ls").splitlines()[1].split()[0]
-
-
-def tags(pairs):
-    return [{"Key": key, "Value": value} for key, value in pairs.items()]
-
-
-def as_dict(listed):
-    return {tag["Key"]: tag["Value"] for tag in listed or []}
 
 
 class Life(FsxTest):
@@ -379,7 +347,7 @@ class Refusals(FsxTest):
 
     def test_disabled_keys_are_told_apart(self):
         backup = self.take(self.file_system())
-        key = self.world.cli("kms", "ls", "--region", EAST).splitlines()[1].split()[0]
+        key = self.world.kms_key(EAST)
         self.world.cli("kms", "disable", key, "--region", EAST)
         west = self.client(WEST)
         self.refused("InvalidSourceKmsKey", west.copy_backup, SourceBackupId=backup, SourceRegion=EAST)
@@ -431,9 +399,7 @@ class Refusals(FsxTest):
         file_system = self.file_system()
         backup = self.take(file_system)
         arn = self.backup(backup)["ResourceARN"]
-        self.world.cli("account", "create", "stranger")
-        lines = self.world.cli("key", "create", "stranger", "--cloud", "aws").splitlines()
-        key = tuple(line.split("=", 1)[1] for line in lines)
+        _, key = self.world.new_account("aws")
         theirs, theirs_west = self.client(key=key), self.client(WEST, key)
         for code, call, parameters in [
             ("BackupNotFound", theirs.describe_backups, {"BackupIds": [backup]}),
@@ -490,15 +456,11 @@ class DailyBackups(FsxTest):
     """Their times are moved in the catalog, as a day is long."""
 
     def due(self, file_system, when):
-        self.sql("UPDATE resource SET next_backup_at = ? WHERE id = ?", int(when * 1000), file_system)
+        self.sql(EAST, "UPDATE resource SET next_backup_at = ? WHERE id = ?", int(when * 1000), file_system)
 
     def next_due(self, file_system):
-        ((due,),) = self.sql("SELECT next_backup_at FROM resource WHERE id = ?", file_system)
+        ((due,),) = self.sql(EAST, "SELECT next_backup_at FROM resource WHERE id = ?", file_system)
         return due and due / 1000
-
-    def sql(self, text, *parameters):
-        with sqlite3.connect(self.world.config.parent / EAST / "catalog.db", timeout=30) as catalog:
-            return catalog.execute(text, parameters).fetchall()
 
     def automatic(self, file_system):
         filters = [{"Name": "file-system-id", "Values": [file_system]}, {"Name": "backup-type", "Values": ["AUTOMATIC"]}]
@@ -561,7 +523,7 @@ class DailyBackups(FsxTest):
         copy, beside = self.copy(automatic), self.copy(automatic, EAST)
         for backup, region in [(copy, WEST), (beside, EAST)]:
             self.assertEqual(self.backup(backup, region)["Type"], "USER_INITIATED")
-        self.sql("UPDATE backup SET created_at = 0 WHERE id IN (?, ?)", automatic, beside)
+        self.sql(EAST, "UPDATE backup SET created_at = 0 WHERE id IN (?, ?)", automatic, beside)
         self.retain(file_system, 1)
         self.until(lambda: not self.automatic(file_system))
         self.client().delete_file_system(
@@ -577,7 +539,7 @@ class DailyBackups(FsxTest):
         old, young = (self.take_daily(file_system)["BackupId"] for _ in range(2))
         mine = self.take(file_system)
         ten_days_ago = int((time.time() - 10 * 86400) * 1000)
-        self.sql("UPDATE backup SET created_at = ? WHERE id IN (?, ?)", ten_days_ago, old, mine)
+        self.sql(EAST, "UPDATE backup SET created_at = ? WHERE id IN (?, ?)", ten_days_ago, old, mine)
         self.retain(file_system, 11)
         self.assertEqual({seen["BackupId"] for seen in self.automatic(file_system)}, {old, young})
         self.retain(file_system, 9)
@@ -587,7 +549,7 @@ class DailyBackups(FsxTest):
     def test_they_go_when_their_retention_ends_and_with_their_file_system(self):
         file_system = self.daily(days=2)
         expired, last = (self.take_daily(file_system)["BackupId"] for _ in range(2))
-        self.sql("UPDATE backup SET expires_at = 1 WHERE id = ?", expired)
+        self.sql(EAST, "UPDATE backup SET expires_at = 1 WHERE id = ?", expired)
         self.until(lambda: [seen["BackupId"] for seen in self.automatic(file_system)] == [last])
         self.client().delete_file_system(FileSystemId=file_system)
         self.until(lambda: not self.automatic(file_system))
@@ -598,11 +560,10 @@ class DailyBackups(FsxTest):
 
 class Authentication(FsxTest):
     def test_wrong_unknown_and_disabled_keys_are_told_apart(self):
-        good = self.world.env["AWS_ACCESS_KEY_ID"]
+        good, _ = self.world.aws_key
         self.refused("InvalidSignatureException", self.client(key=(good, "wrong")).describe_backups)
         self.refused("UnrecognizedClientException", self.client(key=("AKIANOBODY", "x")).describe_backups)
-        lines = self.world.cli("key", "create", "default", "--cloud", "aws").splitlines()
-        key = tuple(line.split("=", 1)[1] for line in lines)
+        key = self.world.key("create", "default", "--cloud", "aws")
         self.client(key=key).describe_backups()
         self.world.cli("key", "disable", key[0])
         self.refused("UnrecognizedClientException", self.client(key=key).describe_backups)

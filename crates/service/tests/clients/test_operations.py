@@ -5,7 +5,8 @@ import os
 import unittest
 import urllib.request
 
-from test_fsx import EAST, IRELAND, WEST, FsxTest
+from aws import EAST, IRELAND, WEST
+from test_fsx import FsxTest
 
 
 class Operations(FsxTest):
@@ -69,15 +70,14 @@ class Operations(FsxTest):
     def test_a_reply_and_its_line_in_the_log_have_one_request_id_and_no_secrets(self):
         reply = self.client().describe_backups()["ResponseMetadata"]
         refusal = self.refused("BackupNotFound", self.client().describe_backups, BackupIds=["backup-00000000000000000"])
-        log = lambda: (self.world.dir / "log").read_text()
         for metadata, code in [(reply, "Success"), (refusal["ResponseMetadata"], "BackupNotFound")]:
-            found = lambda: [line for line in log().splitlines() if metadata["RequestId"] in line]
+            found = lambda: [line for line in self.world.said().splitlines() if metadata["RequestId"] in line]
             (line,) = self.until(found)
             self.assertIn(code, line)
             self.assertIn("DescribeBackups", line)
         for name in ["AWS_SECRET_ACCESS_KEY", "TENCENTCLOUD_SECRET_KEY"]:
-            self.assertNotIn(self.world.env[name], log())
-        self.assertNotIn("Signature=", log())
+            self.assertNotIn(self.world.env[name], self.world.said())
+        self.assertNotIn("Signature=", self.world.said())
 
     def test_what_was_done_can_be_looked_up(self):
         backup = self.take(self.file_system())

@@ -6,19 +6,15 @@ import shutil
 import subprocess
 import unittest
 
-import boto3
 import botocore.exceptions
-from botocore.config import Config
-from tencentcloud.cbs.v20170312 import cbs_client
-from tencentcloud.common import credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
 
+import aws
+import tencent
+from aws import EAST, IRELAND, WEST
+from tencent import BEIJING, GUANGZHOU
 from world import OFFSITE, WorldTest
 
-EAST, WEST, IRELAND = "us-east-1", "us-west-2", "eu-west-1"
-GUANGZHOU, BEIJING = "ap-guangzhou", "ap-beijing"
 PERMIT = "permit (principal, action, resource);\n"
 DENIED, CBS_DENIED = "AccessDeniedException", "AuthFailure.UnauthorizedOperation"
 HSM_DENIED, TAG_DENIED = "CloudHsmAccessDeniedException", "CloudHsmTagException"
@@ -144,24 +140,12 @@ class Policies(WorldTest):
         cls.names["policy"] = made["AutoSnapshotPolicyId"]
 
     def fsx(self, operation, parameters, region=EAST, key=None, service="fsx"):
-        env = self.world.env
-        key_id, secret = key or (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
-        client = boto3.client(
-            service,
-            region_name=region,
-            endpoint_url=self.world.endpoint,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        client = aws.client(service, self.world.endpoint, region, key or self.world.aws_key)
         return client._make_api_call(operation, self.filled(parameters))
 
     @classmethod
     def cbs(cls, operation, parameters, region=GUANGZHOU):
-        env = cls.world.env
-        keys = credential.Credential(env["TENCENTCLOUD_SECRET_ID"], env["TENCENTCLOUD_SECRET_KEY"])
-        profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=cls.world.address))
-        client = cbs_client.CbsClient(keys, region, profile)
+        client = tencent.client(cls.world.address, region, cls.world.tencent_key)
         return client.call_json(operation, cls.filled(parameters))["Response"]
 
     @classmethod
@@ -190,20 +174,14 @@ class Policies(WorldTest):
         """Lets these policies decide, and returns once the server does."""
         staged = self.policies / ".staged"
         staged.write_text(text)
-        before = self.log().count("policies were taken over")
+        before = self.world.said().count("policies were taken over")
         staged.rename(self.policies / "default.cedar")
 
         def look():
             self.fsx_code("DescribeVolumes", {})
-            return self.log().count("policies were taken over") > before
+            return self.world.said().count("policies were taken over") > before
 
         self.until(look)
-
-    def log(self):
-        return (self.world.dir / "log").read_text()
-
-    def key_of(self, region):
-        return self.world.cli("kms", "ls", "--region", region).splitlines()[1].split()[0]
 
     def hsm_code(self, operation, parameters, **more):
         return self.fsx_code(operation, parameters, service="cloudhsmv2", **more)
@@ -289,11 +267,10 @@ class Denials(Policies):
     def other_key(self):
         keys = json.loads(self.world.cli("key", "ls", "--json"))
         (key,) = [key["id"] for key in keys if key["account"] == self.other and key["cloud"] == "aws"]
-        lines = self.world.cli("key", "show", key).splitlines()
-        return tuple(line.split("=", 1)[1] for line in lines)
+        return self.world.key("show", key)
 
     def test_policies_tell_keys_and_accounts_apart(self):
-        own = self.world.env["AWS_ACCESS_KEY_ID"]
+        own, _ = self.world.aws_key
         self.decide(f'permit (principal == AccessKey::"{own}", action, resource);\n')
         self.assertIsNone(self.fsx_code("DescribeBackups", {}))
         self.assertEqual(self.fsx_code("DescribeBackups", {}, key=self.other_key()), DENIED)
@@ -326,7 +303,7 @@ class Denials(Policies):
 
 class Copies(Policies):
     def test_an_fsx_copy_needs_source_target_and_both_keys(self):
-        east, west = self.key_of(EAST), self.key_of(WEST)
+        east, west = self.world.kms_key(EAST), self.world.kms_key(WEST)
         for policy, code in [
             (forbid("fsx::CopyBackup", f'resource == Backup::"{self.names["backup"]}"'), DENIED),
             (forbid("fsx::CopyBackup", f'resource in FileSystem::"{self.names["file_system"]}"'), DENIED),
@@ -347,7 +324,7 @@ class Copies(Policies):
         self.assertIsNone(self.copy_fsx())
 
     def test_a_cbs_copy_needs_source_every_target_and_the_keys(self):
-        south, north = self.key_of(GUANGZHOU), self.key_of(BEIJING)
+        south, north = self.world.kms_key(GUANGZHOU), self.world.kms_key(BEIJING)
         action = "cbs::CopySnapshotCrossRegions"
         for policy in [
             forbid(action, f'resource == Snapshot::"{self.names["snapshot"]}"'),
@@ -364,7 +341,7 @@ class Copies(Policies):
         self.assertIsNone(self.copy_cbs(BEIJING))
 
     def test_a_cloudhsm_copy_needs_source_target_both_keys_and_tags(self):
-        east, west = self.key_of(EAST), self.key_of(WEST)
+        east, west = self.world.kms_key(EAST), self.world.kms_key(WEST)
         action, copy = "cloudhsm::CopyBackupToRegion", {"BackupId": "{hsm_backup}", "DestinationRegion": WEST}
         for policy, code in [
             (forbid(action, f'resource == Backup::"{self.names["hsm_backup"]}"'), HSM_DENIED),
@@ -421,17 +398,17 @@ class Files(Policies):
     def test_a_broken_file_opens_nothing_and_a_restart_names_it(self):
         self.decide(PERMIT + forbid("fsx::DescribeBackups"))
         broken = self.policies / "broken.cedar"
-        before = self.log().count("the policies are not taken over")
+        before = self.world.said().count("the policies are not taken over")
         broken.write_text('permit (principal, action, resource);\nforbid (principal, action == Action::"fsx::Nonsense", resource);\n')
 
         def look():
             self.assertEqual(self.fsx_code("DescribeBackups", {}), DENIED)
-            return self.log().count("the policies are not taken over") > before
+            return self.world.said().count("the policies are not taken over") > before
 
         self.until(look)
         for _ in range(5):
             self.assertEqual(self.fsx_code("DescribeBackups", {}), DENIED)
-        self.assertEqual(self.log().count("the policies are not taken over"), before + 1, "it is said once")
+        self.assertEqual(self.world.said().count("the policies are not taken over"), before + 1, "it is said once")
         self.assertIsNone(self.fsx_code("DescribeFileSystems", {}))
         command = [OFFSITE, "--config", self.world.config]
         for arguments in [["serve", "--listen", "127.0.0.1:0"], ["policy", "validate"]]:
@@ -455,10 +432,10 @@ class Files(Policies):
         self.decide(PERMIT + forbid("fsx::DeleteBackup"))
         self.assertEqual(self.fsx_code("DeleteBackup", {"BackupId": "{backup}"}), DENIED)
         request = self.last["ResponseMetadata"]["RequestId"]
-        denied = self.until(lambda: [line for line in self.log().splitlines() if request in line and "denied" in line])
+        denied = self.until(lambda: [line for line in self.world.said().splitlines() if request in line and "denied" in line])
         for word in ["fsx::DeleteBackup", self.names["backup"], "default.cedar: no", self.account]:
             self.assertIn(word, denied[0])
-        self.assertNotIn(self.world.env["AWS_SECRET_ACCESS_KEY"], self.log())
+        self.assertNotIn(self.world.env["AWS_SECRET_ACCESS_KEY"], self.world.said())
         (event,) = json.loads(self.world.cli("event", "ls", "--region", EAST, "--limit", "1", "--json"))
         seen = (event["account"], event["action"], event["subject"])
         self.assertEqual(seen, (self.account, "Deny", self.names["backup"]))

@@ -1,11 +1,13 @@
 """A site with a running server, for tests with the vendors' own clients."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -25,6 +27,7 @@ class World:
     def __init__(self, settings=None, regions=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="offsite-"))
         self.config = self.dir / "site" / "offsite.toml"
+        self.identities = self.config.with_name("identities.toml")
         self.config.parent.mkdir()
         if settings is not None:
             self.cli("init", "--dir", self.config.parent)
@@ -34,6 +37,8 @@ class World:
         self.start()
         lines = (self.config.parent / "client.env").read_text().splitlines()
         self.env = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        self.aws_key = self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"]
+        self.tencent_key = self.env["TENCENTCLOUD_SECRET_ID"], self.env["TENCENTCLOUD_SECRET_KEY"]
 
     def start(self, **extra):
         """Starts the server and waits until it listens."""
@@ -49,7 +54,7 @@ class World:
                 self.endpoint, self.address = found[1].decode(), found[2].decode()
                 break
         else:
-            raise AssertionError((self.dir / "log").read_text())
+            raise AssertionError(self.said())
         # What it says from here on goes to the log, so that it never waits for a reader.
         self.pump = subprocess.Popen(["cat"], stdin=self.server.stderr, stdout=self.log)
         self.server.stderr.close()
@@ -71,6 +76,23 @@ class World:
         """Runs a command and returns what it printed."""
         command = [OFFSITE, "--config", self.config, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def key(self, *arguments):
+        """Id and secret of the access key that a command of `offsite key` prints."""
+        return tuple(line.split("=", 1)[1] for line in self.cli("key", *arguments).splitlines())
+
+    def new_account(self, cloud):
+        """A new account: its id and its key."""
+        name = f"account-{uuid.uuid4()}"
+        return self.cli("account", "create", name), self.key("create", name, "--cloud", cloud)
+
+    def kms_key(self, region):
+        """The id of a region's first key."""
+        return self.cli("kms", "ls", "--region", region).splitlines()[1].split()[0]
+
+    def said(self):
+        """What the server has logged."""
+        return (self.dir / "log").read_text()
 
     def path(self, region, resource):
         """Where a resource lies."""
@@ -102,6 +124,43 @@ class WorldTest(unittest.TestCase):
 
         self.addCleanup(back)
         return back
+
+    def without_keys(self, region):
+        """Takes a region's key file away until the test ends: what is inside is broken, and no caller's fault."""
+        keys = self.world.config.parent / region / "kms.json"
+        aside = keys.rename(keys.with_suffix(".aside"))
+        self.addCleanup(lambda: aside.exists() and aside.rename(keys))
+
+    def limited(self, account="", **limits):
+        """Gives an account, or the first, these limits until the test ends. Returns what takes them back."""
+        text = self.world.identities.read_text()
+        before, own, after = text.partition(f'id = "{account}')
+        lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in limits.items())
+        after = after.replace("[[account.key]]", f"[account.limits]\n{lines}\n[[account.key]]", 1)
+        self.world.identities.write_text(before + own + after)
+
+        def restore():
+            self.world.identities.write_text(text)
+
+        self.addCleanup(restore)
+        return restore
+
+    def start_another_server(self):
+        """Starts one that serves the same regions, and ends it with the test."""
+        said = self.world.dir / "second.log"
+        command = [OFFSITE, "--config", self.world.config, "serve", "--listen", "127.0.0.1:0"]
+        with open(said, "wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=log)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        self.until(lambda: b"listening" in said.read_bytes())
+
+    def sql(self, region, statement, *values):
+        """Runs a statement in a region's catalog and returns the rows."""
+        with sqlite3.connect(self.world.config.parent / region / "catalog.db", timeout=30) as catalog:
+            found = catalog.execute(statement, values).fetchall()
+        catalog.close()
+        return found
 
     def until(self, look, seconds=60):
         """Looks until there is something, and returns it."""
