@@ -44,6 +44,11 @@ fn tencent_cbs() {
 }
 
 #[test]
+fn tencent_cbs_ids() {
+    run("test_cbs_ids");
+}
+
+#[test]
 fn tencent_cbs_policies() {
     run("test_cbs_policies");
 }

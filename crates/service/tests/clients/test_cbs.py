@@ -220,20 +220,6 @@ class Clients(CbsTest):
         self.world.cli("key", "disable", key[0])
         self.refused("AuthFailure.InvalidSecretId", "DescribeDisks", self.client(key=key))
 
-    def test_another_accounts_ids_are_unknown_ids(self):
-        disk = self.ready_disk()
-        snapshot = self.take(disk)
-        _, theirs = self.stranger()
-        self.assertEqual(self.call("DescribeSnapshots", theirs, SnapshotIds=[snapshot]).TotalCount, 0)
-        self.assertEqual(self.call("DescribeDisks", theirs, DiskIds=[disk]).TotalCount, 0)
-        no_snapshot, no_disk = "InvalidSnapshotId.NotFound", "InvalidDiskId.NotFound"
-        self.refused(no_disk, "CreateSnapshot", theirs, DiskId=disk)
-        self.refused(no_snapshot, "DeleteSnapshots", theirs, SnapshotIds=[snapshot])
-        self.refused(no_snapshot, "ModifySnapshotAttribute", theirs, SnapshotId=snapshot, SnapshotName="mine")
-        self.refused(no_snapshot, "ApplySnapshot", theirs, SnapshotId=snapshot, DiskId=disk)
-        self.refused(no_snapshot, "CopySnapshotCrossRegions", theirs, SnapshotId=snapshot, DestinationRegions=[BEIJING])
-        self.refused("InvalidParameterValue", "TerminateDisks", theirs, DiskIds=[disk])
-
 
 class Refusals(CbsTest):
     def test_a_copy_is_refused_by_the_cause(self):
