@@ -1,5 +1,11 @@
 """What the tests of AWS's services have in common: clients as boto3 makes them, and refusals."""
 
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
 import boto3
 import botocore.exceptions
 from botocore.config import Config
@@ -32,14 +38,25 @@ def as_dict(listed):
 
 
 class AwsTest(WorldTest):
-    """Tests of one service. Each reply is held against its model."""
+    """Tests of one service, with an account's `key` or the first's. Each reply is held against its model."""
 
-    service = None
+    service = key = None
 
     def client(self, region=EAST, key=None):
-        made = client(self.service, self.world.endpoint, region, key or self.world.aws_key)
+        made = client(self.service, self.world.endpoint, region, key or self.key or self.world.aws_key)
         aws_model.check_replies(made)
         return made
+
+    def aws(self, region, *arguments):
+        """Runs the AWS CLI for the service, and returns its reply."""
+        command = [pathlib.Path(sys.executable).with_name("aws"), "--endpoint-url", self.world.endpoint]
+        options = ["--region", region, "--output", "json", self.service, *arguments]
+        key_id, secret = self.key or self.world.aws_key
+        keys = {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
+        env = {**keys, "HOME": str(self.world.dir), "PATH": os.environ["PATH"], "AWS_PAGER": ""}
+        done = subprocess.run(command + options, env=env, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads(done.stdout)
 
     def refused(self, code, call, **parameters):
         """Calls, and returns the refusal, which is what typed clients can catch if the model has it."""

@@ -28,9 +28,6 @@ class CloudHsmTest(AwsTest):
     def setUp(self):
         self.account, self.key = self.world.new_account("aws")
 
-    def client(self, region=EAST, key=None):
-        return super().client(region, key or self.key)
-
     def cli(self, *arguments):
         """Runs a command of the operator for the account of the test."""
         return self.world.cli("--account", self.account, *arguments)

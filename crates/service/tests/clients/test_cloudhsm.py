@@ -5,7 +5,6 @@ import datetime
 import json
 import os
 import subprocess
-import sys
 import time
 import unittest
 
@@ -194,25 +193,16 @@ class Life(CloudHsmTest):
     def test_the_aws_cli_copies_and_finds(self):
         _, backup = self.active_cluster()
 
-        def aws(region, *arguments):
-            command = [os.path.join(os.path.dirname(sys.executable), "aws"), "--endpoint-url", self.world.endpoint]
-            options = ["--region", region, "--output", "json", "cloudhsmv2", *arguments]
-            keys = {"AWS_ACCESS_KEY_ID": self.key[0], "AWS_SECRET_ACCESS_KEY": self.key[1]}
-            env = {**keys, "HOME": str(self.world.dir), "PATH": os.environ["PATH"], "AWS_PAGER": ""}
-            done = subprocess.run(command + options, env=env, capture_output=True, text=True)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            return json.loads(done.stdout)
-
-        copied = aws(
+        copied = self.aws(
             EAST, "copy-backup-to-region", "--backup-id", backup, "--destination-region", WEST,
             "--tag-list", "Key=Name,Value=dr",
         )  # fmt: skip
         self.assertEqual(copied["DestinationBackup"]["SourceBackup"], backup)
         find = ["describe-backups", "--filters", f"sourceBackupIds={backup},states=READY"]
-        (copy,) = self.until(lambda: aws(WEST, *find)["Backups"])
+        (copy,) = self.until(lambda: self.aws(WEST, *find)["Backups"])
         self.assertEqual(copy["TagList"], tags({"Name": "dr"}))
-        self.assertTrue(aws(WEST, "describe-backups", "--filters", "neverExpires=true")["Backups"])
-        self.assertEqual(aws(EAST, "describe-backups", "--shared")["Backups"], [])
+        self.assertTrue(self.aws(WEST, "describe-backups", "--filters", "neverExpires=true")["Backups"])
+        self.assertEqual(self.aws(EAST, "describe-backups", "--shared")["Backups"], [])
 
     def test_everything_that_changes_something_is_recorded(self):
         cluster, backup = self.active_cluster()

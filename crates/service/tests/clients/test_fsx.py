@@ -2,10 +2,7 @@
 
 import base64
 import concurrent.futures
-import json
 import os
-import subprocess
-import sys
 import time
 import unittest
 import uuid
@@ -571,23 +568,14 @@ class Authentication(FsxTest):
 
     def test_the_aws_cli_walks_the_life_of_a_backup(self):
         file_system = self.file_system()
-
-        def aws(region, *arguments):
-            command = [os.path.join(os.path.dirname(sys.executable), "aws"), "--endpoint-url", self.world.endpoint]
-            options = ["--region", region, "--output", "json", "fsx", *arguments]
-            env = {**self.world.env, "HOME": str(self.world.dir), "PATH": os.environ["PATH"], "AWS_PAGER": ""}
-            done = subprocess.run(command + options, env=env, capture_output=True, text=True)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            return json.loads(done.stdout)
-
-        backup = aws(EAST, "create-backup", "--file-system-id", file_system)["Backup"]["BackupId"]
+        backup = self.aws(EAST, "create-backup", "--file-system-id", file_system)["Backup"]["BackupId"]
         self.available(backup)
-        copy = aws(WEST, "copy-backup", "--source-backup-id", backup, "--source-region", EAST, "--copy-tags")
+        copy = self.aws(WEST, "copy-backup", "--source-backup-id", backup, "--source-region", EAST, "--copy-tags")
         copy = copy["Backup"]["BackupId"]
         self.available(copy, WEST)
-        listed = aws(WEST, "describe-backups", "--backup-ids", copy)["Backups"]
+        listed = self.aws(WEST, "describe-backups", "--backup-ids", copy)["Backups"]
         self.assertEqual(listed[0]["SourceBackupId"], backup)
-        self.assertEqual(aws(WEST, "delete-backup", "--backup-id", copy)["Lifecycle"], "DELETED")
+        self.assertEqual(self.aws(WEST, "delete-backup", "--backup-id", copy)["Lifecycle"], "DELETED")
 
 
 if __name__ == "__main__":
