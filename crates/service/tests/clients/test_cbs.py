@@ -222,23 +222,6 @@ class Clients(CbsTest):
 
 
 class Refusals(CbsTest):
-    def test_a_copy_is_refused_by_the_cause(self):
-        snapshot = self.take(self.ready_disk())
-        for code, parameters in [
-            ("MissingParameter", {"SnapshotId": snapshot}),
-            ("MissingParameter", {"DestinationRegions": [BEIJING]}),
-            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": []}),
-            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": [BEIJING, BEIJING]}),
-            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": [GUANGZHOU]}),
-            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": ["ap-nowhere"]}),
-            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": ["us-east-1"]}),
-            ("InvalidParameterValue", {"SnapshotId": snapshot, "DestinationRegions": [BEIJING], "SnapshotName": "x" * 61}),
-            ("InvalidSnapshotId.NotFound", {"SnapshotId": "snap-00000000", "DestinationRegions": [BEIJING]}),
-            ("InvalidSnapshotId.NotFound", {"SnapshotId": "nonsense", "DestinationRegions": [BEIJING]}),
-        ]:
-            with self.subTest(code=code, parameters=parameters):
-                self.refused(code, "CopySnapshotCrossRegions", **parameters)
-
     def test_regions_and_operations_that_are_not_there_are_named(self):
         self.refused("UnsupportedRegion", "DescribeDisks", self.client("ap-nowhere"))
         self.refused("UnsupportedOperation", "ResizeDisk", DiskId="disk-00000000", DiskSize=2)

@@ -51,6 +51,7 @@ class Errors(CbsTest):
             ("the region that is called", value, {"DestinationRegions": [GUANGZHOU]}),
             ("one good and one bad", value, {"DestinationRegions": [BEIJING, GUANGZHOU]}),
             ("an unknown snapshot", "InvalidSnapshotId.NotFound", {"SnapshotId": NO_SNAPSHOT}),
+            ("no snapshot's id", "InvalidSnapshotId.NotFound", {"SnapshotId": "nonsense"}),
             ("an encrypted one", "UnsupportedOperation.SnapshotNotSupportCopy", {"SnapshotId": secret}),
         )
         account, theirs = self.stranger()

@@ -200,6 +200,7 @@ class Errors(FsxTest):
         zfs = {**OPENZFS, "OpenZFSConfiguration": SETTINGS}
         lustre = lambda **settings: {**LUSTRE, "OpenZFSConfiguration": None, "LustreConfiguration": {**PERSISTENT, **settings}}
         used = self.used(east.create_file_system, **zfs)
+        windows = {"FileSystemType": "WINDOWS", "OpenZFSConfiguration": None}
         self.table(
             east.create_file_system,
             zfs,
@@ -207,6 +208,7 @@ class Errors(FsxTest):
             ("a type that is not offered", "BadRequest", {"FileSystemType": "ONTAP"}),
             ("an odd capacity", "BadRequest", {**LUSTRE, "OpenZFSConfiguration": None, "StorageCapacity": 1300}),
             ("no configuration", "MissingFileSystemConfiguration", {"OpenZFSConfiguration": None}),
+            ("no configuration of Windows", "MissingFileSystemConfiguration", windows),
             ("another type's configuration", "BadRequest", {"LustreConfiguration": PERSISTENT}),
             ("an odd throughput", "InvalidPerUnitStorageThroughput", lustre(PerUnitStorageThroughput=60)),
             ("an import from elsewhere", "InvalidImportPath", lustre(ImportPath="http://bucket")),
