@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -71,3 +72,32 @@ class AwsTest(WorldTest):
         status = 500 if "Internal" in code else 400
         self.assertEqual(error.response["ResponseMetadata"]["HTTPStatusCode"], status)
         return error.response
+
+    def told(self, call, parameters):
+        """The code of a refusal, if it is one, and all that the answer says."""
+        try:
+            code, said = None, call(**parameters)
+        except botocore.exceptions.ClientError as error:
+            code, said = error.response["Error"]["Code"], error.response
+        return code, json.dumps({**said, "ResponseMetadata": None}, default=str, sort_keys=True)
+
+    def assert_unknown(self, rows, unknown, of_nobody):
+        """Asks about another account's ids: to the letter, the answer is that to the id which stands for each in `unknown`.
+
+        A row is the code of the refusal if there is one, the call and its parameters. Every operation that is served has one
+        for each member that the model calls an id, but for those `of_nobody`.
+        """
+        asked, ids = set(), "|".join(map(re.escape, unknown))
+        swapped = lambda text: re.sub(ids, lambda id: unknown[id[0]], text)
+        for code, call, parameters in rows:
+            with self.subTest(call=call.__name__, parameters=parameters):
+                found, said = self.told(call, parameters)
+                self.assertEqual(found, code, said)
+                self.assertEqual(swapped(said), self.told(call, json.loads(swapped(json.dumps(parameters))))[1])
+            asked |= {(call.__self__.meta.method_to_api_mapping[call.__name__], member) for member in parameters}
+        model = self.client().meta.service_model
+        served = re.findall(rf'^action "{model.signing_name}::(\w+)"', self.world.cli("policy", "schema"), re.M)
+        named = [(action, member) for action in served for member in model.operation_model(action).input_shape.members]
+        of_ids = {row for row in named if re.search("(Ids?|Ip|Arn|ARN|Filters)$", row[1]) and row[1] not in of_nobody}
+        self.assertIn(("DeleteBackup", "BackupId"), of_ids)
+        self.assertEqual(of_ids - asked, set())

@@ -657,40 +657,44 @@ class Refusals(CloudHsmTest):
         arn = self.backup(backup)["BackupArn"]
         _, key = self.world.new_account("aws")
         theirs = self.client(key=key)
+        own = theirs.create_cluster(HsmType="hsm2m.medium", Mode="FIPS", SubnetIds=SUBNETS)["Cluster"]["ClusterId"]
+        self.until(lambda: theirs.describe_clusters()["Clusters"][0]["State"] == "UNINITIALIZED")
         certified = {"SignedCert": CERTIFICATE, "TrustAnchor": CERTIFICATE}
         policy = json.dumps({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "cloudhsm:*"}})
-        for call, parameters in [
+        restored = {"HsmType": "hsm2m.medium", "SubnetIds": SUBNETS}
+        filters = [{"backupIds": [backup]}, {"clusterIds": [cluster]}, {"sourceBackupIds": [backup]}]
+        refused = [
             (theirs.copy_backup_to_region, {"BackupId": backup, "DestinationRegion": WEST}),
             (theirs.delete_backup, {"BackupId": backup}),
             (theirs.restore_backup, {"BackupId": backup}),
             (theirs.modify_backup_attributes, {"BackupId": backup, "NeverExpires": True}),
-            (theirs.create_cluster, {"HsmType": "hsm2m.medium", "SubnetIds": SUBNETS, "SourceBackupId": backup}),
+            (theirs.create_cluster, {**restored, "SourceBackupId": backup}),
             (theirs.modify_cluster, {"ClusterId": cluster, "HsmType": "hsm2m.medium"}),
             (theirs.delete_cluster, {"ClusterId": cluster}),
             (theirs.initialize_cluster, {"ClusterId": cluster, **certified}),
             (theirs.create_hsm, {"ClusterId": cluster, "AvailabilityZone": f"{EAST}a"}),
-            (theirs.delete_hsm, {"ClusterId": cluster, "HsmId": hsm["HsmId"]}),
-            (theirs.delete_hsm, {"ClusterId": cluster, "EniId": hsm["EniId"]}),
-            (theirs.delete_hsm, {"ClusterId": cluster, "EniIp": hsm["EniIp"]}),
+            *((theirs.delete_hsm, {"ClusterId": id, "HsmId": hsm["HsmId"]}) for id in [cluster, own]),
+            *((theirs.delete_hsm, {"ClusterId": id, "EniId": hsm["EniId"]}) for id in [cluster, own]),
+            *((theirs.delete_hsm, {"ClusterId": id, "EniIp": hsm["EniIp"]}) for id in [cluster, own]),
             *((theirs.tag_resource, {"ResourceId": id, "TagList": tags({"a": ""})}) for id in [cluster, backup]),
             *((theirs.untag_resource, {"ResourceId": id, "TagKeyList": ["a"]}) for id in [cluster, backup]),
             *((theirs.list_tags, {"ResourceId": id}) for id in [cluster, backup]),
             (theirs.put_resource_policy, {"ResourceArn": arn, "Policy": policy}),
             (theirs.get_resource_policy, {"ResourceArn": arn}),
             (theirs.delete_resource_policy, {"ResourceArn": arn}),
-        ]:
-            with self.subTest(call=call.__name__, parameters=parameters):
-                mine = self.refused(NOT_FOUND, call, **parameters)
-                # Word for word what an id is told that there is not.
-                unknown = json.loads(json.dumps(parameters).replace(backup, NO_BACKUP).replace(cluster, NO_CLUSTER))
-                nobodys = self.refused(NOT_FOUND, call, **unknown)
-                self.assertEqual(mine.replace(backup, NO_BACKUP).replace(cluster, NO_CLUSTER), nobodys)
-        for filters in [{"backupIds": [backup]}, {"clusterIds": [cluster]}, {"sourceBackupIds": [backup]}]:
-            for shared in [False, True]:
-                self.assertEqual(theirs.describe_backups(Filters=filters, Shared=shared)["Backups"], [])
-        self.assertEqual(theirs.describe_clusters(Filters={"clusterIds": [cluster]})["Clusters"], [])
-        # Cluster and HSM of another's own do not open those of this account.
-        self.assertEqual(self.hsm(cluster, hsm["HsmId"])["State"], "ACTIVE")
+        ]
+        listed = [
+            *((theirs.describe_backups, {"Filters": one, "Shared": shared}) for one in filters for shared in [False, True]),
+            (theirs.describe_clusters, {"Filters": {"clusterIds": [cluster]}}),
+        ]
+        unknown = {backup: NO_BACKUP, cluster: NO_CLUSTER, hsm["HsmId"]: NO_HSM}
+        unknown |= {hsm["EniId"]: "eni-00000000", hsm["EniIp"]: "10.0.200.200"}
+        holdings = lambda: [self.told(call, {}) for call in [self.client().describe_backups, self.client().describe_clusters]]
+        before = holdings()
+        rows = [*((NOT_FOUND, *row) for row in refused), *((None, *row) for row in listed)]
+        rows.append((DENIED, theirs.create_cluster, {**restored, "SourceBackupId": arn}))
+        self.assert_unknown(rows, unknown, {"SubnetIds"})
+        self.assertEqual(holdings(), before)
 
     def test_a_region_without_the_service_says_so(self):
         for region in ["cn-north-1", "ap-guangzhou"]:

@@ -343,24 +343,34 @@ class Refusals(FsxTest):
     def test_another_accounts_ids_are_unknown_ids(self):
         file_system = self.file_system()
         backup = self.take(file_system)
-        arn = self.backup(backup)["ResourceARN"]
+        (seen,) = self.client().describe_file_systems(FileSystemIds=[file_system])["FileSystems"]
+        arns = [self.backup(backup)["ResourceARN"], seen["ResourceARN"]]
         _, key = self.world.new_account("aws")
         theirs, theirs_west = self.client(key=key), self.client(WEST, key)
-        for code, call, parameters in [
-            ("BackupNotFound", theirs.describe_backups, {"BackupIds": [backup]}),
-            ("BackupNotFound", theirs.delete_backup, {"BackupId": backup}),
-            ("BackupNotFound", theirs_west.copy_backup, {"SourceBackupId": backup, "SourceRegion": EAST}),
-            ("BackupNotFound", theirs.create_file_system_from_backup, {"BackupId": backup, "SubnetIds": [SUBNET]}),
-            ("FileSystemNotFound", theirs.describe_file_systems, {"FileSystemIds": [file_system]}),
-            ("FileSystemNotFound", theirs.create_backup, {"FileSystemId": file_system}),
-            ("FileSystemNotFound", theirs.update_file_system, {"FileSystemId": file_system, "StorageCapacity": 128}),
-            ("FileSystemNotFound", theirs.delete_file_system, {"FileSystemId": file_system}),
-            ("ResourceNotFound", theirs.list_tags_for_resource, {"ResourceARN": arn}),
-            ("ResourceNotFound", theirs.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}),
-            ("ResourceNotFound", theirs.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}),
-        ]:
-            with self.subTest(code=code):
-                self.refused(code, call, **parameters)
+        no_backup, no_file_system, nothing = "BackupNotFound", "FileSystemNotFound", "ResourceNotFound"
+        mine = {"Filters": [{"Name": "file-system-id", "Values": [file_system]}]}
+        rows = [
+            (no_backup, theirs.describe_backups, {"BackupIds": [backup]}),
+            (None, theirs.describe_backups, mine),
+            (no_backup, theirs.delete_backup, {"BackupId": backup}),
+            (no_backup, theirs_west.copy_backup, {"SourceBackupId": backup, "SourceRegion": EAST}),
+            (no_backup, theirs.create_file_system_from_backup, {"BackupId": backup, "SubnetIds": [SUBNET]}),
+            (no_file_system, theirs.describe_file_systems, {"FileSystemIds": [file_system]}),
+            (no_file_system, theirs.create_backup, {"FileSystemId": file_system}),
+            (no_file_system, theirs.update_file_system, {"FileSystemId": file_system, "StorageCapacity": 128}),
+            (no_file_system, theirs.delete_file_system, {"FileSystemId": file_system}),
+            *((nothing, theirs.list_tags_for_resource, {"ResourceARN": arn}) for arn in arns),
+            *((nothing, theirs.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}) for arn in arns),
+            *((nothing, theirs.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}) for arn in arns),
+            (None, theirs.describe_volumes, mine),
+            (None, theirs.describe_storage_virtual_machines, mine),
+        ]
+        unknown = {backup: "backup-00000000000000000", file_system: "fs-00000000000000000"}
+        holdings = lambda: [self.told(call, {}) for call in [self.client().describe_backups, self.client().describe_file_systems]]
+        before = holdings()
+        networks_and_keys = {"SubnetIds", "SecurityGroupIds", "KmsKeyId"}
+        self.assert_unknown(rows, unknown, {*networks_and_keys, "VolumeId", "VolumeIds", "StorageVirtualMachineIds"})
+        self.assertEqual(holdings(), before)
         self.assertEqual(theirs.describe_backups()["Backups"], [])
         self.assertEqual(theirs.describe_file_systems()["FileSystems"], [])
 
