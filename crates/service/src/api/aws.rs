@@ -85,6 +85,13 @@ fn open<'a>(
     let account = authenticate(server, request, &claim, target.service)?;
     account.id.as_str().clone_into(&mut trace.account);
     claim.region.as_ref().clone_into(&mut trace.region);
+    let per_second = match target.service {
+        Service::Fsx => account.limits.fsx_requests_per_second.or(server.requests_per_second.fsx),
+        Service::CloudHsm => account.limits.cloudhsm_requests_per_second.or(server.requests_per_second.cloudhsm),
+    };
+    if !server.rates.allow(format!("{} {} {}", account.id, claim.region, trace.service), per_second) {
+        return Err(CommonCode::Throttling.into());
+    }
     let ctx = server.regions.get(&claim.region).map_err(|_| CommonCode::ServiceUnavailable)?;
     let (key, cloud) = (claim.access_key.to_string(), Cloud::Aws);
     let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };

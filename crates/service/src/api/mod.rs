@@ -8,6 +8,7 @@ mod aws;
 mod cbs;
 mod cloudhsm;
 mod fsx;
+mod rates;
 mod tencent;
 
 use std::net::IpAddr;
@@ -20,7 +21,7 @@ use wire::http::{RawRequest, Reply};
 use crate::serve::{Server, metrics};
 
 pub(crate) use cloudhsm::{kept_by_backup, retain_cluster_backups};
-pub(crate) use tencent::Rates;
+pub(crate) use rates::Rates;
 
 /// What is logged and counted of a request besides its reply.
 #[derive(Debug)]

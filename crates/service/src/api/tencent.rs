@@ -1,9 +1,7 @@
 //! Tencent Cloud's front door: who calls, which product, how often; then the product's own handler.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use wire::cbs::CbsError;
 use wire::http::{RawRequest, Reply};
 use wire::tencent::regions::{self, DescribeRegions, DescribeRegionsReply};
@@ -14,22 +12,6 @@ use super::{Refusal, Trace};
 use crate::authorization::Principal;
 use crate::config::{Account, Cloud};
 use crate::serve::{Server, Unserved};
-
-/// How often each account calls each operation in each region.
-#[derive(Debug)]
-pub(crate) struct Rates(DefaultKeyedRateLimiter<String>);
-
-impl Rates {
-    /// At most `per_second` calls of one account to one operation in one region, in any second.
-    pub(crate) fn new(per_second: u32) -> Self {
-        let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-        Self(RateLimiter::keyed(Quota::per_second(per_second)))
-    }
-
-    fn check(&self, key: String) -> Result<(), TencentError> {
-        self.0.check_key(&key).map_err(|_| CommonCode::RequestLimitExceeded.into())
-    }
-}
 
 /// Whether a request speaks this dialect: it names its action in a header or a parameter, or is signed or written as
 /// none other is.
@@ -96,7 +78,10 @@ async fn try_answer(
         Unserved::Unknown => CbsError::from(CommonCode::UnsupportedRegion),
         Unserved::Away => CommonCode::ServiceUnavailable.into(),
     })?;
-    server.rates.check(format!("{} {region} {}", account.id, target.action))?;
+    let per_second = account.limits.cbs_requests_per_second.unwrap_or(server.requests_per_second.cbs);
+    if !server.rates.allow(format!("{} {region} {}", account.id, target.action), Some(per_second)) {
+        return Err(CommonCode::RequestLimitExceeded.into());
+    }
     let request = wire::cbs::parse(action, &claim.parameters()?, server.clock.now())?;
     let (key, cloud) = (claim.secret_id.clone(), Cloud::Tencent);
     let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };

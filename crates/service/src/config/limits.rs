@@ -1,5 +1,7 @@
 //! Limits: how much an account may have and do. The defaults are those that the clouds document.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 /// An account's limits in each region.
@@ -24,6 +26,15 @@ pub(crate) struct Limits {
     pub(crate) cbs_policies: u64,
     /// Disks that are bound to one policy.
     pub(crate) cbs_disks_per_policy: u64,
+    /// Calls a second to FSx, instead of those that the configuration allows every account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fsx_requests_per_second: Option<NonZeroU32>,
+    /// Calls a second to CloudHSM, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cloudhsm_requests_per_second: Option<NonZeroU32>,
+    /// Calls a second to each operation of CBS, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cbs_requests_per_second: Option<NonZeroU32>,
     /// Whether the account has not paid: CBS then makes nothing new.
     pub(crate) in_arrears: bool,
 }
@@ -40,6 +51,9 @@ impl Default for Limits {
             cbs_snapshots: 6_400,
             cbs_policies: 10,
             cbs_disks_per_policy: 80,
+            fsx_requests_per_second: None,
+            cloudhsm_requests_per_second: None,
+            cbs_requests_per_second: None,
             in_arrears: false,
         }
     }

@@ -14,6 +14,7 @@ mod policies;
 mod region;
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,12 +53,23 @@ pub(crate) struct Config {
     pub(crate) gc_grace: Duration,
     /// How long a worker's lease lasts without renewal.
     pub(crate) lease: Duration,
-    /// How often an account may call one CBS operation in one region, a second.
-    pub(crate) cbs_requests_per_second: u32,
+    /// How often an account may call, where its limits do not say.
+    pub(crate) requests_per_second: RequestRates,
     /// After how long a cluster that is initialized is activated, where its directory holds no token yet.
     pub(crate) cloudhsm_activation: Duration,
     /// The regions, in the order of the file.
     pub(crate) regions: Vec<RegionSettings>,
+}
+
+/// Calls a second of one account in one region.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestRates {
+    /// To each operation of CBS.
+    pub(crate) cbs: NonZeroU32,
+    /// To FSx as a whole; any number where there is none.
+    pub(crate) fsx: Option<NonZeroU32>,
+    /// To CloudHSM as a whole; any number where there is none.
+    pub(crate) cloudhsm: Option<NonZeroU32>,
 }
 
 /// What `offsite.toml` says, as written.
@@ -71,7 +83,9 @@ pub(crate) struct ConfigFile {
     #[serde(default = "default_lease_seconds")]
     lease_seconds: u64,
     #[serde(default = "default_requests_per_second")]
-    cbs_requests_per_second: u32,
+    cbs_requests_per_second: NonZeroU32,
+    fsx_requests_per_second: Option<NonZeroU32>,
+    cloudhsm_requests_per_second: Option<NonZeroU32>,
     #[serde(default = "default_activation", deserialize_with = "duration_text")]
     cloudhsm_activation: Duration,
     #[serde(default)]
@@ -86,9 +100,9 @@ fn default_lease_seconds() -> u64 {
     LEASE_SECONDS
 }
 
-/// As Tencent documents it.
-fn default_requests_per_second() -> u32 {
-    20
+/// As Tencent documents it. AWS does not say what its limits are.
+fn default_requests_per_second() -> NonZeroU32 {
+    NonZeroU32::new(20).expect("20 is not 0")
 }
 
 /// Long enough for a client that waits for `INITIALIZED` to see it.
@@ -130,7 +144,11 @@ impl Config {
             policies: PolicyDirectory::of(read.policies.as_deref(), base),
             gc_grace: read.gc_grace,
             lease: Duration::from_secs(read.lease_seconds),
-            cbs_requests_per_second: read.cbs_requests_per_second,
+            requests_per_second: RequestRates {
+                cbs: read.cbs_requests_per_second,
+                fsx: read.fsx_requests_per_second,
+                cloudhsm: read.cloudhsm_requests_per_second,
+            },
             cloudhsm_activation: read.cloudhsm_activation,
             regions,
             file,
@@ -208,6 +226,10 @@ mod tests {
             (format!("{ids}{REGION}{REGION}"), "region: us-east-1 is given twice"),
             (format!("{ids}gc_grace = \"soon\"\n{REGION}"), "line 2: \"soon\" is not a duration"),
             (format!("{ids}lease_seconds = 0\n{REGION}"), "lease_seconds: 0 is not between"),
+            (
+                format!("{ids}fsx_requests_per_second = 0\n{REGION}"),
+                "line 2: invalid value: integer `0`, expected a nonzero",
+            ),
             (format!("{ids}{}", REGION.replace("file:store", "s3://x")), "region us-east-1: store: \"s3://x\""),
             (format!("{ids}{}", REGION.replace("sqlite:a/catalog.db", "sqlite:")), "catalog: \"sqlite:\""),
             (format!("{ids}{}", REGION.replace("us-east-1", "US EAST")), "is not a valid region name"),

@@ -32,7 +32,7 @@ pub(crate) use regions::{Regions, Unserved};
 
 use crate::api::Rates;
 use crate::cli::{CLIENT_FILE, Global, init_at};
-use crate::config::Config;
+use crate::config::{Config, RequestRates};
 use crate::exit::Outcome;
 use crate::output::say;
 
@@ -71,6 +71,8 @@ pub(crate) struct Server {
     pub(crate) jobs: Jobs,
     /// How often each account calls what.
     pub(crate) rates: Rates,
+    /// How often it may, where its limits do not say.
+    pub(crate) requests_per_second: RequestRates,
     /// The memory for the bodies of requests.
     pub(crate) bodies: BodyRoom,
     /// How long gc leaves a pack that nothing names.
@@ -93,7 +95,8 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
         worker: Worker::this_process(config.lease),
         gc_grace: config.gc_grace,
         cloudhsm_activation: config.cloudhsm_activation,
-        rates: Rates::new(config.cbs_requests_per_second),
+        rates: Rates::default(),
+        requests_per_second: config.requests_per_second,
         identities: IdentityFile::new(config.identities_file, config.identities),
         policies,
         regions: Regions::open(config.regions, &args.regions).await?,

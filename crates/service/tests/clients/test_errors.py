@@ -4,10 +4,14 @@ Not reached, and why: `FileSystemNotFound` and `VolumeNotFound` of DescribeBacku
 `NotServiceResourceError`, as the model's own pattern refuses names of other services first.
 """
 
+import json
+import time
 import unittest
 import uuid
 
-from aws import EAST, IRELAND, WEST, tags
+from botocore.exceptions import ClientError
+
+from aws import EAST, IRELAND, WEST, client, tags
 from test_fsx import SUBNET, FsxTest
 
 NOBODY, NO_BACKUP = "fs-00000000000000000", "backup-00000000000000000"
@@ -17,7 +21,7 @@ OPENZFS = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUB
 SETTINGS = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
 
 
-class Errors(FsxTest):
+class ErrorsTest(FsxTest):
     def table(self, call, base, *rows):
         for cause, code, changes, *members in rows:
             with self.subTest(cause=cause):
@@ -26,6 +30,8 @@ class Errors(FsxTest):
                 for name, value in dict(*members).items():
                     self.assertEqual(refusal[name], value, cause)
 
+
+class Errors(ErrorsTest):
     def stuck_backup(self, region=EAST):
         """A backup that stays in progress, and what lets it end."""
         file_system = self.file_system(region)
@@ -288,6 +294,55 @@ class Errors(FsxTest):
         self.table(east.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}, *rows)
         more = ("51 tags", "BadRequest", {"Tags": tags({f"k{n}": "v" for n in range(51)})})
         self.table(east.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}, *rows, more)
+
+
+class Rates(ErrorsTest):
+    """A second holds two calls of FSx and one of CloudHSM."""
+
+    settings = "fsx_requests_per_second = 2\ncloudhsm_requests_per_second = 1\n"
+
+    def answers(self, call, times=20, **parameters):
+        """The codes of so many calls, and how many seconds they took."""
+        began, codes = time.monotonic(), []
+        for _ in range(times):
+            try:
+                call(**parameters)
+                codes.append("Success")
+            except ClientError as refusal:
+                codes.append(refusal.response["Error"]["Code"])
+        return codes, time.monotonic() - began
+
+    def test_calls_beyond_the_rate_are_throttled(self):
+        east = self.client()
+        codes, seconds = self.answers(east.describe_file_systems)
+        self.assertEqual(codes[:2], ["Success"] * 2)
+        self.assertLessEqual(codes.count("Success"), 2 + 2 * seconds)
+        self.assertEqual(set(codes), {"Success", "ThrottlingException"})
+        # One bucket for all operations, and it is asked before what a request says is looked at.
+        codes, _ = self.answers(east.describe_backups, BackupIds=["nonsense-123"])
+        self.assertIn("ThrottlingException", codes)
+        refusal = self.until(lambda: self.throttled(east.describe_file_systems))
+        self.assertEqual(refusal["Error"]["Message"], "Rate exceeded")
+        self.assertEqual(refusal["ResponseMetadata"]["HTTPStatusCode"], 400)
+        # Other regions, and the other service, have buckets of their own; strangers have none.
+        self.client(WEST).describe_file_systems()
+        hsm = client("cloudhsmv2", self.world.endpoint, EAST, self.world.aws_key)
+        codes, seconds = self.answers(hsm.describe_clusters)
+        self.assertLessEqual(codes.count("Success"), 1 + seconds)
+        self.assertEqual((codes[0], set(codes)), ("Success", {"Success", "ThrottlingException"}))
+        stranger = self.client(key=("AKIAAAAAAAAAAAAAAAAA", "x"))
+        self.assertEqual(set(self.answers(stranger.describe_file_systems)[0]), {"UnrecognizedClientException"})
+        # What an account's own limits say goes before.
+        self.limited(fsx_requests_per_second=1000)
+        self.assertEqual(set(self.answers(east.describe_file_systems)[0]), {"Success"})
+        (listed,) = json.loads(self.world.cli("account", "ls", "--json"))
+        self.assertEqual(listed["limits"]["fsx_requests_per_second"], 1000)
+
+    def throttled(self, call):
+        try:
+            call()
+        except ClientError as refusal:
+            return refusal.response
 
 
 if __name__ == "__main__":
