@@ -6,7 +6,7 @@ use model::AccountId;
 use wire::aws::arn::Namespace;
 use wire::aws::error::{CommonCode, CommonError};
 use wire::aws::json::{self, Service, Target};
-use wire::aws::sigv4::{self, Claim, Expected, SKEW_DEFAULT};
+use wire::aws::sigv4::{self, Claim, Expected};
 use wire::http::{RawRequest, Reply};
 
 use super::authorize::Caller;
@@ -117,7 +117,7 @@ fn authenticate(
         service: service.signing_name(),
         is_region_served: server.regions.serves(&claim.region),
         now: server.clock.now(),
-        skew: SKEW_DEFAULT,
+        skew: server.aws_clock_skew,
     };
     claim.verify(request, &expected)?;
     Ok(account.clone())

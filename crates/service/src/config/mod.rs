@@ -23,6 +23,7 @@ use anyhow::{Context, bail};
 use model::Region;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use wire::aws::sigv4::SKEW_DEFAULT;
 
 pub(crate) use access_key::{AccessKey, Cloud};
 pub(crate) use duration::parse_duration;
@@ -37,6 +38,9 @@ pub(crate) const CONFIG_FILE: &str = "offsite.toml";
 
 /// How long a lease lasts without renewal, where the file does not say.
 const LEASE_SECONDS: u64 = 60;
+
+/// The most that the clocks of clients may be off. Whoever has seen a request can repeat it that long.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// What `offsite.toml` says, with its paths made absolute.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) lease: Duration,
     /// How often an account may call, where its limits do not say.
     pub(crate) requests_per_second: RequestRates,
+    /// How far the clocks of AWS clients may be off.
+    pub(crate) aws_clock_skew: Duration,
     /// After how long a cluster that is initialized is activated, where its directory holds no token yet.
     pub(crate) cloudhsm_activation: Duration,
     /// The regions, in the order of the file.
@@ -86,6 +92,8 @@ pub(crate) struct ConfigFile {
     cbs_requests_per_second: NonZeroU32,
     fsx_requests_per_second: Option<NonZeroU32>,
     cloudhsm_requests_per_second: Option<NonZeroU32>,
+    #[serde(default = "default_skew", deserialize_with = "duration_text")]
+    aws_clock_skew: Duration,
     #[serde(default = "default_activation", deserialize_with = "duration_text")]
     cloudhsm_activation: Duration,
     #[serde(default)]
@@ -105,6 +113,10 @@ fn default_requests_per_second() -> NonZeroU32 {
     NonZeroU32::new(20).expect("20 is not 0")
 }
 
+fn default_skew() -> Duration {
+    SKEW_DEFAULT
+}
+
 /// Long enough for a client that waits for `INITIALIZED` to see it.
 fn default_activation() -> Duration {
     Duration::from_secs(5)
@@ -122,6 +134,9 @@ impl ConfigFile {
         let regions = check_regions(&read.region, base).with_context(|| file.display().to_string())?;
         if !(1..=3600).contains(&read.lease_seconds) {
             bail!("{}: lease_seconds: {} is not between 1 and 3600", file.display(), read.lease_seconds);
+        }
+        if !(Duration::from_secs(1)..=CLOCK_SKEW_MAX).contains(&read.aws_clock_skew) {
+            bail!("{}: aws_clock_skew: {:?} is not between 1s and 1h", file.display(), read.aws_clock_skew);
         }
         Ok((read, regions))
     }
@@ -149,6 +164,7 @@ impl Config {
                 fsx: read.fsx_requests_per_second,
                 cloudhsm: read.cloudhsm_requests_per_second,
             },
+            aws_clock_skew: read.aws_clock_skew,
             cloudhsm_activation: read.cloudhsm_activation,
             regions,
             file,
@@ -225,6 +241,8 @@ mod tests {
             (ids.to_owned(), "region: none is given"),
             (format!("{ids}{REGION}{REGION}"), "region: us-east-1 is given twice"),
             (format!("{ids}gc_grace = \"soon\"\n{REGION}"), "line 2: \"soon\" is not a duration"),
+            (format!("{ids}aws_clock_skew = \"0s\"\n{REGION}"), "aws_clock_skew: 0ns is not between 1s and 1h"),
+            (format!("{ids}aws_clock_skew = \"61m\"\n{REGION}"), "aws_clock_skew: 3660s is not between 1s and 1h"),
             (format!("{ids}lease_seconds = 0\n{REGION}"), "lease_seconds: 0 is not between"),
             (
                 format!("{ids}fsx_requests_per_second = 0\n{REGION}"),

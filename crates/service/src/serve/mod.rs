@@ -77,6 +77,8 @@ pub(crate) struct Server {
     pub(crate) bodies: BodyRoom,
     /// How long gc leaves a pack that nothing names.
     pub(crate) gc_grace: Duration,
+    /// How far the clocks of AWS clients may be off.
+    pub(crate) aws_clock_skew: Duration,
     /// After how long a cluster that is initialized is activated, where its directory holds no token yet.
     pub(crate) cloudhsm_activation: Duration,
     /// The time.
@@ -94,6 +96,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
     let server = Arc::new(Server {
         worker: Worker::this_process(config.lease),
         gc_grace: config.gc_grace,
+        aws_clock_skew: config.aws_clock_skew,
         cloudhsm_activation: config.cloudhsm_activation,
         rates: Rates::default(),
         requests_per_second: config.requests_per_second,

@@ -4,11 +4,14 @@ Not reached, and why: `FileSystemNotFound` and `VolumeNotFound` of DescribeBacku
 `NotServiceResourceError`, as the model's own pattern refuses names of other services first.
 """
 
+import datetime
 import json
 import time
 import unittest
+import unittest.mock
 import uuid
 
+import botocore.auth
 from botocore.exceptions import ClientError
 
 from aws import EAST, IRELAND, WEST, client, tags
@@ -343,6 +346,22 @@ class Rates(ErrorsTest):
             call()
         except ClientError as refusal:
             return refusal.response
+
+
+class Clocks(ErrorsTest):
+    settings = 'aws_clock_skew = "15m"\n'
+
+    def test_the_window_is_what_the_configuration_says(self):
+        now = botocore.auth.get_current_datetime
+        for minutes, refused in [(14, None), (-14, None), (16, "not yet current"), (-16, "expired")]:
+            with self.subTest(minutes=minutes):
+                shifted = lambda: now() + datetime.timedelta(minutes=minutes)
+                with unittest.mock.patch("botocore.auth.get_current_datetime", shifted):
+                    if not refused:
+                        self.client().describe_file_systems()
+                        continue
+                    refusal = self.refused("InvalidSignatureException", self.client().describe_file_systems)
+                self.assertRegex(refusal["Error"]["Message"], f"^Signature {refused}: .* 15 min[.][)]$")
 
 
 if __name__ == "__main__":
