@@ -21,6 +21,9 @@ pub(crate) struct Account {
     pub(crate) id: AccountId,
     /// What people call it.
     pub(crate) name: String,
+    /// The ids of its directories, where it is known which there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) active_directories: Option<Vec<String>>,
     /// How much it may have and do.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub(crate) limits: Limits,
@@ -33,7 +36,13 @@ impl Account {
     /// A new account with a random id and a key for each cloud.
     pub(crate) fn generate(name: &str, now: Timestamp) -> Self {
         let keys = [Cloud::Aws, Cloud::Tencent].map(|cloud| AccessKey::generate(cloud, now)).into();
-        Self { id: AccountId::random(&mut rand::rng()), name: name.to_owned(), limits: Limits::default(), keys }
+        Self {
+            id: AccountId::random(&mut rand::rng()),
+            name: name.to_owned(),
+            active_directories: None,
+            limits: Limits::default(),
+            keys,
+        }
     }
 }
 
@@ -73,6 +82,9 @@ impl Identities {
             }
             if !seen.insert(&account.name) {
                 bail!("account: the name {} is given twice, or is another account's id", account.name);
+            }
+            if let Some(id) = account.active_directories.iter().flatten().find(|id| !is_directory_id(id)) {
+                bail!("account {}: active_directories: \"{id}\" is not d- and ten hexadecimal digits", account.name);
             }
         }
         let mut keys = HashSet::new();
@@ -133,6 +145,12 @@ impl Identities {
     }
 }
 
+/// As requests have them.
+fn is_directory_id(id: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    id.strip_prefix("d-").is_some_and(|digits| digits.len() == 10 && digits.bytes().all(is_digit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +185,22 @@ mod tests {
         assert_eq!(edited.keys().map(|(_, key)| key.disabled).collect::<Vec<_>>(), [true, false, false, false]);
         assert!(Identities::edit(&path, |_| bail!("no")).is_err());
         assert_eq!(Identities::load(&path).unwrap(), edited);
+    }
+
+    #[test]
+    fn directories_have_ids_that_requests_can_name() {
+        let with = |id: &str| {
+            let mut all = identities(&[("123456789012", "a")]);
+            all.account[0].active_directories = Some(vec!["d-0123456789".to_owned(), id.to_owned()]);
+            all
+        };
+        assert!(with("d-abcdefabcd").check().is_ok());
+        for bad in ["", "d-", "0123456789", "d-012345678", "d-01234567890", "d-012345678G", "d-012345678A"] {
+            let error = with(bad).check().unwrap_err().to_string();
+            assert!(error.contains("account a: active_directories"), "{error}");
+        }
+        let text = toml::to_string(&with("d-abcdefabcd")).unwrap();
+        assert_eq!(Identities::parse(&text, Path::new("identities.toml")).unwrap(), with("d-abcdefabcd"));
     }
 
     #[test]

@@ -17,11 +17,13 @@ from botocore.exceptions import ClientError
 from aws import EAST, IRELAND, WEST, client, tags
 from test_fsx import SUBNET, FsxTest
 
+OTHER_SUBNET, TABLE = "subnet-1123456789abcdef0", "rtb-0123456789abcdef0"
 NOBODY, NO_BACKUP = "fs-00000000000000000", "backup-00000000000000000"
 LUSTRE = {"FileSystemType": "LUSTRE", "StorageCapacity": 1200, "SubnetIds": [SUBNET]}
 PERSISTENT = {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50}
 OPENZFS = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUBNET]}
 SETTINGS = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
+NETWORK, DIRECTORY = "InvalidNetworkSettings", "ActiveDirectoryError"
 
 
 class ErrorsTest(FsxTest):
@@ -222,6 +224,20 @@ class Errors(ErrorsTest):
             ("an odd throughput", "InvalidPerUnitStorageThroughput", lustre(PerUnitStorageThroughput=60)),
             ("an import from elsewhere", "InvalidImportPath", lustre(ImportPath="http://bucket")),
             ("an export alone", "InvalidExportPath", lustre(ExportPath="s3://bucket")),
+            ("two subnets for one zone", "BadRequest", {"SubnetIds": [SUBNET, OTHER_SUBNET]}),
+            ("a subnet twice", NETWORK, {"SubnetIds": [SUBNET] * 2}, {"InvalidSubnetId": SUBNET}),
+            (
+                "a preferred subnet that is not given",
+                NETWORK,
+                {"OpenZFSConfiguration": {**SETTINGS, "PreferredSubnetId": OTHER_SUBNET}},
+                {"InvalidSubnetId": OTHER_SUBNET},
+            ),
+            (
+                "a route table twice",
+                NETWORK,
+                {"OpenZFSConfiguration": {**SETTINGS, "RouteTableIds": [TABLE] * 2}},
+                {"InvalidRouteTableId": TABLE},
+            ),
             ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
         )
         self.limited(fsx_file_systems=0)
@@ -239,6 +255,14 @@ class Errors(ErrorsTest):
             ("an unknown backup", "BackupNotFound", {"BackupId": NO_BACKUP}),
             ("another type's configuration", "BadRequest", {"LustreConfiguration": PERSISTENT}),
             ("a smaller capacity", "BadRequest", {"StorageCapacity": 32}),
+            ("two subnets for one zone", "BadRequest", {"SubnetIds": [SUBNET, OTHER_SUBNET]}),
+            ("a subnet twice", NETWORK, {"SubnetIds": [SUBNET] * 2}, {"InvalidSubnetId": SUBNET}),
+            (
+                "a preferred subnet that is not given",
+                NETWORK,
+                {"OpenZFSConfiguration": {**SETTINGS, "PreferredSubnetId": OTHER_SUBNET}},
+                {"InvalidSubnetId": OTHER_SUBNET},
+            ),
             ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
             (
                 "another deployment type",
@@ -254,6 +278,46 @@ class Errors(ErrorsTest):
         self.limited(fsx_file_systems=0)
         count = ("one too many", "ServiceLimitExceeded", {}, {"Limit": "FILE_SYSTEM_COUNT"})
         self.table(east.create_file_system_from_backup, wanted, count)
+
+    def test_two_zones_of_a_backup_ask_for_two_subnets(self):
+        settings = {"DeploymentType": "MULTI_AZ_1", "ThroughputCapacity": 160, "PreferredSubnetId": SUBNET}
+        wide = self.file_system(SubnetIds=[SUBNET, OTHER_SUBNET], OpenZFSConfiguration=settings)
+        wanted, make = {"BackupId": self.take(wide)}, self.client().create_file_system_from_backup
+        self.table(
+            make,
+            wanted,
+            ("one subnet for two zones", "BadRequest", {"SubnetIds": [SUBNET]}),
+            ("a subnet twice", NETWORK, {"SubnetIds": [SUBNET] * 2}, {"InvalidSubnetId": SUBNET}),
+        )
+        # What the backup preferred holds where it can.
+        for subnets, preferred in [([OTHER_SUBNET, SUBNET], SUBNET), ([OTHER_SUBNET, SUBNET.replace("0", "2")], None)]:
+            made = make(**wanted, SubnetIds=subnets)["FileSystem"]["OpenZFSConfiguration"]
+            self.assertEqual(made.get("PreferredSubnetId"), preferred)
+
+    def test_directories_are_those_of_the_account_where_it_lists_them(self):
+        east, other = self.client(), "d-aaaaaaaaaa"
+        settings = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 8, "ActiveDirectoryId": other}
+        windows = {"FileSystemType": "WINDOWS", "StorageCapacity": 32, "SubnetIds": [SUBNET], "WindowsConfiguration": settings}
+        backup = self.take(self.file_system(**windows, OpenZFSConfiguration=None))
+        identities = self.world.config.parent / "identities.toml"
+        text = identities.read_text()
+        name = 'name = "default"\n'
+        identities.write_text(text.replace(name, f'{name}active_directories = ["d-0123456789"]\n', 1))
+        self.addCleanup(lambda: identities.write_text(text))
+        refused = (DIRECTORY, {}, {"ActiveDirectoryId": other, "Type": "DOMAIN_NOT_FOUND"})
+        self.table(east.create_file_system, windows, ("a directory of nobody", *refused))
+        restore = {"BackupId": backup, "SubnetIds": [SUBNET]}
+        self.table(east.create_file_system_from_backup, restore, ("the backup's directory is gone", *refused))
+        own = {**windows, "WindowsConfiguration": {**settings, "ActiveDirectoryId": "d-0123456789"}}
+        east.create_file_system(**own)
+        managed = {"DomainName": "example.com", "UserName": "u", "Password": "p", "DnsIps": ["10.0.0.1"]}
+        for directory, shown in [
+            ({"ActiveDirectoryId": "d-0123456789"}, "d-0123456789"),
+            ({"SelfManagedActiveDirectoryConfiguration": managed}, None),
+        ]:
+            asked = {"ThroughputCapacity": 8, **directory}
+            made = east.create_file_system_from_backup(**restore, WindowsConfiguration=asked)["FileSystem"]
+            self.assertEqual(made["WindowsConfiguration"].get("ActiveDirectoryId"), shown)
 
     def test_file_systems(self):
         east, file_system, other = self.client(), self.file_system(), self.file_system()
@@ -273,8 +337,21 @@ class Errors(ErrorsTest):
             ("nothing to change", "MissingFileSystemConfiguration", {"OpenZFSConfiguration": None}),
             ("another type's configuration", "BadRequest", {"LustreConfiguration": {"AutomaticBackupRetentionDays": 3}}),
             ("a little more", "BadRequest", {"StorageCapacity": 65}),
+            (
+                "a route table that it does not have",
+                NETWORK,
+                {"OpenZFSConfiguration": {"RemoveRouteTableIds": [TABLE]}},
+                {"InvalidRouteTableId": TABLE},
+            ),
             ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
         )
+        tables = lambda **change: east.update_file_system(FileSystemId=file_system, OpenZFSConfiguration=change)
+        tables(AddRouteTableIds=[TABLE])
+        twice = {"OpenZFSConfiguration": {"AddRouteTableIds": [TABLE]}}
+        row = ("a route table that it has", NETWORK, twice, {"InvalidRouteTableId": TABLE})
+        self.table(east.update_file_system, {"FileSystemId": file_system}, row)
+        seen = tables(RemoveRouteTableIds=[TABLE])["FileSystem"]["OpenZFSConfiguration"]
+        self.assertEqual(seen.get("RouteTableIds", []), [])
         used = self.used(east.delete_file_system, FileSystemId=other, OpenZFSConfiguration={"SkipFinalBackup": True})
         self.table(
             east.delete_file_system,

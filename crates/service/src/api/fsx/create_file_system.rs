@@ -6,13 +6,17 @@ use engine::{Acceptance, ErrorKind};
 use model::{BackupState, ResourceKind};
 use wire::fsx::reply::{FileSystem, FileSystemReply};
 use wire::fsx::request::{CreateFileSystem, CreateFileSystemFromBackup, Tag};
-use wire::fsx::words::{FileSystemType, ServiceLimit, StorageType};
+use wire::fsx::settings::Zones;
+use wire::fsx::words::{
+    ActiveDirectoryErrorType, FileSystemType, OpenZfsDeploymentType, ServiceLimit, StorageType, WindowsDeploymentType,
+};
 use wire::fsx::{FsxCode, FsxError};
 
 use super::permissions::KeyUse;
 use super::{
     Call, as_pairs, backup_view, check_same, daily, file_system_view, internal, keys, kind_of, limit_exceeded,
 };
+use crate::config::Account;
 
 pub(super) async fn create(
     call: &Call,
@@ -51,7 +55,8 @@ pub(super) async fn create_from_backup(
 
 /// The description in the backup, with what the request changes of it.
 fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupRow) -> Result<FileSystem, FsxError> {
-    let before = backup_view::view(call, backup).file_system;
+    let mut before = backup_view::view(call, backup).file_system;
+    forget_replaced(&mut before, request);
     let kind = before.file_system_type.unwrap_or(FileSystemType::Lustre);
     let bad = |message: &str| Err(FsxError::bad_request(message));
     let foreign = [
@@ -88,7 +93,38 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
         network_type: request.network_type,
     };
     let asked = completed(asked, &before)?;
-    Ok(file_system_view::restored(&before, &file_system_view::of_request(&asked), &asked))
+    let described = file_system_view::restored(&before, &file_system_view::of_request(&asked), &asked);
+    check_subnets(&asked, &described)?;
+    Ok(described)
+}
+
+/// Takes out of the backup's description what cannot hold beside what is asked for: another kind of directory, and a
+/// preference for a subnet that is not among those of the request.
+fn forget_replaced(before: &mut FileSystem, request: &CreateFileSystemFromBackup) {
+    let is_strange = |id: &mut String| !request.subnet_ids.contains(id);
+    if let Some(known) = &mut before.windows_configuration {
+        known.preferred_subnet_id.take_if(is_strange);
+        let asked = request.windows_configuration.as_ref();
+        if asked.is_some_and(|asked| asked.self_managed_active_directory_configuration.is_some()) {
+            known.active_directory_id = None;
+        }
+        if asked.is_some_and(|asked| asked.active_directory_id.is_some()) {
+            known.self_managed_active_directory_configuration = None;
+        }
+    }
+    if let Some(known) = &mut before.openzfs_configuration {
+        known.preferred_subnet_id.take_if(is_strange);
+    }
+}
+
+/// Subnets have to suit the deployment type, also where only the backup tells it.
+fn check_subnets(asked: &CreateFileSystem, described: &FileSystem) -> Result<(), FsxError> {
+    let windows = described.windows_configuration.as_ref();
+    let windows = windows.map(|s| (s.deployment_type == Some(WindowsDeploymentType::MultiAz1), &s.preferred_subnet_id));
+    let openzfs = described.openzfs_configuration.as_ref();
+    let openzfs = openzfs.map(|s| (s.deployment_type == Some(OpenZfsDeploymentType::MultiAz1), &s.preferred_subnet_id));
+    let (is_multi_az, preferred) = windows.or(openzfs).unwrap_or((false, &None));
+    asked.check_subnets(Zones::of(is_multi_az), preferred.as_deref())
 }
 
 /// The request with what it leaves to the backup, if it has a configuration at all: then that must be a valid one.
@@ -96,6 +132,7 @@ fn completed(mut asked: CreateFileSystem, before: &FileSystem) -> Result<CreateF
     let is_same;
     if let (Some(given), Some(known)) = (&mut asked.windows_configuration, &before.windows_configuration) {
         given.deployment_type = given.deployment_type.or(known.deployment_type);
+        given.preferred_subnet_id = given.preferred_subnet_id.take().or_else(|| known.preferred_subnet_id.clone());
         is_same = given.deployment_type == known.deployment_type;
     } else if let (Some(given), Some(known)) = (&mut asked.lustre_configuration, &before.lustre_configuration) {
         given.deployment_type = given.deployment_type.or(known.deployment_type);
@@ -114,6 +151,18 @@ fn completed(mut asked: CreateFileSystem, before: &FileSystem) -> Result<CreateF
     Ok(asked)
 }
 
+/// A directory has to be one of the account's, if it is known which those are.
+fn check_directory(account: &Account, described: &FileSystem) -> Result<(), FsxError> {
+    let named = described.windows_configuration.as_ref().and_then(|settings| settings.active_directory_id.as_ref());
+    let (Some(id), Some(known)) = (named, &account.active_directories) else { return Ok(()) };
+    if known.contains(id) {
+        return Ok(());
+    }
+    let kind = Some(ActiveDirectoryErrorType::DomainNotFound);
+    let code = FsxCode::ActiveDirectoryError { active_directory_id: id.clone(), kind };
+    Err(FsxError::new(code, format!("Directory '{id}' does not exist.")))
+}
+
 async fn accept(
     call: &Call,
     kind: ResourceKind,
@@ -123,6 +172,7 @@ async fn accept(
     made_from: Option<model::BackupId>,
     token: Option<RequestToken>,
 ) -> Result<FileSystemReply, FsxError> {
+    check_directory(&call.account, &described)?;
     let unusable = || FsxError::bad_request("The KMS key does not exist or cannot be used.");
     let kms_key = keys::find(&call.ctx, call.names(), kms_key.as_deref()).await.ok_or_else(unusable)?;
     if !KeyUse::to_encrypt(&call.ctx, &kms_key).ask(call).await {

@@ -100,6 +100,10 @@ pub(super) fn updated(before: &FileSystem, request: &UpdateFileSystem) -> FileSy
             members[name] = overlaid(&members[name], &given);
         }
     }
+    // Others may have changed them since the request was checked; what does not fit any more changes nothing.
+    if let Ok(Some(tables)) = request.route_tables(&route_tables(before)) {
+        members["OpenZFSConfiguration"]["RouteTableIds"] = json!(tables);
+    }
     let after: FileSystem = read(&members);
     FileSystem {
         storage_capacity: request.storage_capacity.or(after.storage_capacity),
@@ -108,6 +112,12 @@ pub(super) fn updated(before: &FileSystem, request: &UpdateFileSystem) -> FileSy
         network_type: request.network_type.or(after.network_type),
         ..after
     }
+}
+
+/// The tables that lead to it.
+pub(super) fn route_tables(file_system: &FileSystem) -> Vec<String> {
+    let settings = file_system.openzfs_configuration.as_ref();
+    settings.and_then(|settings| settings.route_table_ids.clone()).unwrap_or_default()
 }
 
 /// The description of a file system that is made from a backup: the settings of the backup, but for those that

@@ -66,6 +66,7 @@ pub(super) async fn update(
 
 fn check(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError> {
     request.check_settings(before.file_system_type.unwrap_or(FileSystemType::Lustre))?;
+    request.route_tables(&file_system_view::route_tables(before))?;
     match (request.storage_capacity, before.storage_capacity) {
         // An increase of a tenth at least.
         (Some(asked), Some(now)) if asked.saturating_mul(10) < now.saturating_mul(11) => {

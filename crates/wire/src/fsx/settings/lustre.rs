@@ -3,7 +3,7 @@
 use super::super::error::{FsxCode, FsxError};
 use super::super::request::{CreateFileSystem, CreateFileSystemLustreConfiguration};
 use super::super::words::{LustreDeploymentType, StorageType};
-use super::refuse;
+use super::{Zones, refuse};
 
 const VERSIONS: &[&str] = &["2.10", "2.12", "2.15"];
 
@@ -19,7 +19,7 @@ pub fn lustre_version_default(settings: Option<&CreateFileSystemLustreConfigurat
 
 impl CreateFileSystem {
     pub(super) fn check_lustre(&self, settings: Option<&CreateFileSystemLustreConfiguration>) -> Result<(), FsxError> {
-        self.check_subnets(false, None, false)?;
+        self.check_subnets(Zones::One, None)?;
         if self.file_system_type_version.as_deref().is_some_and(|version| !VERSIONS.contains(&version)) {
             return refuse(format!("FileSystemTypeVersion must be one of {}.", VERSIONS.join(", ")));
         }

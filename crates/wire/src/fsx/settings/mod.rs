@@ -5,9 +5,13 @@
 
 mod existing;
 mod lustre;
+mod network;
 
 pub use existing::FinalBackupWish;
 pub use lustre::lustre_version_default;
+pub use network::Zones;
+
+use network::check_route_tables;
 
 use super::error::{FsxCode, FsxError};
 use super::request::{
@@ -34,6 +38,7 @@ impl CreateFileSystem {
     /// # Errors
     /// `MissingFileSystemConfiguration` when the type needs settings of its own and has none;
     /// `InvalidPerUnitStorageThroughput`, `InvalidImportPath`, `InvalidExportPath` for what they say, Lustre only;
+    /// `InvalidNetworkSettings` for a subnet or route table that is given twice, and a preferred subnet that is not given;
     /// `BadRequest` for everything else that does not fit.
     pub fn check_settings(&self) -> Result<(), FsxError> {
         self.check_only_own_settings()?;
@@ -68,8 +73,8 @@ impl CreateFileSystem {
 
     fn check_windows(&self, settings: &CreateFileSystemWindowsConfiguration) -> Result<(), FsxError> {
         let deployment = settings.deployment_type.unwrap_or(WindowsDeploymentType::SingleAz1);
-        let is_multi_az = deployment == WindowsDeploymentType::MultiAz1;
-        self.check_subnets(is_multi_az, settings.preferred_subnet_id.as_deref(), is_multi_az)?;
+        let zones = Zones::of(deployment == WindowsDeploymentType::MultiAz1);
+        self.check_preferring_subnets(zones, settings.preferred_subnet_id.as_deref())?;
         let least = match self.storage_type() {
             StorageType::Ssd => 32,
             StorageType::Hdd if deployment == WindowsDeploymentType::SingleAz1 => {
@@ -84,8 +89,9 @@ impl CreateFileSystem {
 
     fn check_ontap(&self, settings: &CreateFileSystemOntapConfiguration) -> Result<(), FsxError> {
         use OntapDeploymentType as D;
-        let is_multi_az = matches!(settings.deployment_type, D::MultiAz1 | D::MultiAz2);
-        self.check_subnets(is_multi_az, settings.preferred_subnet_id.as_deref(), is_multi_az)?;
+        let zones = Zones::of(matches!(settings.deployment_type, D::MultiAz1 | D::MultiAz2));
+        self.check_preferring_subnets(zones, settings.preferred_subnet_id.as_deref())?;
+        check_route_tables(settings.route_table_ids.as_ref())?;
         if self.storage_type() != StorageType::Ssd {
             return self.refuse_storage_type();
         }
@@ -101,8 +107,9 @@ impl CreateFileSystem {
 
     fn check_openzfs(&self, settings: &CreateFileSystemOpenZfsConfiguration) -> Result<(), FsxError> {
         use OpenZfsDeploymentType as D;
-        let is_multi_az = settings.deployment_type == D::MultiAz1;
-        self.check_subnets(is_multi_az, settings.preferred_subnet_id.as_deref(), false)?;
+        let zones = Zones::of(settings.deployment_type == D::MultiAz1);
+        self.check_subnets(zones, settings.preferred_subnet_id.as_deref())?;
+        check_route_tables(settings.route_table_ids.as_ref())?;
         match self.storage_type() {
             StorageType::Ssd => check_capacity(self.load_capacity()?, 64, 524_288)?,
             StorageType::Hdd => return self.refuse_storage_type(),
@@ -113,20 +120,6 @@ impl CreateFileSystem {
             D::SingleAz2 | D::SingleAzHa2 | D::MultiAz1 => OPENZFS_THROUGHPUTS_SECOND,
         };
         check_throughput(settings.throughput_capacity, allowed)
-    }
-
-    fn check_subnets(&self, is_multi_az: bool, preferred: Option<&str>, needs_preferred: bool) -> Result<(), FsxError> {
-        let wanted = if is_multi_az { 2 } else { 1 };
-        if self.subnet_ids.len() != wanted {
-            return refuse(format!("SubnetIds must name {wanted}, since the deployment type asks for that."));
-        }
-        match preferred {
-            None if needs_preferred => refuse("PreferredSubnetId is required for this deployment type."),
-            Some(id) if !self.subnet_ids.iter().any(|known| known == id) => {
-                refuse("PreferredSubnetId must be one of SubnetIds.")
-            }
-            _ => Ok(()),
-        }
     }
 
     fn storage_type(&self) -> StorageType {
@@ -337,7 +330,8 @@ mod tests {
         assert_eq!(multi(&[A, B], Some(B)), "ok");
         assert_eq!(multi(&[A], Some(A)), "BadRequest");
         assert_eq!(multi(&[A, B], None), "BadRequest");
-        assert_eq!(multi(&[A, B], Some("subnet-0123456789abcdef2")), "BadRequest");
+        assert_eq!(multi(&[A, B], Some("subnet-0123456789abcdef2")), "InvalidNetworkSettings");
+        assert_eq!(multi(&[A, A], Some(A)), "InvalidNetworkSettings");
         assert_eq!(code("LUSTRE", json!({"StorageCapacity": 1200, "SubnetIds": [A, B]})), "BadRequest");
         assert_eq!(code("LUSTRE", json!({"StorageCapacity": 1200, "SubnetIds": []})), "BadRequest");
     }
