@@ -4,9 +4,12 @@
 //! operation is looked at. So a denial tells nothing about other accounts' things: one that is another's and one that
 //! does not exist are asked about in the same words.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use engine::RegionContext;
+use model::{Region, Timestamp};
 
 use crate::authorization::{Permission, Principal};
 use crate::serve::Server;
@@ -21,7 +24,7 @@ pub(crate) struct Caller {
 }
 
 /// A permission that the policies do not give. What a reply may tell of it is what the caller has sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Denied {
     /// The action as clouds write it, e.g. `fsx:CopyBackup`.
     pub(crate) action: String,
@@ -29,9 +32,39 @@ pub(crate) struct Denied {
     pub(crate) resource: String,
 }
 
+/// How long one event stands for all denials like it.
+const QUIET_MS: u64 = 60_000;
+
+/// How many denials of one key are recorded in that time. A key that is refused a thousand things needs a look, and not
+/// a thousand events.
+const RECORDED_MAX: usize = 60;
+
+/// Where and of what a key was denied something, and when that was recorded.
+type Recorded = HashMap<(Region, Denied), Timestamp>;
+
+/// The denials that were recorded lately, by key. Only keys of accounts are denied anything, so there are no more of
+/// them than the identities file has had.
+#[derive(Debug, Default)]
+pub(crate) struct Denials(Mutex<HashMap<String, Recorded>>);
+
+impl Denials {
+    /// Whether a key's denial in a region is to be recorded; if so, it counts as recorded from `now` on.
+    fn is_due(&self, key: &str, region: &Region, denied: &Denied, now: Timestamp) -> bool {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = keys.entry(key.to_owned()).or_default();
+        recent.retain(|_, recorded_at| now.0.abs_diff(recorded_at.0) < QUIET_MS);
+        let place = (region.clone(), denied.clone());
+        let is_due = recent.len() < RECORDED_MAX && !recent.contains_key(&place);
+        if is_due {
+            recent.insert(place, now);
+        }
+        is_due
+    }
+}
+
 impl Server {
     /// Asks for every permission that a call in the region of `ctx` needs. The first that is denied ends it: it is
-    /// logged, and an event is recorded.
+    /// logged, and an event is recorded unless there was one like it a moment ago.
     pub(super) async fn authorize(
         &self,
         ctx: &RegionContext,
@@ -54,13 +87,46 @@ impl Server {
             let Principal { account, key, .. } = &caller.principal;
             let policies = decision.policies.join(", ");
             tracing::warn!(request_id, %account, key, action, %resource, policies, "denied");
-            let detail =
-                format!("{action} by {key} from {}, request {request_id}, policies: {policies}", caller.source);
-            if let Err(error) = ctx.catalog.record_event(account, "Deny", resource.id(), &detail).await {
-                tracing::error!(request_id, %error, "a denial was not recorded");
+            let denied = Denied { action: action.replace("::", ":"), resource: resource.to_string() };
+            if self.denials.is_due(key, &ctx.region, &denied, self.clock.now()) {
+                let detail =
+                    format!("{action} by {key} from {}, request {request_id}, policies: {policies}", caller.source);
+                if let Err(error) = ctx.catalog.record_event(account, "Deny", resource.id(), &detail).await {
+                    tracing::error!(request_id, %error, "a denial was not recorded");
+                }
             }
-            return Err(Denied { action: action.replace("::", ":"), resource: resource.to_string() });
+            return Err(denied);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_stands_for_a_minute_of_the_same_denials() {
+        let denials = Denials::default();
+        let here: Region = "us-east-1".parse().unwrap();
+        let denied = |id: usize| Denied { action: "fsx:DeleteBackup".to_owned(), resource: format!("backup-{id}") };
+        let is_due = |key: &str, id, ms| denials.is_due(key, &here, &denied(id), Timestamp(ms));
+        assert!(is_due("a", 0, 0));
+        assert!(!is_due("a", 0, 1) && !is_due("a", 0, 59_999));
+        assert!(is_due("a", 1, 1) && is_due("b", 0, 1));
+        assert!(denials.is_due("a", &"us-west-2".parse().unwrap(), &denied(0), Timestamp(1)));
+        assert!(is_due("a", 0, 60_000) && !is_due("a", 0, 60_001));
+    }
+
+    #[test]
+    fn a_key_that_is_denied_everything_fills_nothing() {
+        let denials = Denials::default();
+        let here: Region = "us-east-1".parse().unwrap();
+        let denied = |id: i64| Denied { action: "fsx:DeleteBackup".to_owned(), resource: format!("backup-{id}") };
+        // A thousand a second, of as many things.
+        let recorded = (0..180_000).filter(|ms| denials.is_due("a", &here, &denied(*ms), Timestamp(*ms))).count();
+        assert_eq!(recorded, 3 * RECORDED_MAX);
+        assert!(denials.is_due("b", &here, &denied(0), Timestamp(180_000)), "another key has events of its own");
+        assert!(denials.0.lock().unwrap()["a"].len() <= RECORDED_MAX);
     }
 }

@@ -20,6 +20,7 @@ use wire::http::{RawRequest, Reply};
 
 use crate::serve::{Server, metrics};
 
+pub(crate) use authorize::Denials;
 pub(crate) use cloudhsm::{kept_by_backup, retain_cluster_backups};
 pub(crate) use rates::Rates;
 

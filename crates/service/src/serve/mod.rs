@@ -30,7 +30,7 @@ pub(crate) use jobs::Jobs;
 pub(crate) use policies::PolicyFolder;
 pub(crate) use regions::{Regions, Unserved};
 
-use crate::api::Rates;
+use crate::api::{Denials, Rates};
 use crate::cli::{CLIENT_FILE, Global, init_at};
 use crate::config::{Config, RequestRates};
 use crate::exit::Outcome;
@@ -65,6 +65,8 @@ pub(crate) struct Server {
     pub(crate) identities: IdentityFile,
     /// What they may do.
     pub(crate) policies: PolicyFolder,
+    /// What they were denied lately.
+    pub(crate) denials: Denials,
     /// This process, as the holder of leases.
     pub(crate) worker: Worker,
     /// The work that is under way here.
@@ -102,6 +104,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
         requests_per_second: config.requests_per_second,
         identities: IdentityFile::new(config.identities_file, config.identities),
         policies,
+        denials: Denials::default(),
         regions: Regions::open(config.regions, &args.regions).await?,
         jobs: Jobs::default(),
         bodies: BodyRoom::default(),
