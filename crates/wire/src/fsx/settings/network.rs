@@ -7,6 +7,9 @@ use super::super::error::{FsxCode, FsxError};
 use super::super::request::{CreateFileSystem, UpdateFileSystem};
 use super::refuse;
 
+/// As many as the model's list takes.
+const ROUTE_TABLES_MAX: usize = 50;
+
 /// In how many zones a file system is, which is in how many subnets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zones {
@@ -60,7 +63,8 @@ impl UpdateFileSystem {
     /// The route tables of a file system that has those of `before`, once it is updated; `None` if it keeps them.
     ///
     /// # Errors
-    /// `InvalidNetworkSettings` that names one that is to go and is not there, or is to come and is.
+    /// `InvalidNetworkSettings` that names one that is to go and is not there, or is to come and is; `BadRequest` for
+    /// more than a description can hold.
     pub fn route_tables(&self, before: &[String]) -> Result<Option<Vec<String>>, FsxError> {
         let Some(settings) = &self.openzfs_configuration else { return Ok(None) };
         if settings.add_route_table_ids.is_none() && settings.remove_route_table_ids.is_none() {
@@ -75,6 +79,9 @@ impl UpdateFileSystem {
         }
         after.extend(settings.add_route_table_ids.iter().flatten().cloned());
         check_route_tables(Some(&after))?;
+        if after.len() > ROUTE_TABLES_MAX {
+            return Err(FsxError::bad_request(format!("A file system has {ROUTE_TABLES_MAX} route tables at most.")));
+        }
         Ok(Some(after))
     }
 }
@@ -120,7 +127,7 @@ mod tests {
     const A: &str = "rtb-0123456789abcdef0";
     const B: &str = "rtb-0123456789abcdef1";
 
-    /// The tables after an update of a file system that has A, or the one that is refused.
+    /// The tables after an update of a file system that has A, or the one that is refused, or another error's code.
     fn after(add: &[&str], remove: &[&str]) -> Result<Option<Vec<String>>, String> {
         let settings = json!({"AddRouteTableIds": add, "RemoveRouteTableIds": remove});
         let body = json!({"FileSystemId": "fs-0123456789abcdef0", "OpenZFSConfiguration": settings});
@@ -131,7 +138,7 @@ mod tests {
         };
         request.route_tables(&[A.to_owned()]).map_err(|error| match error.code {
             FsxCode::InvalidNetworkSettings { route_table_id: Some(id), .. } => id,
-            other => panic!("{other:?}"),
+            other => other.as_str().to_owned(),
         })
     }
 
@@ -146,5 +153,9 @@ mod tests {
         assert_eq!(after(&[B, B], &[]), Err(B.to_owned()));
         assert_eq!(after(&[], &[B]), Err(B.to_owned()));
         assert_eq!(after(&[], &[A, A]), Err(A.to_owned()));
+        let fifty: Vec<String> = (0..50).map(|number| format!("rtb-{number:017x}")).collect();
+        let fifty: Vec<&str> = fifty.iter().map(String::as_str).collect();
+        assert_eq!(after(&fifty, &[A]), some(&fifty));
+        assert_eq!(after(&fifty, &[]), Err("BadRequest".to_owned()));
     }
 }
