@@ -1,4 +1,4 @@
-//! Accepting a backup or a resource: its client's token, the account's quotas and the row, in one transaction.
+//! Accepting a backup or a resource: its client's token, the account's quotas, the row and the event, in one transaction.
 //!
 //! The account's row is updated first, so that of two calls that race for the last place, or that bring
 //! the same token, one sees what the other has done.
@@ -120,6 +120,11 @@ impl Catalog {
         if let Some(token) = &terms.token {
             write.put_token(&new.account, token, new.id.as_str(), now).await?;
         }
+        let (action, detail) = match &new.source {
+            Some(source) => ("CopyBackup", format!("{} from {}", source.backup, source.region)),
+            None => ("CreateBackup", new.resource_id.to_string()),
+        };
+        write.record_event(now, &new.account, action, new.id.as_str(), &detail).await?;
         write.commit().await?;
         Ok(Accepted::New(FIRST))
     }

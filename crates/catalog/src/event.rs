@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
 use crate::column::Columns;
-use crate::database::{Catalog, operation};
+use crate::database::{Catalog, Write, operation};
 use crate::error::CatalogError;
 
 /// Something that was done.
@@ -52,10 +52,7 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("record_event", "record an event")).await?;
         let now = write.now().await?;
-        let sql = "INSERT INTO event (id, at, account, action, subject, detail) \
-                   SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM event";
-        let query = sqlx::query(sql).bind(now.0).bind(account.as_str()).bind(action).bind(subject).bind(detail);
-        write.run(query).await?;
+        write.record_event(now, account, action, subject, detail).await?;
         write.commit().await
     }
 
@@ -67,5 +64,22 @@ impl Catalog {
         let sql =
             "SELECT id, at, account, action, subject, detail FROM event ORDER BY id DESC LIMIT CAST($1 AS BIGINT)";
         self.read("list events").list(sqlx::query(sql).bind(i64::from(limit))).await
+    }
+}
+
+impl Write {
+    /// Records an event together with what it tells of.
+    pub(crate) async fn record_event(
+        &mut self,
+        now: Timestamp,
+        account: &AccountId,
+        action: &str,
+        subject: &str,
+        detail: &str,
+    ) -> Result<(), CatalogError> {
+        let sql = "INSERT INTO event (id, at, account, action, subject, detail) \
+                   SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM event";
+        let query = sqlx::query(sql).bind(now.0).bind(account.as_str()).bind(action).bind(subject).bind(detail);
+        self.run(query).await.map(|_| ())
     }
 }

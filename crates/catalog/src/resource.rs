@@ -129,6 +129,10 @@ impl Catalog {
             .bind(resource.next_backup_at.map(|time| time.0))
             .bind(i64::from(resource.pending));
         write.run(query).await?;
+        if resource.managed {
+            let (id, kind) = (resource.id.as_str(), resource.kind.as_str());
+            write.record_event(now, &resource.account, "CreateResource", id, kind).await?;
+        }
         write.commit().await?;
         Ok(Accepted::New(()))
     }

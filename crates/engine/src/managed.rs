@@ -90,10 +90,7 @@ pub async fn accept_managed(
         None => make(ctx, &row, new.size_bytes)?,
     }
     let refused = match ctx.catalog.accept_resource(&row, terms).await {
-        Ok(Accepted::New(())) => {
-            ctx.catalog.record_event(account, "CreateResource", id.as_str(), new.kind.as_str()).await?;
-            return Ok(Acceptance::New(row));
-        }
+        Ok(Accepted::New(())) => return Ok(Acceptance::New(row)),
         Ok(Accepted::Earlier(earlier)) => Ok(Acceptance::Earlier(earlier)),
         Ok(Accepted::OverQuota(quota)) => Ok(Acceptance::OverQuota(quota)),
         Err(error) => Err(error.into()),

@@ -189,7 +189,6 @@ pub async fn accept_backup(
         Accepted::Earlier(earlier) => return Ok(Acceptance::Earlier(earlier)),
         Accepted::OverQuota(quota) => return Ok(Acceptance::OverQuota(quota)),
     };
-    ctx.catalog.record_event(&request.account, "CreateBackup", id.as_str(), resource.id.as_str()).await?;
     let (ctx, earlier_packs) = (ctx.clone(), Vec::new());
     let job = Job { ctx, request, resource, id, fence, kms_key, data_key, earlier_packs, progress };
     Ok(Acceptance::New(BackupJob::keep(job, worker)))

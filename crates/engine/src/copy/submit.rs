@@ -226,8 +226,6 @@ async fn accept(
     let hold = hold(source, request, target, &id).await?;
     let refused = match target.catalog.accept_backup(&new, &worker.lease_request(), terms).await {
         Ok(Accepted::New(fence)) => {
-            let detail = format!("{} from {}", request.backup, source.region);
-            target.catalog.record_event(&request.account, "CopyBackup", id.as_str(), &detail).await?;
             let lease = Lease::keep(&target.catalog, &id, fence, worker);
             let (source, target, request) = (Arc::clone(source), Arc::clone(target), request.clone());
             let data_key = data_key.id();

@@ -8,11 +8,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use engine::RegionContext;
 use model::{Region, Timestamp};
 
-use crate::authorization::{Permission, Principal};
-use crate::serve::Server;
+use super::Call;
+use crate::authorization::{Permission, Principal, ResourceType};
 
 /// Who calls, as policies know callers.
 #[derive(Clone, Debug)]
@@ -62,17 +61,13 @@ impl Denials {
     }
 }
 
-impl Server {
-    /// Asks for every permission that a call in the region of `ctx` needs. The first that is denied ends it: it is
-    /// logged, and an event is recorded unless there was one like it a moment ago.
-    pub(super) async fn authorize(
-        &self,
-        ctx: &RegionContext,
-        caller: &Caller,
-        request_id: &str,
-        permissions: Vec<Permission>,
-    ) -> Result<(), Denied> {
-        let policies = self.policies.get(self.clock.now());
+impl Call {
+    /// Asks for every permission that the call needs, and returns the ids of the things that they are about. The first
+    /// that is denied ends it: it is logged, and an event is recorded unless there was one like it a moment ago.
+    pub(super) async fn authorize(&self, permissions: Vec<Permission>) -> Result<Vec<String>, Denied> {
+        let Self { server, ctx, caller, request_id, .. } = self;
+        let policies = server.policies.get(server.clock.now());
+        let mut asked_about = Vec::new();
         for mut permission in permissions {
             permission.circumstances.source_address = Some(caller.source);
             let decision = policies.decide(&caller.principal, &permission);
@@ -80,15 +75,19 @@ impl Server {
                 let errors = decision.errors.join("; ");
                 tracing::error!(request_id, errors, "policies could not be evaluated");
             }
+            let Permission { action, resource, .. } = permission;
             if decision.allowed {
+                let is_thing = !matches!(resource.kind(), ResourceType::Region | ResourceType::KmsKey);
+                if is_thing && !asked_about.iter().any(|id| id == resource.id()) {
+                    asked_about.push(resource.id().to_owned());
+                }
                 continue;
             }
-            let Permission { action, resource, .. } = permission;
             let Principal { account, key, .. } = &caller.principal;
             let policies = decision.policies.join(", ");
             tracing::warn!(request_id, %account, key, action, %resource, policies, "denied");
             let denied = Denied { action: action.replace("::", ":"), resource: resource.to_string() };
-            if self.denials.is_due(key, &ctx.region, &denied, self.clock.now()) {
+            if server.denials.is_due(key, &ctx.region, &denied, server.clock.now()) {
                 let detail =
                     format!("{action} by {key} from {}, request {request_id}, policies: {policies}", caller.source);
                 if let Err(error) = ctx.catalog.record_event(account, "Deny", resource.id(), &detail).await {
@@ -97,7 +96,7 @@ impl Server {
             }
             return Err(denied);
         }
-        Ok(())
+        Ok(asked_about)
     }
 }
 

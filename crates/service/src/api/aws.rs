@@ -10,21 +10,10 @@ use wire::aws::sigv4::{self, Claim, Expected};
 use wire::http::{RawRequest, Reply};
 
 use super::authorize::Caller;
-use super::{Refusal, Trace};
+use super::{Call, Refusal, Trace};
 use crate::authorization::Principal;
 use crate::config::{Account, Cloud};
 use crate::serve::Server;
-
-/// One authenticated call.
-pub(crate) struct Call {
-    pub(super) server: Arc<Server>,
-    pub(super) account: Account,
-    /// Who calls, as policies know callers.
-    pub(super) caller: Caller,
-    /// The region that is called.
-    pub(super) ctx: Arc<engine::RegionContext>,
-    pub(super) request_id: String,
-}
 
 impl Call {
     /// The caller's names in the region that is called.

@@ -3,6 +3,7 @@
 //! Handlers read as: parse, authorize, look up, call the engine, present. Errors of the engine become a dialect's own
 //! at the last moment, and what is internal about them stays in the log.
 
+mod audit;
 mod authorize;
 mod aws;
 mod cbs;
@@ -15,14 +16,27 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use engine::RegionContext;
 use uuid::Uuid;
 use wire::http::{RawRequest, Reply};
 
+use self::authorize::Caller;
+use crate::config::Account;
 use crate::serve::{Server, metrics};
 
 pub(crate) use authorize::Denials;
 pub(crate) use cloudhsm::{kept_by_backup, retain_cluster_backups};
 pub(crate) use rates::Rates;
+
+/// One authenticated call.
+pub(crate) struct Call {
+    server: Arc<Server>,
+    account: Account,
+    caller: Caller,
+    /// The region that is called.
+    ctx: Arc<RegionContext>,
+    request_id: String,
+}
 
 /// What is logged and counted of a request besides its reply.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use wire::tencent::regions::{self, DescribeRegions, DescribeRegionsReply};
 use wire::tencent::{Claim, CommonCode, Product, TencentError, identify, success};
 
 use super::authorize::Caller;
-use super::{Refusal, Trace};
+use super::{Call, Refusal, Trace};
 use crate::authorization::Principal;
 use crate::config::{Account, Cloud};
 use crate::serve::{Server, Unserved};
@@ -85,7 +85,7 @@ async fn try_answer(
     let request = wire::cbs::parse(action, &claim.parameters()?, server.clock.now())?;
     let (key, cloud) = (claim.secret_id.clone(), Cloud::Tencent);
     let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };
-    let call = super::cbs::Call { server: Arc::clone(server), account, caller, ctx, request_id: id.to_owned() };
+    let call = Call { server: Arc::clone(server), account, caller, ctx, request_id: id.to_owned() };
     super::cbs::answer(&call, request).await
 }
 

@@ -13,4 +13,4 @@ mod vocabulary;
 pub(crate) use decision::Decision;
 pub(crate) use policies::{DEFAULT, Policies, is_policy_file, read_policy_files};
 pub(crate) use question::{Circumstances, Copying, Permission, Principal, Resource, ResourceType};
-pub(crate) use vocabulary::{SCHEMA, actions, types_of};
+pub(crate) use vocabulary::{SCHEMA, actions, is_reading, types_of};

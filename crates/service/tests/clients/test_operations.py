@@ -82,12 +82,18 @@ class Operations(FsxTest):
     def test_what_was_done_can_be_looked_up(self):
         backup = self.take(self.file_system())
         copy = self.copy(backup)
-        self.client().delete_backup(BackupId=backup)
+        deleted = self.client().delete_backup(BackupId=backup)
         events = lambda region: json.loads(self.world.cli("event", "ls", "--region", region, "--json"))
         seen = [(event["action"], event["subject"]) for event in events(EAST) + events(WEST)]
         for expected in [("CreateBackup", backup), ("CopyBackup", copy), ("DeleteBackup", backup)]:
             self.assertIn(expected, seen)
         self.assertEqual(events(EAST)[0]["account"], self.account())
+        # With who called, and which request it was.
+        (call,) = [event for event in events(EAST) if event["action"] == "fsx:DeleteBackup" and event["subject"] == backup]
+        request = deleted["ResponseMetadata"]["RequestId"]
+        self.assertEqual(call["detail"], f"by {self.world.aws_key[0]} from 127.0.0.1, request {request}")
+        (call,) = [event for event in events(WEST) if event["action"] == "fsx:CopyBackup" and copy in event["subject"]]
+        self.assertIn(backup, call["subject"].split())
         self.assertEqual(len(self.world.cli("event", "ls", "--region", EAST, "--limit", "1").splitlines()), 2)
 
 

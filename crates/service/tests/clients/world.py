@@ -94,6 +94,16 @@ class World:
         """What the server has logged."""
         return (self.dir / "log").read_text()
 
+    def unrecorded(self):
+        """The successful calls that changed something, by the log, of which no region has an event."""
+        done = r'request_id="?([-0-9a-f]{36})"?.* operation="?(?!Describe|List|Get)(\w+)"? .*code="?Success\b'
+        calls = dict(re.findall(done, re.sub(r"\x1b\[[0-9;]*m", "", self.said())))
+        for path in self.config.parent.glob("*/catalog.db"):
+            with contextlib.closing(sqlite3.connect(path, timeout=30)) as catalog:
+                for (detail,) in catalog.execute("SELECT detail FROM event WHERE action LIKE '%:%'"):
+                    calls.pop(detail.rpartition("request ")[2], None)
+        return calls
+
     def path(self, region, resource):
         """Where a resource lies."""
         return pathlib.Path(self.config.parent / region / "resources" / resource)
@@ -109,6 +119,13 @@ class WorldTest(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World(cls.settings, cls.regions)
         cls.addClassCleanup(cls.world.close)
+        cls.addClassCleanup(cls.check_events)
+
+    @classmethod
+    def check_events(cls):
+        """Whatever the tests called, an event tells of all that was changed."""
+        unrecorded = cls.world.unrecorded()
+        assert not unrecorded, f"calls without an event: {unrecorded}"
 
     def away(self, region):
         """Takes a region's store away, so that what is accepted stays in progress. Returns what brings it back."""

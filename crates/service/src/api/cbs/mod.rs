@@ -15,36 +15,22 @@ mod scheduled;
 mod sharing;
 mod snapshots;
 
-use std::sync::Arc;
-
 use catalog::{BackupRow, CatalogError, CatalogErrorKind, ResourceRow};
-use engine::{EngineError, ErrorKind, RegionContext};
+use engine::{EngineError, ErrorKind};
 use model::{BackupId, BackupState, ResourceId, ResourceState, Service};
 use wire::cbs::ids::IdForm;
 use wire::cbs::{CbsCode, CbsError, Request};
 use wire::http::Reply;
 use wire::tencent::success;
 
-use super::authorize::Caller;
-use crate::config::Account;
-use crate::serve::Server;
-
-/// One authenticated call.
-pub(crate) struct Call {
-    pub(super) server: Arc<Server>,
-    pub(super) account: Account,
-    /// Who calls, as policies know callers.
-    pub(super) caller: Caller,
-    /// The region that is called.
-    pub(super) ctx: Arc<RegionContext>,
-    pub(super) request_id: String,
-}
+use super::Call;
 
 /// Answers a call whose parameters are in order.
 pub(super) async fn answer(call: &Call, request: Request) -> Result<Reply, CbsError> {
-    permissions::check(call, &request).await?;
+    let asked_about = permissions::check(call, &request).await?;
+    let action = format!("cbs::{}", request.action());
     let id = &call.request_id;
-    Ok(match request {
+    let reply = match request {
         Request::CopySnapshotCrossRegions(request) => success(&copy_snapshot::copy(call, request).await?, id),
         Request::CreateSnapshot(request) => success(&create_snapshot::create(call, request).await?, id),
         Request::DescribeSnapshots(request) => success(&snapshots::describe(call, &request).await?, id),
@@ -68,7 +54,9 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Reply, CbsEr
         Request::DescribeDiskAssociatedAutoSnapshotPolicy(request) => {
             success(&policies::of_disk(call, &request).await?, id)
         }
-    })
+    };
+    call.record(&action, asked_about, &reply).await;
+    Ok(reply)
 }
 
 impl Call {

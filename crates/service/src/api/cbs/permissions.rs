@@ -18,11 +18,10 @@ use super::{Call, internal};
 use crate::api::authorize::Denied;
 use crate::authorization::{Circumstances, Copying, Permission, Resource, ResourceType};
 
-/// Refuses what the policies do not allow.
-pub(super) async fn check(call: &Call, request: &Request) -> Result<(), CbsError> {
+/// Refuses what the policies do not allow. Returns the ids that they were asked about.
+pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>, CbsError> {
     let needed = needed(call, request).await?;
-    let asked = call.server.authorize(&call.ctx, &call.caller, &call.request_id, needed).await;
-    asked.map_err(|Denied { action, resource }| {
+    call.authorize(needed).await.map_err(|Denied { action, resource }| {
         let message = format!("You are not authorized to perform {action} on {resource}.");
         CbsError::new(CommonCode::AuthFailureUnauthorizedOperation, message)
     })

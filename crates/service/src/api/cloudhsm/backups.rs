@@ -13,7 +13,7 @@ use wire::cloudhsm::retention::delete_timestamp;
 use wire::cloudhsm::words::BackupState;
 
 use super::attributes::BackupAttributes;
-use super::{Call, backup_not_found, backup_view, internal, load_backup, now, record};
+use super::{Call, backup_not_found, backup_view, internal, load_backup, now};
 
 pub(super) async fn delete(call: &Call, request: &DeleteBackup) -> Result<BackupReply, CloudHsmError> {
     let row = load_backup(call, &request.backup_id).await?;
@@ -26,7 +26,7 @@ pub(super) async fn delete(call: &Call, request: &DeleteBackup) -> Result<Backup
         return Err(CloudHsmError::invalid(why));
     }
     let now = now(call).await?;
-    edit(call, &row, "DeleteBackup", |row| {
+    edit(call, &row, |row| {
         check_state(row, BackupState::Ready)?;
         row.expires_at = Some(delete_timestamp(now));
         Ok(())
@@ -37,7 +37,7 @@ pub(super) async fn delete(call: &Call, request: &DeleteBackup) -> Result<Backup
 pub(super) async fn restore(call: &Call, request: &RestoreBackup) -> Result<BackupReply, CloudHsmError> {
     let row = load_backup(call, &request.backup_id).await?;
     let now = now(call).await?;
-    edit(call, &row, "RestoreBackup", |row| {
+    edit(call, &row, |row| {
         check_state(row, BackupState::PendingDeletion)?;
         // The keeper may not have come to it yet.
         if row.expires_at.is_some_and(|end| end <= now) {
@@ -52,7 +52,7 @@ pub(super) async fn restore(call: &Call, request: &RestoreBackup) -> Result<Back
 
 pub(super) async fn modify(call: &Call, request: &ModifyBackupAttributes) -> Result<BackupReply, CloudHsmError> {
     let row = load_backup(call, &request.backup_id).await?;
-    edit(call, &row, "ModifyBackupAttributes", |row| {
+    edit(call, &row, |row| {
         check_state(row, BackupState::Ready)?;
         let never_expires = Some(request.never_expires);
         row.attributes = BackupAttributes { never_expires, ..BackupAttributes::of(row) }.text();
@@ -72,7 +72,6 @@ pub(super) fn check_state(row: &BackupRow, wanted: BackupState) -> Result<(), Cl
 async fn edit(
     call: &Call,
     row: &BackupRow,
-    action: &str,
     edit: impl FnOnce(&mut BackupRow) -> Result<(), CloudHsmError> + Send,
 ) -> Result<BackupReply, CloudHsmError> {
     let edited = try_edit_backup(&call.ctx, &call.account.id, &row.id, edit).await;
@@ -81,6 +80,5 @@ async fn edit(
         ErrorKind::NotFound => backup_not_found(row.id.as_str()),
         _ => internal(error),
     })??;
-    record(call, action, row.id.as_str()).await;
     Ok(backup_view::reply(call, &row))
 }

@@ -8,7 +8,7 @@ use wire::cloudhsm::request::{DeleteCluster, DescribeClusters, ModifyCluster};
 use wire::cloudhsm::words::{ClusterState, HsmType};
 
 use super::attributes::{ClusterAttributes, EarlierType};
-use super::{Call, Changing, cluster_view, edit_cluster, internal, now, record, retention};
+use super::{Call, Changing, cluster_view, edit_cluster, internal, now, retention};
 
 /// For how long a change of type can be taken back, says `ModifyCluster` of the user guide.
 const ROLLBACK_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
@@ -41,7 +41,6 @@ pub(super) async fn modify(call: &Call, request: &ModifyCluster) -> Result<Clust
         Ok(())
     })
     .await?;
-    record(call, "ModifyCluster", row.id.as_str()).await;
     if days.is_some() {
         retention::retain_of(&call.ctx, &call.account.id, &row.id).await.map_err(internal)?;
     }
@@ -88,7 +87,6 @@ pub(super) async fn delete(call: &Call, request: &DeleteCluster) -> Result<Clust
         Ok(())
     })
     .await?;
-    record(call, "DeleteCluster", row.id.as_str()).await;
     Ok(cluster_view::reply(&call.ctx, &row, now(call).await?))
 }
 

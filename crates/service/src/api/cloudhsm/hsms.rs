@@ -13,12 +13,11 @@ use wire::cloudhsm::{CloudHsmError, ErrorCode};
 use super::attributes::{ClusterAttributes, HsmAttributes, Occasion};
 use super::clusters::check_there;
 use super::create_cluster::random_id;
-use super::{Call, Changing, cluster_view, edit_cluster, now, record};
+use super::{Call, Changing, cluster_view, edit_cluster, now};
 
 pub(super) async fn create(call: &Call, request: &CreateHsm) -> Result<CreateHsmReply, CloudHsmError> {
     let id = HsmId::random(&mut rand::rng());
     let row = edit_cluster(call, &request.cluster_id, |cluster| add(call, &id, request, cluster)).await?;
-    record(call, "CreateHsm", id.as_str()).await;
     let known = ClusterAttributes::of(&call.ctx, &row);
     let hsm = known.hsms.iter().find(|hsm| hsm.id == id).ok_or_else(vanished)?;
     Ok(CreateHsmReply { hsm: cluster_view::hsm_view(row.id.as_str(), &known, hsm) })
@@ -109,7 +108,6 @@ pub(super) async fn delete(call: &Call, request: &DeleteHsm) -> Result<DeleteHsm
     })
     .await?;
     let id = removed.ok_or_else(vanished)?;
-    record(call, "DeleteHsm", id.as_str()).await;
     Ok(DeleteHsmReply { hsm_id: id.into() })
 }
 

@@ -8,14 +8,14 @@ use wire::cloudhsm::words::{ClusterState, HsmState};
 
 use super::attributes::HsmAttributes;
 use super::clusters::check_there;
-use super::{Call, edit_cluster, now, record};
+use super::{Call, edit_cluster, now};
 
 pub(super) async fn initialize(
     call: &Call,
     request: InitializeCluster,
 ) -> Result<InitializeClusterReply, CloudHsmError> {
     let now = now(call).await?;
-    let row = edit_cluster(call, &request.cluster_id, |cluster| {
+    edit_cluster(call, &request.cluster_id, |cluster| {
         check_there(cluster.row)?;
         let (id, known) = (&cluster.row.id, cluster.known);
         if known.state != ClusterState::Uninitialized {
@@ -33,6 +33,5 @@ pub(super) async fn initialize(
         Ok(())
     })
     .await?;
-    record(call, "InitializeCluster", row.id.as_str()).await;
     Ok(InitializeClusterReply::begun())
 }

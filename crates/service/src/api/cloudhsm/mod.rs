@@ -32,8 +32,8 @@ use wire::cloudhsm::{CloudHsmError, ErrorCode, Operation, Request, RequestError,
 use wire::http::Reply;
 
 use self::attributes::ClusterAttributes;
-use super::Trace;
-use super::aws::{Call, refused};
+use super::aws::refused;
+use super::{Call, Trace};
 
 pub(crate) use backup_view::kept_by_backup;
 pub(crate) use retention::retain_cluster_backups;
@@ -65,9 +65,10 @@ pub(super) async fn answer(call: &Call, operation: &str, body: &[u8], trace: &mu
 }
 
 async fn run(call: &Call, request: Request) -> Result<Reply, CloudHsmError> {
-    permissions::check(call, &request).await?;
+    let asked_about = permissions::check(call, &request).await?;
+    let action = format!("cloudhsm::{}", request.operation());
     let id = &call.request_id;
-    Ok(match request {
+    let reply = match request {
         Request::CopyBackupToRegion(request) => success(&copy_backup::copy(call, request).await?, id),
         Request::DescribeBackups(request) => success(&describe_backups::describe(call, &request).await?, id),
         Request::DeleteBackup(request) => success(&backups::delete(call, &request).await?, id),
@@ -86,7 +87,9 @@ async fn run(call: &Call, request: Request) -> Result<Reply, CloudHsmError> {
         Request::PutResourcePolicy(request) => success(&policies::put(call, request).await?, id),
         Request::GetResourcePolicy(request) => success(&policies::get(call, &request).await?, id),
         Request::DeleteResourcePolicy(request) => success(&policies::delete(call, request).await?, id),
-    })
+    };
+    call.record(&action, asked_about, &reply).await;
+    Ok(reply)
 }
 
 /// A cluster that is being changed, as it is then.
@@ -143,13 +146,6 @@ async fn load_backup(call: &Call, id: &str) -> Result<BackupRow, CloudHsmError> 
 /// The present time, by the clock that rows are dated with.
 async fn now(call: &Call) -> Result<Timestamp, CloudHsmError> {
     call.ctx.catalog.now().await.map_err(internal)
-}
-
-/// Records that something was changed. The change is done: that this fails is no reason to say otherwise.
-async fn record(call: &Call, action: &str, subject: &str) {
-    if let Err(error) = call.ctx.catalog.record_event(&call.account.id, action, subject, "").await {
-        tracing::warn!(action, subject, %error, "an event was not recorded");
-    }
 }
 
 fn backup_not_found(id: &str) -> CloudHsmError {

@@ -14,15 +14,14 @@ use super::{Call, as_pairs, as_tags, find_backup, find_cluster, internal, polici
 use crate::api::authorize::Denied;
 use crate::authorization::{Circumstances, Copying, Permission, Resource, ResourceType};
 
-/// Refuses what the policies do not allow.
-pub(super) async fn check(call: &Call, request: &Request) -> Result<(), CloudHsmError> {
+/// Refuses what the policies do not allow. Returns the ids that they were asked about.
+pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>, CloudHsmError> {
     let needed = match request {
         Request::CopyBackupToRegion(request) => needed_to_copy(call, request).await?,
         Request::CreateCluster(request) => needed_to_create(call, request).await?,
         request => vec![needed(call, request).await?],
     };
-    let asked = call.server.authorize(&call.ctx, &call.caller, &call.request_id, needed).await;
-    asked.map_err(|Denied { action, resource }| {
+    call.authorize(needed).await.map_err(|Denied { action, resource }| {
         let operation = format!("cloudhsm:{}", request.operation());
         let is_for_tags = ["cloudhsm:TagResource", "cloudhsm:UntagResource"].contains(&action.as_str());
         let code = if is_for_tags && action != operation { ErrorCode::Tag } else { ErrorCode::AccessDenied };

@@ -15,14 +15,13 @@ use wire::cloudhsm::{CloudHsmError, ErrorCode};
 
 use super::super::aws::names_of;
 use super::backups::check_state;
-use super::{Call, backup_not_found, backup_view, internal, load_backup, record};
+use super::{Call, backup_not_found, backup_view, internal, load_backup};
 
 pub(super) async fn put(call: &Call, request: PutResourcePolicy) -> Result<ResourcePolicyReply, CloudHsmError> {
     let row = load_named(call, &request.backup_arn()?).await?;
     request.parsed_policy()?;
     let put = call.ctx.catalog.put_backup_policy(&call.account.id, &row.id, &request.policy).await;
     put.map_err(|error| changed(&row, error.into()))?;
-    record(call, "PutResourcePolicy", row.id.as_str()).await;
     Ok(ResourcePolicyReply { resource_arn: request.resource_arn, policy: Some(request.policy) })
 }
 
@@ -36,7 +35,6 @@ pub(super) async fn delete(call: &Call, request: DeleteResourcePolicy) -> Result
     let row = load_named(call, &request.backup_arn()?).await?;
     let deleted = call.ctx.catalog.delete_backup_policy(&call.account.id, &row.id).await;
     let policy = deleted.map_err(|error| changed(&row, error.into()))?;
-    record(call, "DeleteResourcePolicy", row.id.as_str()).await;
     Ok(ResourcePolicyReply { resource_arn: request.resource_arn, policy })
 }
 

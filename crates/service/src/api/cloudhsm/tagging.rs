@@ -11,17 +11,16 @@ use wire::cloudhsm::{CloudHsmError, tags};
 
 use super::{
     Call, DONE, as_pairs, as_tags, backup_not_found, backup_view, edit_cluster, internal, load_backup, load_cluster,
-    record,
 };
 
 pub(super) async fn tag(call: &Call, request: &TagResource) -> Result<Empty, CloudHsmError> {
     let change = |current: &[Tag]| tags::after_tagging(current, &request.tag_list);
-    edit(call, &request.resource_id, "TagResource", change).await
+    edit(call, &request.resource_id, change).await
 }
 
 pub(super) async fn untag(call: &Call, request: &UntagResource) -> Result<Empty, CloudHsmError> {
     let change = |current: &[Tag]| Ok(tags::after_untagging(current, &request.tag_key_list));
-    edit(call, &request.resource_id, "UntagResource", change).await
+    edit(call, &request.resource_id, change).await
 }
 
 pub(super) async fn list(call: &Call, request: &ListTags) -> Result<ListTagsReply, CloudHsmError> {
@@ -42,7 +41,6 @@ pub(super) async fn list(call: &Call, request: &ListTags) -> Result<ListTagsRepl
 async fn edit(
     call: &Call,
     id: &str,
-    action: &str,
     change: impl FnOnce(&[Tag]) -> Result<Vec<Tag>, CloudHsmError> + Send,
 ) -> Result<Empty, CloudHsmError> {
     let change = |pairs: &mut Vec<(String, String)>| {
@@ -60,7 +58,6 @@ async fn edit(
             _ => internal(error),
         })??;
     }
-    record(call, action, id).await;
     Ok(DONE)
 }
 

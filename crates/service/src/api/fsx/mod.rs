@@ -28,8 +28,7 @@ use wire::fsx::words::{FileSystemType, ServiceLimit};
 use wire::fsx::{FsxCode, FsxError, Parsed, idempotency, parse};
 use wire::http::Reply;
 
-use super::Trace;
-use super::aws::Call;
+use super::{Call, Trace};
 
 /// Answers a call.
 pub(super) async fn answer(call: &Call, operation: &str, body: &[u8], trace: &mut Trace) -> Reply {
@@ -51,9 +50,10 @@ pub(super) async fn answer(call: &Call, operation: &str, body: &[u8], trace: &mu
 }
 
 async fn run(call: &Call, request: Request) -> Result<Reply, FsxError> {
-    permissions::check(call, &request).await?;
+    let asked_about = permissions::check(call, &request).await?;
+    let action = format!("fsx::{}", request.operation());
     let (id, token) = (&call.request_id, token_of(call, &request));
-    Ok(match request {
+    let reply = match request {
         Request::CopyBackup(request) => success(&copy_backup::copy(call, request, token).await?, id),
         Request::CreateBackup(request) => success(&create_backup::create(call, request, token).await?, id),
         Request::DescribeBackups(request) => success(&describe_backups::describe(call, &request).await?, id),
@@ -82,7 +82,9 @@ async fn run(call: &Call, request: Request) -> Result<Reply, FsxError> {
                 None => success(&DescribeStorageVirtualMachinesReply::default(), id),
             }
         }
-    })
+    };
+    call.record(&action, asked_about, &reply).await;
+    Ok(reply)
 }
 
 /// The token of a request that has one, with what it is asked for.

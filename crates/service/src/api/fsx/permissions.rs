@@ -16,11 +16,10 @@ use crate::api::authorize::Denied;
 use crate::authorization::{Circumstances, Copying, Permission, Resource, ResourceType};
 use crate::serve::Unserved;
 
-/// Refuses what the policies do not allow.
-pub(super) async fn check(call: &Call, request: &Request) -> Result<(), FsxError> {
+/// Refuses what the policies do not allow. Returns the ids that they were asked about.
+pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>, FsxError> {
     let needed = needed(call, request).await?;
-    let asked = call.server.authorize(&call.ctx, &call.caller, &call.request_id, needed).await;
-    asked.map_err(|Denied { action, resource }| {
+    call.authorize(needed).await.map_err(|Denied { action, resource }| {
         let message = format!("You are not authorized to perform {action} on {resource}.");
         FsxError::new(FsxCode::Common(CommonCode::AccessDenied), message)
     })
@@ -174,6 +173,6 @@ impl<'a> KeyUse<'a> {
         let resource = Resource::kms_key(self.key, &call.account.id, &self.ctx.region);
         let circumstances = Circumstances { copying: self.copying, ..Circumstances::default() };
         let permission = Permission { action: self.action.to_owned(), resource, circumstances };
-        call.server.authorize(&call.ctx, &call.caller, &call.request_id, vec![permission]).await.is_ok()
+        call.authorize(vec![permission]).await.is_ok()
     }
 }
