@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use engine::RegionContext;
+use model::KmsKeyId;
+use store::KeyState;
 use uuid::Uuid;
 use wire::http::{RawRequest, Reply};
 
@@ -81,6 +83,12 @@ pub(crate) fn body_bytes_max(head: &RawRequest<'_>) -> usize {
         true => wire::tencent::BODY_BYTES_MAX,
         false => wire::aws::json::BODY_BYTES_MAX,
     }
+}
+
+/// Whether a region has such a key, and it is enabled.
+async fn is_usable_key(ctx: &RegionContext, id: &KmsKeyId) -> bool {
+    let keys = ctx.keys.list().await.unwrap_or_default();
+    keys.iter().any(|key| key.id == *id && key.state == KeyState::Enabled)
 }
 
 impl Trace {

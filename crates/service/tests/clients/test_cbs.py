@@ -157,6 +157,21 @@ class Life(CbsTest):
         overview = self.call("DescribeSnapshotOverview")
         self.assertGreaterEqual(overview.TotalNums, 5)
 
+    def test_a_disk_is_encrypted_under_the_key_that_is_named(self):
+        key = self.world.cli("kms", "create", "--region", GUANGZHOU)
+        secret = {"Encrypt": "ENCRYPT", "EncryptType": "ENCRYPT_V2"}
+        self.refused("InvalidParameterValue", "CreateDisks", **SSD, DiskSize=1, **secret, KmsKeyId="no-such-key")
+        disk = self.ready_disk(**secret, KmsKeyId=key)
+        seen = self.disk(disk)
+        self.assertEqual((seen.Encrypt, seen.EncryptType, seen.KmsKeyId), (True, "ENCRYPT_V2", key))
+        snapshot = self.take(disk)
+        ((used,),) = self.sql(GUANGZHOU, "SELECT kms_key FROM backup WHERE id = ?", snapshot)
+        self.assertEqual(used, key)
+        again = self.disk(self.ready_disk(SnapshotId=snapshot))
+        self.assertEqual((again.Encrypt, again.KmsKeyId), (True, self.world.kms_key(GUANGZHOU)))
+        self.world.cli("kms", "disable", key, "--region", GUANGZHOU)
+        self.refused("InvalidParameterValue", "CreateDisks", **SSD, DiskSize=1, **secret, KmsKeyId=key)
+
     def test_a_token_makes_disks_once(self):
         wanted = {**SSD, "DiskSize": 1, "DiskCount": 3, "ClientToken": "once"}
         first = self.call("CreateDisks", **wanted).DiskIdSet

@@ -20,6 +20,7 @@ pub(super) struct DiskAttributes {
     pub(super) project_id: i64,
     pub(super) delete_snapshot: bool,
     pub(super) encrypted: bool,
+    pub(super) encrypt_type: Option<String>,
     pub(super) shareable: bool,
     pub(super) throughput: i64,
     pub(super) burst: bool,

@@ -1,9 +1,9 @@
 //! `CreateDisks`: empty ones, or of a snapshot of this region, the caller's own or one that is shared with it.
 
-use catalog::{RequestToken, Terms};
+use catalog::{BackupRow, RequestToken, Terms};
 use engine::Acceptance;
 use engine::managed::{NewManaged, accept_managed};
-use model::{BackupState, ResourceKind};
+use model::{BackupState, KmsKeyId, ResourceKind};
 use wire::cbs::reply::CreateDisksReply;
 use wire::cbs::request::CreateDisks;
 use wire::cbs::values::DiskUsage;
@@ -13,6 +13,7 @@ use wire::tencent::CommonCode;
 use super::attributes::{DiskAttributes, SnapshotAttributes};
 use super::disks::tags;
 use super::{Call, internal};
+use crate::api::is_usable_key;
 
 const GIB: u64 = 1 << 30;
 
@@ -43,16 +44,20 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
     if request.auto_mount_configuration.is_some() {
         return Err(CbsCode::InvalidInstanceIdNotFound.into());
     }
+    let kms_key = match &request.kms_key_id {
+        Some(given) => Some(find_key(call, given).await?),
+        None => None,
+    };
     let size_gib = size.unwrap_or_default();
     let new = NewManaged {
         kind: ResourceKind::Disk,
         name: request.disk_name.clone(),
-        kms_key: None,
+        kms_key,
+        attributes: attributes(request, size_gib, snapshot.as_ref()).text(),
         made_from: snapshot.map(|snapshot| snapshot.id),
         lender: None,
         size_bytes: u64::try_from(size_gib).unwrap_or_default().saturating_mul(GIB),
         tags: tags(request.tags.as_deref()),
-        attributes: attributes(request, size_gib).text(),
         next_backup_at: None,
     };
     let mut disk_id_set = Vec::new();
@@ -68,7 +73,15 @@ fn is_zone_of(region: &str, zone: &str) -> bool {
     number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
-fn attributes(request: &CreateDisks, size_gib: i64) -> DiskAttributes {
+/// The key that snapshots of the disks will be sealed under.
+async fn find_key(call: &Call, given: &str) -> Result<KmsKeyId, CbsError> {
+    match given.parse() {
+        Ok(id) if is_usable_key(&call.ctx, &id).await => Ok(id),
+        _ => Err(bad_value("KmsKeyId is not a key of this region that can be used.")),
+    }
+}
+
+fn attributes(request: &CreateDisks, size_gib: i64, snapshot: Option<&BackupRow>) -> DiskAttributes {
     let prepaid = request.disk_charge_prepaid.as_ref();
     DiskAttributes {
         size_gib: Some(size_gib),
@@ -78,7 +91,8 @@ fn attributes(request: &CreateDisks, size_gib: i64) -> DiskAttributes {
         zone: Some(request.placement.zone.clone()),
         project_id: request.placement.project_id.unwrap_or_default(),
         delete_snapshot: request.delete_snapshot == Some(1),
-        encrypted: request.encrypt.is_some(),
+        encrypted: request.encrypt.is_some() || snapshot.is_some_and(|row| SnapshotAttributes::of(row).encrypted),
+        encrypt_type: request.encrypt_type.map(|generation| generation.as_str().to_owned()),
         shareable: request.shareable == Some(true),
         throughput: request.throughput_performance.unwrap_or_default(),
         burst: request.burst_performance == Some(true),

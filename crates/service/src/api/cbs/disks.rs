@@ -7,7 +7,7 @@ use wire::cbs::listing::Order;
 use wire::cbs::reply::{DescribeDisksReply, Disk, Empty, Placement, Tag};
 use wire::cbs::request::{DescribeDisks, TerminateDisks};
 use wire::cbs::time::{date_time, utc_plus_8};
-use wire::cbs::values::{DiskState, RenewFlag};
+use wire::cbs::values::{DiskState, EncryptType, RenewFlag};
 use wire::cbs::{CbsCode, CbsError, UNNAMED};
 use wire::tencent::CommonCode;
 
@@ -99,6 +99,8 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
         delete_with_instance: known.delete_with_instance,
         delete_snapshot: i64::from(known.delete_snapshot),
         encrypt: known.encrypted,
+        encrypt_type: known.encrypt_type.as_deref().and_then(EncryptType::find),
+        kms_key_id: known.encrypted.then(|| row.kms_key.to_string()),
         shareable: known.shareable,
         rollbacking,
         tags: as_tags(&row.tags),

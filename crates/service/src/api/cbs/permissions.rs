@@ -49,7 +49,7 @@ async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, CbsEr
         }
         Request::CreateDisks(request) => {
             circumstances.request_tags = tags(request.tags.as_deref());
-            keys.extend(to_encrypt(call, &call.ctx).await);
+            keys.extend(to_encrypt(call, &call.ctx, request.kms_key_id.as_deref()).await);
             let mut resources = vec![here()];
             if let Some(id) = &request.snapshot_id {
                 let snapshot = snapshot(call, id).await?;
@@ -147,9 +147,13 @@ fn to_decrypt(call: &Call, snapshot: Option<&BackupRow>) -> Option<Permission> {
     Some(Permission { action: "kms::Decrypt".to_owned(), resource, circumstances: Circumstances::default() })
 }
 
-/// To seal something new under a region's default key.
-async fn to_encrypt(call: &Call, ctx: &Arc<RegionContext>) -> Option<Permission> {
-    let resource = Resource::kms_key(&ctx.keys.default_key().await.ok()?, &call.account.id, &ctx.region);
+/// To seal something new under the key that is named, or a region's default.
+async fn to_encrypt(call: &Call, ctx: &Arc<RegionContext>, named: Option<&str>) -> Option<Permission> {
+    let key = match named {
+        Some(named) => named.parse().ok()?,
+        None => ctx.keys.default_key().await.ok()?,
+    };
+    let resource = Resource::kms_key(&key, &call.account.id, &ctx.region);
     Some(Permission { action: "kms::Encrypt".to_owned(), resource, circumstances: Circumstances::default() })
 }
 

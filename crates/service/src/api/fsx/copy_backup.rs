@@ -13,6 +13,7 @@ use wire::fsx::{FsxCode, FsxError, tags};
 
 use super::permissions::KeyUse;
 use super::{Call, as_pairs, as_tags, backup_not_found, backup_view, check_same, internal, keys, limit_exceeded};
+use crate::api::is_usable_key;
 use crate::authorization::Copying;
 use crate::serve::Unserved;
 
@@ -43,7 +44,7 @@ pub(super) async fn copy(
         target_key: target_key.as_ref().map(ToString::to_string),
     };
     let may_read = KeyUse::to_decrypt(&source, &row.kms_key).in_copy(&copying);
-    if !keys::is_usable(&source, &row.kms_key).await || !may_read.ask(call).await {
+    if !is_usable_key(&source, &row.kms_key).await || !may_read.ask(call).await {
         let message = format!("The key of backup '{}' cannot be used.", row.id);
         return Err(FsxError::new(FsxCode::InvalidSourceKmsKey, message));
     }

@@ -2,8 +2,9 @@
 
 use engine::RegionContext;
 use model::KmsKeyId;
-use store::KeyState;
 use wire::aws::arn::{Arn, Namespace};
+
+use crate::api::is_usable_key;
 
 /// The one alias there is: the key that is used where none is named.
 const ALIAS: &str = "alias/aws/fsx";
@@ -20,11 +21,5 @@ pub(super) async fn find(ctx: &RegionContext, names: Namespace<'_>, given: Optio
         ALIAS => ctx.keys.default_key().await.ok()?,
         named => named.parse().ok()?,
     };
-    is_usable(ctx, &id).await.then_some(id)
-}
-
-/// Whether there is such a key and it is enabled.
-pub(super) async fn is_usable(ctx: &RegionContext, id: &KmsKeyId) -> bool {
-    let keys = ctx.keys.list().await.unwrap_or_default();
-    keys.iter().any(|key| key.id == *id && key.state == KeyState::Enabled)
+    is_usable_key(ctx, &id).await.then_some(id)
 }
