@@ -84,7 +84,17 @@ fn open<'a>(
     let ctx = server.regions.get(&claim.region).map_err(|_| CommonCode::ServiceUnavailable)?;
     let (key, cloud) = (claim.access_key.to_string(), Cloud::Aws);
     let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };
-    Ok((target, Call { server: Arc::clone(server), account, caller, ctx, request_id: id.to_owned() }))
+    Ok((
+        target,
+        Call {
+            server: Arc::clone(server),
+            account,
+            caller,
+            ctx,
+            opened: server.regions.opened(),
+            request_id: id.to_owned(),
+        },
+    ))
 }
 
 /// The account whose key signed the request.

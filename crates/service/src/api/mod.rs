@@ -37,7 +37,16 @@ pub(crate) struct Call {
     caller: Caller,
     /// The region that is called.
     ctx: Arc<RegionContext>,
+    /// Every region that was open when the call came: what it may do and what it does are about the same ones.
+    opened: Vec<Arc<RegionContext>>,
     request_id: String,
+}
+
+impl Call {
+    /// A region that the call may reach.
+    fn region(&self, name: &str) -> Option<&Arc<RegionContext>> {
+        self.opened.iter().find(|ctx| ctx.region.as_str() == name)
+    }
 }
 
 /// What is logged and counted of a request besides its reply.

@@ -85,7 +85,14 @@ async fn try_answer(
     let request = wire::cbs::parse(action, &claim.parameters()?, server.clock.now())?;
     let (key, cloud) = (claim.secret_id.clone(), Cloud::Tencent);
     let caller = Caller { principal: Principal { account: account.id.clone(), key, cloud }, source: trace.source };
-    let call = Call { server: Arc::clone(server), account, caller, ctx, request_id: id.to_owned() };
+    let call = Call {
+        server: Arc::clone(server),
+        account,
+        caller,
+        ctx,
+        opened: server.regions.opened(),
+        request_id: id.to_owned(),
+    };
     super::cbs::answer(&call, request).await
 }
 

@@ -56,7 +56,7 @@ fn check_target(call: &Call, target: &str) -> Result<(), CbsError> {
 }
 
 async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> Result<CopyJob, CbsError> {
-    let target = call.server.regions.get(target).map_err(|_| CbsCode::InternalErrorComponentError)?;
+    let target = call.region(target).ok_or(CbsCode::InternalErrorComponentError)?;
     let attributes = SnapshotAttributes {
         name: Some(name.to_owned()),
         zone: Some(format!("{}-1", target.region)),
@@ -75,7 +75,7 @@ async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> 
     ];
     let terms = Terms { token: None, quotas };
     call.check_balance()?;
-    match accept_copy(&call.ctx, &target, &call.server.worker, &request, &terms).await.map_err(internal)? {
+    match accept_copy(&call.ctx, target, &call.server.worker, &request, &terms).await.map_err(internal)? {
         Acceptance::New(job) => Ok(job),
         Acceptance::OverQuota(Quota::CopiesOf { .. }) => Err(CbsCode::ResourceInUseCopySnapshotConflict.into()),
         Acceptance::Earlier(_) | Acceptance::OverQuota(_) => Err(CbsCode::InsufficientSnapshotQuota.into()),

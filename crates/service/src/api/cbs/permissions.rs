@@ -94,7 +94,7 @@ async fn needed_to_copy(call: &Call, request: &CopySnapshotCrossRegions) -> Resu
     let snapshot = snapshot(call, &request.snapshot_id).await?;
     let mut needed = Vec::new();
     for target in &request.destination_regions {
-        let known = call.server.regions.get(target).ok();
+        let known = call.region(target);
         let target_key = match &known {
             Some(target) => target.keys.default_key().await.ok(),
             None => None,

@@ -19,7 +19,7 @@ pub(super) async fn copy(call: &Call, request: CopyBackupToRegion) -> Result<Cop
     let found = find_backup(call, &call.ctx, &request.backup_id).await?;
     check_source(&request.backup_id, found.as_ref().map(backup_view::state))?;
     let row = found.ok_or_else(|| backup_not_found(&request.backup_id))?;
-    let target = call.server.regions.get(&request.destination_region).map_err(|_| {
+    let target = call.region(&request.destination_region).ok_or_else(|| {
         let message = format!("The destination region {} cannot be reached now.", request.destination_region);
         CloudHsmError::new(ErrorCode::Service, message)
     })?;
@@ -30,7 +30,7 @@ pub(super) async fn copy(call: &Call, request: CopyBackupToRegion) -> Result<Cop
         call: Some(call.request_id.clone()),
         ..CopyRequest::of(call.account.id.clone(), row.id.clone())
     };
-    let job = accept(call, &target, &copy, &row).await?;
+    let job = accept(call, target, &copy, &row).await?;
     call.server.jobs.run_copies(vec![job]);
     let source = backup_view::view(call, &row);
     Ok(CopyBackupToRegionReply { destination_backup: DestinationBackup::of(&source, call.ctx.region.as_str()) })

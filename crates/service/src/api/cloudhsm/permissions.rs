@@ -66,7 +66,7 @@ async fn needed(call: &Call, request: &Request) -> Result<Permission, CloudHsmEr
 async fn needed_to_copy(call: &Call, request: &CopyBackupToRegion) -> Result<Vec<Permission>, CloudHsmError> {
     let (caller, region) = (&call.account.id, &call.ctx.region);
     let row = find_backup(call, &call.ctx, &request.backup_id).await?;
-    let target = call.server.regions.get(&request.destination_region).ok();
+    let target = call.region(&request.destination_region);
     let target_key = match &target {
         Some(target) => {
             Some(target.keys.default_key().await.map_err(|error| internal(engine::EngineError::from(error)))?)
