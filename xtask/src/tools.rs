@@ -1,6 +1,5 @@
 //! Outside programs: which are missing, and their installation from Debian's packages.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,7 +12,7 @@ pub(crate) struct Tool {
 }
 
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 15] = [
+pub(crate) const FOR_TESTS: [Tool; 16] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
@@ -29,6 +28,7 @@ pub(crate) const FOR_TESTS: [Tool; 15] = [
     Tool { program: "pkcs11-tool", package: "opensc" },
     Tool { program: "node", package: "nodejs" },
     Tool { program: "npm", package: "npm" },
+    Tool { program: "initdb", package: "postgresql" },
 ];
 
 /// What the benchmark runs beside offsite.
@@ -65,13 +65,8 @@ pub(crate) fn install(tools: &[Tool]) -> Result<()> {
     Ok(())
 }
 
-/// Whether `program` is on the path or where Debian keeps an administrator's programs.
 fn is_there(program: &str) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "finding programs is what PATH is for; xtask has no service::config")]
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(Into::into))
-        .any(|folder| Path::new(&folder).join(program).is_file())
+    testkit::program::find(program).is_some()
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

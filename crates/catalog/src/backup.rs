@@ -14,10 +14,11 @@ use sqlx::{AssertSqlSafe, FromRow, Row};
 use crate::batch::parameters;
 use crate::column::{self, damaged};
 use crate::database::{Catalog, Query, Write, operation};
+use crate::dialect::Dialect;
 use crate::error::{CatalogError, CatalogErrorKind};
 use crate::lease::Fence;
 
-/// A backup. Its members are in the order of [`select_backups`].
+/// A backup. Its members are in the order of `Dialect::select_backups`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BackupRow {
     /// Its id.
@@ -85,6 +86,7 @@ pub struct BackupRow {
     #[serde(deserialize_with = "column::milliseconds_or_null")]
     pub expires_at: Option<Timestamp>,
     /// Its tags, in the order in which they were given.
+    #[serde(deserialize_with = "column::list_or_null")]
     pub tags: Vec<(String, String)>,
 }
 
@@ -111,22 +113,26 @@ impl FromRow<'_, AnyRow> for Page {
     }
 }
 
-/// A `SELECT` of whole backups, each one column of JSON: sqlx copies every column's name and value for every row.
-macro_rules! select_backups {
-    ($tail:literal) => {
-        concat!(
-            "SELECT json_array(id, account, resource_id, resource_kind, resource_name, state, \
-             nullif(hex(snapshot_id), ''), parent_id, kms_key, hex(data_key), created_at, completed_at, source_region, \
-             source_backup, request, failure, size_bytes, stored_bytes, moved_bytes, deduplicated_bytes, entry_count, \
-             omission_count, done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at, origin, attributes, \
-             expires_at, (SELECT json_group_array(json_array(key, value) ORDER BY ordinal) FROM tag \
-             WHERE backup_id = backup.id)) AS backup FROM backup ",
-            $tail
-        )
-    };
-}
+impl Dialect {
+    /// The query of whole backups that ends with `tail`.
+    pub(crate) fn backups<'q>(self, tail: &str) -> Query<'q> {
+        sqlx::query(AssertSqlSafe(self.select_backups(tail)))
+    }
 
-pub(crate) use select_backups;
+    /// Its text. A backup is one column of JSON: sqlx copies every column's name and value for every row.
+    pub(crate) fn select_backups(self, tail: &str) -> String {
+        let (array, rows) = (self.json_array(), self.json_array_of_rows());
+        let (snapshot_id, data_key) = (self.hex("snapshot_id"), self.hex("data_key"));
+        format!(
+            "SELECT CAST({array}(id, account, resource_id, resource_kind, resource_name, state, {snapshot_id}, parent_id, \
+             kms_key, {data_key}, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
+             stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
+             lease_owner, lease_fence, lease_expires_at, origin, attributes, expires_at, \
+             (SELECT {rows}({array}(key, value) ORDER BY ordinal) FROM tag WHERE backup_id = backup.id)) AS TEXT) \
+             AS backup FROM backup {tail}"
+        )
+    }
+}
 
 /// The most backups that are read as one [`Page`], which is all in memory at once.
 const PAGE_MAX: u32 = 1001;
@@ -158,13 +164,13 @@ pub struct BackupFilter {
 
 impl BackupFilter {
     /// The query of the backups, one by one.
-    fn sql(&self) -> String {
-        format!(select_backups!("{}"), self.tail())
+    fn sql(&self, dialect: Dialect) -> String {
+        dialect.select_backups(&self.tail())
     }
 
     /// The query of the same backups as one [`Page`].
-    fn page_sql(&self) -> String {
-        format!("SELECT '[' || string_agg(backup, ',') || ']' AS page FROM ({}) AS listed", self.sql())
+    fn page_sql(&self, dialect: Dialect) -> String {
+        format!("SELECT '[' || string_agg(backup, ',') || ']' AS page FROM ({}) AS listed", self.sql(dialect))
     }
 
     /// What follows the table in a query, with a parameter for each of [`BackupFilter::values`].
@@ -214,23 +220,18 @@ impl BackupFilter {
 
 /// The keeper's questions, twice a second: none may cost more than what it finds. The first leaves the state aside,
 /// as a search along the index of states would go through all there are.
-pub(crate) const EXPIRED: &str = select_backups!("WHERE expires_at <= $1");
-pub(crate) const FAILED: &str = select_backups!("WHERE service = $1 AND state = 'FAILED'");
-pub(crate) const IN_PROGRESS: &str = select_backups!("WHERE state IN ('CREATING', 'COPYING') ORDER BY created_at, id");
+pub(crate) const EXPIRED: &str = "WHERE expires_at <= $1";
+pub(crate) const FAILED: &str = "WHERE service = $1 AND state = 'FAILED'";
+pub(crate) const IN_PROGRESS: &str = "WHERE state IN ('CREATING', 'COPYING') ORDER BY created_at, id";
 
-const LATEST_TAKEN: &str = select_backups!(
-    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL \
-     ORDER BY created_at DESC, id DESC LIMIT 1"
-);
-const ALL_TAKEN: &str = select_backups!(
-    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL ORDER BY created_at, id"
-);
-const LATEST_COPY: &str = select_backups!(
-    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NOT NULL \
-     ORDER BY created_at DESC, id DESC LIMIT 1"
-);
+const LATEST_TAKEN: &str = "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL \
+     ORDER BY created_at DESC, id DESC LIMIT 1";
+const ALL_TAKEN: &str =
+    "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NULL ORDER BY created_at, id";
+const LATEST_COPY: &str = "WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE' AND source_backup IS NOT NULL \
+     ORDER BY created_at DESC, id DESC LIMIT 1";
 const RESUMABLE: &str =
-    select_backups!("WHERE account = $1 AND state IN ('CREATING', 'COPYING') AND request = $2 ORDER BY created_at, id");
+    "WHERE account = $1 AND state IN ('CREATING', 'COPYING') AND request = $2 ORDER BY created_at, id";
 
 impl Catalog {
     /// The account's backup of that id, in whatever state it is.
@@ -238,7 +239,7 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn find_backup(&self, account: &AccountId, id: &BackupId) -> Result<Option<BackupRow>, CatalogError> {
-        let query = sqlx::query(select_backups!("WHERE account = $1 AND id = $2"));
+        let query = self.dialect().backups("WHERE account = $1 AND id = $2");
         Ok(self.backups("find the backup", query.bind(account.as_str()).bind(id.as_str())).await?.pop())
     }
 
@@ -261,7 +262,7 @@ impl Catalog {
             None => (i64::MAX, ""),
         };
         let is_page = filter.limit <= PAGE_MAX;
-        let sql = if is_page { filter.page_sql() } else { filter.sql() };
+        let sql = if is_page { filter.page_sql(self.dialect()) } else { filter.sql(self.dialect()) };
         let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(created_at).bind(id);
         let values = filter.values().into_iter().flat_map(|(_, values)| values);
         let query = values.fold(query.bind(i64::from(filter.limit)), |query, value| query.bind(value.to_owned()));
@@ -290,7 +291,8 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn find_resumable(&self, account: &AccountId, request: &str) -> Result<Vec<BackupRow>, CatalogError> {
-        self.backups("find interrupted work", sqlx::query(RESUMABLE).bind(account.as_str()).bind(request)).await
+        self.backups("find interrupted work", self.dialect().backups(RESUMABLE).bind(account.as_str()).bind(request))
+            .await
     }
 
     /// The backup to take the resource's next one as a change of: the newest available one that was
@@ -303,8 +305,8 @@ impl Catalog {
         account: &AccountId,
         resource: &ResourceId,
     ) -> Result<Option<BackupRow>, CatalogError> {
-        for sql in [LATEST_TAKEN, LATEST_COPY] {
-            let query = sqlx::query(sql).bind(account.as_str()).bind(resource.as_str());
+        for tail in [LATEST_TAKEN, LATEST_COPY] {
+            let query = self.dialect().backups(tail).bind(account.as_str()).bind(resource.as_str());
             if let Some(found) = self.backups("find the latest backup", query).await?.pop() {
                 return Ok(Some(found));
             }
@@ -317,8 +319,8 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn deleting_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
-        let sql = select_backups!("WHERE state = 'DELETING' ORDER BY account, id");
-        self.backups("list backups being removed", sqlx::query(sql)).await
+        let tail = "WHERE state = 'DELETING' ORDER BY account, id";
+        self.backups("list backups being removed", self.dialect().backups(tail)).await
     }
 
     /// Every account's backups that a worker holds an unexpired lease on, by the database's clock.
@@ -327,10 +329,8 @@ impl Catalog {
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn leased_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
         let now = self.now().await?;
-        let sql = select_backups!(
-            "WHERE state IN ('CREATING', 'COPYING') AND lease_owner IS NOT NULL AND lease_expires_at > $1"
-        );
-        self.backups("list backups at work", sqlx::query(sql).bind(now.0)).await
+        let tail = "WHERE state IN ('CREATING', 'COPYING') AND lease_owner IS NOT NULL AND lease_expires_at > $1";
+        self.backups("list backups at work", self.dialect().backups(tail).bind(now.0)).await
     }
 
     /// Every account's backups whose time has come, by the database's clock: available ones, and some that have failed.
@@ -339,7 +339,7 @@ impl Catalog {
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn expired_backups(&self) -> Result<Vec<BackupRow>, CatalogError> {
         let now = self.now().await?;
-        let mut expired = self.backups("list expired backups", sqlx::query(EXPIRED).bind(now.0)).await?;
+        let mut expired = self.backups("list expired backups", self.dialect().backups(EXPIRED).bind(now.0)).await?;
         expired.retain(|row| matches!(row.state, BackupState::Available | BackupState::Failed));
         Ok(expired)
     }
@@ -349,7 +349,7 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn failed_backups(&self, service: Service) -> Result<Vec<BackupRow>, CatalogError> {
-        self.backups("list failed backups", sqlx::query(FAILED).bind(service.as_str())).await
+        self.backups("list failed backups", self.dialect().backups(FAILED).bind(service.as_str())).await
     }
 
     /// Every account's backups that are being made, whoever is at work on them, oldest first.
@@ -357,7 +357,7 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn backups_in_progress(&self) -> Result<Vec<BackupRow>, CatalogError> {
-        self.backups("list work in progress", sqlx::query(IN_PROGRESS)).await
+        self.backups("list work in progress", self.dialect().backups(IN_PROGRESS)).await
     }
 
     /// All of the account's backups at once, oldest first: for checks and rebuilds, not for serving.
@@ -365,8 +365,8 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn all_backups(&self, account: &AccountId) -> Result<Vec<BackupRow>, CatalogError> {
-        let sql = select_backups!("WHERE account = $1 ORDER BY created_at, id");
-        self.backups("list all backups", sqlx::query(sql).bind(account.as_str())).await
+        let tail = "WHERE account = $1 ORDER BY created_at, id";
+        self.backups("list all backups", self.dialect().backups(tail).bind(account.as_str())).await
     }
 
     /// Changes a backup's tags, attributes and expiry, unless `edit` refuses, and returns it as it is then.
@@ -381,7 +381,7 @@ impl Catalog {
     ) -> Result<Result<BackupRow, E>, CatalogError> {
         let mut write = self.write(operation!("edit_backup", "change the backup")).await?;
         let found = write.lock_backup(account, id).await?;
-        let query = sqlx::query(select_backups!("WHERE account = $1 AND id = $2"));
+        let query = write.dialect.backups("WHERE account = $1 AND id = $2");
         let row = write.find::<BackupRow>(query.bind(account.as_str()).bind(id.as_str())).await?;
         let (Some(_), Some(mut row)) = (found, row) else {
             return Err(write.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")));
@@ -409,7 +409,7 @@ impl Catalog {
         let mut write = self.write(operation!("edit_backups_of", "change the backups")).await?;
         let sql = "UPDATE backup SET state = state WHERE account = $1 AND resource_id = $2 AND state = 'AVAILABLE'";
         write.run(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?;
-        let query = sqlx::query(ALL_TAKEN).bind(account.as_str()).bind(resource.as_str());
+        let query = write.dialect.backups(ALL_TAKEN).bind(account.as_str()).bind(resource.as_str());
         let before: Vec<BackupRow> = write.list(query).await?;
         let mut rows = before.clone();
         edit(&mut rows);
@@ -480,14 +480,15 @@ mod tests {
         let all = BackupFilter::default();
         let of_service = BackupFilter { service: Some(Service::Fsx), ..all.clone() };
         let of_resource = BackupFilter { resources: vec!["disk-aaaaaaaa".parse().unwrap()], ..of_service.clone() };
+        let dialect = catalog.dialect();
         for (sql, index) in [
-            (all.sql().as_str(), "backup_by_age (account=? AND (created_at,id)<(?,?))"),
-            (&of_service.sql(), "backup_by_service (account=? AND service=? AND (created_at,id)<(?,?))"),
-            (&of_resource.sql(), "backup_by_resource (account=? AND resource_id=? AND (created_at,id)<(?,?))"),
-            (LATEST_TAKEN, "backup_by_resource (account=? AND resource_id=?)"),
-            (LATEST_COPY, "backup_by_resource (account=? AND resource_id=?)"),
-            (ALL_TAKEN, "backup_by_resource (account=? AND resource_id=?)"),
-            (RESUMABLE, "backup_in_progress (account=?)"),
+            (all.sql(dialect), "backup_by_age (account=? AND (created_at,id)<(?,?))"),
+            (of_service.sql(dialect), "backup_by_service (account=? AND service=? AND (created_at,id)<(?,?))"),
+            (of_resource.sql(dialect), "backup_by_resource (account=? AND resource_id=? AND (created_at,id)<(?,?))"),
+            (dialect.select_backups(LATEST_TAKEN), "backup_by_resource (account=? AND resource_id=?)"),
+            (dialect.select_backups(LATEST_COPY), "backup_by_resource (account=? AND resource_id=?)"),
+            (dialect.select_backups(ALL_TAKEN), "backup_by_resource (account=? AND resource_id=?)"),
+            (dialect.select_backups(RESUMABLE), "backup_in_progress (account=?)"),
         ] {
             let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
             let plan: Vec<(i64, i64, i64, String)> = catalog.read("explain").list(query).await.unwrap();

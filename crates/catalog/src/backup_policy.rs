@@ -4,7 +4,7 @@
 
 use model::{AccountId, BackupId, BackupState};
 
-use crate::backup::{BackupRow, select_backups};
+use crate::backup::BackupRow;
 use crate::database::{Catalog, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 
@@ -50,11 +50,9 @@ impl Catalog {
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn backups_with_policy(&self, reader: &AccountId) -> Result<Vec<(BackupRow, String)>, CatalogError> {
         const ACTION: &str = "list shared backups";
-        let sql = select_backups!(
-            "WHERE id IN (SELECT backup_id FROM backup_policy) AND account <> $1 AND state = 'AVAILABLE' \
-             ORDER BY created_at, id"
-        );
-        let rows = self.backups(ACTION, sqlx::query(sql).bind(reader.as_str())).await?;
+        let tail = "WHERE id IN (SELECT backup_id FROM backup_policy) AND account <> $1 AND state = 'AVAILABLE' \
+             ORDER BY created_at, id";
+        let rows = self.backups(ACTION, self.dialect().backups(tail).bind(reader.as_str())).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             // One that was taken away meanwhile shares nothing.
@@ -71,7 +69,7 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn find_backup_with_policy(&self, id: &BackupId) -> Result<Option<(BackupRow, String)>, CatalogError> {
-        let query = sqlx::query(select_backups!("WHERE id = $1 AND state = 'AVAILABLE'")).bind(id.as_str());
+        let query = self.dialect().backups("WHERE id = $1 AND state = 'AVAILABLE'").bind(id.as_str());
         let Some(row) = self.backups("find the shared backup", query).await?.pop() else { return Ok(None) };
         Ok(self.find_backup_policy(id).await?.map(|policy| (row, policy)))
     }

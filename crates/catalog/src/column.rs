@@ -73,6 +73,15 @@ pub(crate) fn milliseconds_or_null<'de, D: Deserializer<'de>>(deserializer: D) -
     Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp))
 }
 
+/// A list in a row that comes as JSON. PostgreSQL gathers no rows as NULL.
+pub(crate) fn list_or_null<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 pub(crate) fn damaged(column: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: cause.into() }
 }

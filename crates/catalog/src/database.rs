@@ -1,6 +1,6 @@
-//! The database file: how it is opened, read and written.
+//! The database: how it is opened, read and written.
 //!
-//! SQLite has one writer at a time, so one connection writes and up to four read. Every write goes
+//! There is one writer at a time, so one connection writes and up to four read. Every write goes
 //! through [`Write`]: the readers refuse to write, and nothing else reaches the writing connection,
 //! so no commit can miss the [effects](model::effect) that crash tests hook.
 
@@ -13,23 +13,8 @@ use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, FromRow, Transaction};
 
+use crate::dialect::Dialect;
 use crate::error::{CatalogError, CatalogErrorKind};
-
-/// What follows is particular to SQLite; PostgreSQL will have its own of each. All other SQL text is shared.
-mod sqlite {
-    /// The database's clock, in milliseconds since 1970.
-    pub(super) const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)";
-
-    /// Takes the write lock at once: a transaction that read first and wrote later could not wait for it.
-    pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
-
-    /// The first waits for other processes, `FULL` survives power loss, the last allows 8 MB of cache.
-    pub(super) const WRITER: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
-        PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000";
-
-    /// Readers of a database in WAL mode neither wait nor keep anyone waiting.
-    pub(super) const READER: &str = "PRAGMA busy_timeout = 30000; PRAGMA query_only = ON; PRAGMA cache_size = -8000";
-}
 
 const READERS_MAX: u32 = 4;
 
@@ -43,6 +28,7 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 pub struct Catalog {
     writer: AnyPool,
     reader: AnyPool,
+    dialect: Dialect,
 }
 
 /// What to do about a catalog that is not there.
@@ -65,27 +51,30 @@ pub fn sqlite_url(path: &Path) -> String {
 }
 
 impl Catalog {
-    /// Opens the catalog at `url` (see [`sqlite_url`]) and brings its schema up to date.
+    /// Opens the catalog at `url` (see [`sqlite_url`], or `postgres://user:password@host/database`) and brings its
+    /// schema up to date.
     ///
-    /// Any number of processes may open, and even create, the same file at once. A schema newer than
-    /// this program is accepted: migrations expand before they contract. `?mode=ro` opens an existing
-    /// catalog for reading only.
+    /// Any number of processes may open, and even create, the same catalog at once. A schema newer than this program
+    /// is accepted: migrations expand before they contract. `?mode=ro` opens an existing file for reading only. A
+    /// database of PostgreSQL has to be there; a new catalog is made in it where it has none.
     ///
     /// # Errors
-    /// `Unavailable` when the file is missing and that is refused, or cannot be opened. `Corrupt` when it is
-    /// no database. `Busy` when others kept it locked.
+    /// `Unavailable` when the catalog is missing and that is refused, or cannot be opened. `Corrupt` when a file is no
+    /// database. `Busy` when others kept it locked.
     pub async fn open(url: &str, missing: Missing) -> Result<Self, CatalogError> {
         const ACTION: &str = "open the catalog";
         sqlx::any::install_default_drivers();
+        let dialect = Dialect::of(url)?;
         let options = connect_options(url, missing).map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
-        probe(&options).await?;
-        let writer = pool_options(1, sqlite::WRITER)
+        probe(&options, dialect).await?;
+        let writer = pool_options(1, dialect, dialect.writer())
             .after_release(|connection, _| Box::pin(is_reusable(connection)))
             .connect_with(options.clone())
             .await
             .map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
-        migrate(&writer).await.map_err(|cause| CatalogError::from_sql("bring the catalog up to date", cause))?;
-        Ok(Self { writer, reader: pool_options(READERS_MAX, sqlite::READER).connect_lazy_with(options) })
+        migrate(&writer, dialect, missing).await?;
+        let reader = pool_options(READERS_MAX, dialect, dialect.reader()).connect_lazy_with(options);
+        Ok(Self { writer, reader, dialect })
     }
 
     /// Waits for what is under way and closes every connection. Later calls are `Unavailable`.
@@ -99,7 +88,15 @@ impl Catalog {
     /// # Errors
     /// `Busy` or `Unavailable`.
     pub async fn now(&self) -> Result<Timestamp, CatalogError> {
-        self.read("read the catalog's clock").one::<(i64,)>(sqlx::query(sqlite::NOW)).await.map(|(now,)| Timestamp(now))
+        self.read("read the catalog's clock")
+            .one::<(i64,)>(sqlx::query(self.dialect.now()))
+            .await
+            .map(|(now,)| Timestamp(now))
+    }
+
+    /// The database that it is in.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Prepares to read; `action` is the verb phrase that errors will show.
@@ -109,15 +106,15 @@ impl Catalog {
 
     /// Begins a transaction, waiting for the writers before it.
     pub(crate) async fn write(&self, operation: Operation) -> Result<Write, CatalogError> {
-        let begun = statement::begin(&self.writer, sqlite::BEGIN).await;
+        let begun = statement::begin(&self.writer, self.dialect.begin()).await;
         let tx = begun.map_err(|cause| CatalogError::from_sql(operation.action, cause))?;
-        Ok(Write { tx, operation })
+        Ok(Write { tx, operation, dialect: self.dialect })
     }
 }
 
 fn connect_options(url: &str, missing: Missing) -> sqlx::Result<AnyConnectOptions> {
     if !url.starts_with("sqlite:") {
-        return Err(sqlx::Error::Configuration("the address of a catalog begins with sqlite:".into()));
+        return Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging());
     }
     let mode = match missing {
         Missing::Create => "rwc",
@@ -133,10 +130,10 @@ fn connect_options(url: &str, missing: Missing) -> sqlx::Result<AnyConnectOption
 }
 
 /// Connects once and drops the connection: a pool would hide why it cannot connect behind a timeout.
-async fn probe(options: &AnyConnectOptions) -> Result<(), CatalogError> {
+async fn probe(options: &AnyConnectOptions, dialect: Dialect) -> Result<(), CatalogError> {
     let outcome = async {
         let mut connection = options.connect().await?;
-        sqlx::raw_sql(sqlite::WRITER).execute(&mut connection).await?;
+        sqlx::raw_sql(dialect.writer()).execute(&mut connection).await?;
         connection.close().await
     };
     match outcome.await.map_err(|cause| CatalogError::from_sql("open the catalog", cause)) {
@@ -146,14 +143,13 @@ async fn probe(options: &AnyConnectOptions) -> Result<(), CatalogError> {
     }
 }
 
-fn pool_options(connections_max: u32, pragmas: &'static str) -> AnyPoolOptions {
+fn pool_options(connections_max: u32, dialect: Dialect, settings: &'static str) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A connection to a file does not go stale.
-        .test_before_acquire(false)
+        .test_before_acquire(dialect.goes_stale())
         .after_connect(move |connection, _| {
-            Box::pin(async move { sqlx::raw_sql(pragmas).execute(connection).await.map(|_| ()) })
+            Box::pin(async move { sqlx::raw_sql(settings).execute(connection).await.map(|_| ()) })
         })
 }
 
@@ -166,17 +162,23 @@ async fn is_reusable(connection: &mut AnyConnection) -> sqlx::Result<bool> {
     Ok(!connection.is_in_transaction())
 }
 
-/// Applies what is missing in one transaction, so that two processes that open a new file at once take turns.
-async fn migrate(writer: &AnyPool) -> sqlx::Result<()> {
+/// Applies what is missing in one transaction, so that two processes that open a new catalog at once take turns.
+async fn migrate(writer: &AnyPool, dialect: Dialect, missing: Missing) -> Result<(), CatalogError> {
+    let failed = |cause| CatalogError::from_sql("bring the catalog up to date", cause);
     let applied = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(writer).await;
+    let is_new = dialect == Dialect::Postgres && matches!(&applied, Err(sqlx::Error::Database(_)));
+    if is_new && missing == Missing::Refuse {
+        let cause = "there is no catalog in the database";
+        return Err(CatalogError::new(CatalogErrorKind::Unavailable, "open the catalog", cause));
+    }
     // An error means that there is no such table yet, or one that the next statement will meet as well.
     if applied.is_ok_and(|(count,)| usize::try_from(count).is_ok_and(|count| count >= MIGRATOR.iter().count())) {
         return Ok(());
     }
-    let mut tx = writer.begin_with(sqlite::BEGIN).await?;
-    MIGRATOR.run_direct(None, &mut *tx, false).await?;
+    let mut tx = writer.begin_with(dialect.begin_migration()).await.map_err(failed)?;
+    MIGRATOR.run_direct(None, &mut *tx, false).await.map_err(|cause| failed(cause.into()))?;
     effect("catalog.migrate.before");
-    tx.commit().await?;
+    tx.commit().await.map_err(failed)?;
     effect("catalog.migrate.after");
     Ok(())
 }
@@ -297,6 +299,7 @@ pub(crate) use operation;
 pub(crate) struct Write {
     tx: Transaction<'static, Any>,
     operation: Operation,
+    pub(crate) dialect: Dialect,
 }
 
 impl Write {
@@ -323,7 +326,7 @@ impl Write {
 
     /// The database's clock.
     pub(crate) async fn now(&mut self) -> Result<Timestamp, CatalogError> {
-        let now = self.find::<(i64,)>(sqlx::query(sqlite::NOW)).await?;
+        let now = self.find::<(i64,)>(sqlx::query(self.dialect.now())).await?;
         now.map(|(now,)| Timestamp(now)).ok_or_else(|| self.failed(sqlx::Error::RowNotFound))
     }
 

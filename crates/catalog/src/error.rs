@@ -79,8 +79,31 @@ fn kind_of(error: &sqlx::Error) -> CatalogErrorKind {
     }
 }
 
-/// Sorts SQLite's result codes, <https://www.sqlite.org/rescode.html>: the low byte is the primary one.
 fn kind_of_code(code: &str) -> CatalogErrorKind {
+    // SQLite's have four digits at most.
+    if code.len() == SQLSTATE_LEN { kind_of_state(code) } else { kind_of_result(code) }
+}
+
+const SQLSTATE_LEN: usize = 5;
+
+/// Sorts the codes of "PostgreSQL Error Codes" in PostgreSQL's documentation: the first two characters are the class.
+fn kind_of_state(state: &str) -> CatalogErrorKind {
+    match (state.get(..2).unwrap_or_default(), state) {
+        // A transaction that could not be serialized, a deadlock, a lock or a statement that took too long, too many
+        // connections.
+        (_, "40001" | "40P01" | "55P03" | "57014" | "53300") => CatalogErrorKind::Busy,
+        (_, "53100") => CatalogErrorKind::Full,
+        (_, "25006") => CatalogErrorKind::ReadOnly,
+        // Integrity constraints.
+        ("23", _) => CatalogErrorKind::Conflict,
+        // Values, names and structures that cannot be.
+        ("22" | "42" | "XX", _) => CatalogErrorKind::Corrupt,
+        _ => CatalogErrorKind::Unavailable,
+    }
+}
+
+/// Sorts SQLite's result codes, <https://www.sqlite.org/rescode.html>: the low byte is the primary one.
+fn kind_of_result(code: &str) -> CatalogErrorKind {
     // "Unable to enlarge the shared-memory file": the disk is full, though the primary code says I/O error.
     const SQLITE_IOERR_SHMSIZE: i32 = 4874;
     match code.parse::<i32>() {
@@ -116,7 +139,14 @@ mod tests {
             ("1032", CatalogErrorKind::ReadOnly),
             ("787", CatalogErrorKind::Conflict),
             ("14", CatalogErrorKind::Unavailable),
-            ("4874x", CatalogErrorKind::Unavailable),
+            ("4874xy", CatalogErrorKind::Unavailable),
+            ("55P03", CatalogErrorKind::Busy),
+            ("53100", CatalogErrorKind::Full),
+            ("25006", CatalogErrorKind::ReadOnly),
+            ("23505", CatalogErrorKind::Conflict),
+            ("42P01", CatalogErrorKind::Corrupt),
+            ("57P01", CatalogErrorKind::Unavailable),
+            ("5éé", CatalogErrorKind::Unavailable),
         ] {
             assert_eq!(kind_of_code(code), kind, "{code}");
         }

@@ -12,6 +12,7 @@ mod backup_policy;
 mod batch;
 mod column;
 mod database;
+mod dialect;
 mod error;
 mod event;
 mod gc;
@@ -56,14 +57,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&sqlite_url(&folder.path().join("catalog.db")), Missing::Create).await.unwrap();
         for (sql, first) in [
-            (backup::EXPIRED, "SEARCH backup USING INDEX backup_expiring (expires_at<?)"),
-            (backup::FAILED, "SEARCH backup USING INDEX backup_failed (service=?)"),
-            (backup::IN_PROGRESS, "SEARCH backup USING INDEX backup_by_state (state=?)"),
-            (resource::DUE, "SEARCH resource USING INDEX resource_due (next_backup_at<?)"),
-            (resource::UNSETTLED, "SEARCH resource USING INDEX resource_unsettled (state=?)"),
-            (resource::PENDING, "SEARCH resource USING INDEX resource_pending (pending=?)"),
-            (policy::DUE_POLICIES, "SEARCH policy USING INDEX policy_due (next_run_at<?)"),
-            (policy::SCHEDULED_RUNS, "SEARCH policy_resource USING INDEX policy_resource_due (due_at>?)"),
+            (
+                &catalog.dialect().select_backups(backup::EXPIRED),
+                "SEARCH backup USING INDEX backup_expiring (expires_at<?)",
+            ),
+            (&catalog.dialect().select_backups(backup::FAILED), "SEARCH backup USING INDEX backup_failed (service=?)"),
+            (
+                &catalog.dialect().select_backups(backup::IN_PROGRESS),
+                "SEARCH backup USING INDEX backup_by_state (state=?)",
+            ),
+            (&resource::DUE.to_owned(), "SEARCH resource USING INDEX resource_due (next_backup_at<?)"),
+            (&resource::UNSETTLED.to_owned(), "SEARCH resource USING INDEX resource_unsettled (state=?)"),
+            (&resource::PENDING.to_owned(), "SEARCH resource USING INDEX resource_pending (pending=?)"),
+            (&policy::DUE_POLICIES.to_owned(), "SEARCH policy USING INDEX policy_due (next_run_at<?)"),
+            (&policy::SCHEDULED_RUNS.to_owned(), "SEARCH policy_resource USING INDEX policy_resource_due (due_at>?)"),
         ] {
             let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
             let plan: Vec<(i64, i64, i64, String)> = catalog.read("explain").list(query).await.unwrap();

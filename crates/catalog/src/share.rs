@@ -6,7 +6,7 @@ use model::{AccountId, BackupId, BackupState, Timestamp};
 use sqlx::FromRow;
 use sqlx::any::AnyRow;
 
-use crate::backup::{BackupRow, select_backups};
+use crate::backup::BackupRow;
 use crate::column::Columns;
 use crate::database::{Catalog, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
@@ -100,11 +100,9 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn backups_shared_with(&self, account: &AccountId) -> Result<Vec<BackupRow>, CatalogError> {
-        let sql = select_backups!(
-            "WHERE id IN (SELECT backup_id FROM share WHERE share.account = $1) AND state = 'AVAILABLE' \
-             ORDER BY created_at, id"
-        );
-        self.backups("list shared backups", sqlx::query(sql).bind(account.as_str())).await
+        let tail = "WHERE id IN (SELECT backup_id FROM share WHERE share.account = $1) AND state = 'AVAILABLE' \
+             ORDER BY created_at, id";
+        self.backups("list shared backups", self.dialect().backups(tail).bind(account.as_str())).await
     }
 
     /// The available backup of that id, of another account, if it is shared with this one.
@@ -116,11 +114,9 @@ impl Catalog {
         account: &AccountId,
         id: &BackupId,
     ) -> Result<Option<BackupRow>, CatalogError> {
-        let sql = select_backups!(
-            "WHERE id = $2 AND state = 'AVAILABLE' \
-             AND id IN (SELECT backup_id FROM share WHERE share.account = $1)"
-        );
-        let query = sqlx::query(sql).bind(account.as_str()).bind(id.as_str());
+        let tail = "WHERE id = $2 AND state = 'AVAILABLE' \
+             AND id IN (SELECT backup_id FROM share WHERE share.account = $1)";
+        let query = self.dialect().backups(tail).bind(account.as_str()).bind(id.as_str());
         Ok(self.backups("find the shared backup", query).await?.pop())
     }
 
@@ -129,7 +125,7 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn find_owner(&self, id: &BackupId) -> Result<Option<AccountId>, CatalogError> {
-        let query = sqlx::query(select_backups!("WHERE id = $1")).bind(id.as_str());
+        let query = self.dialect().backups("WHERE id = $1").bind(id.as_str());
         Ok(self.backups("find the backup's owner", query).await?.pop().map(|row| row.account))
     }
 }

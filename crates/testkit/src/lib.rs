@@ -1,3 +1,5 @@
 //! What tests and benchmarks are built from; never part of the product.
 
 pub mod corpus;
+pub mod postgres;
+pub mod program;

@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::{tools, workspace};
+use testkit::postgres::Postgres;
+
 use counts::TestCounts;
 
 /// Options of `cargo xtask test`.
@@ -43,7 +45,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         step("layers", &mut failures, || layers::check(workspace::root()));
     }
     let mut counts = TestCounts::default();
-    step("tests", &mut failures, || run_tests(options.filter.as_deref(), &mut counts));
+    step("tests", &mut failures, || run_tests(&TEST, options.filter.as_deref(), &[], &mut counts));
+    step("tests on PostgreSQL", &mut failures, || {
+        let server = Postgres::start()?;
+        run_tests(&CATALOG, options.filter.as_deref(), &[(CATALOG_SERVER, server.url())], &mut counts)
+    });
 
     heading("result");
     failures.iter().chain(&counts.failed_names).for_each(|failure| println!("failed: {failure}"));
@@ -57,6 +63,13 @@ const CLIPPY: [&str; 8] =
     ["clippy", "--release", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
 const DOC: [&str; 5] = ["doc", "--release", "--workspace", "--no-deps", "--all-features"];
 const TEST: [&str; 5] = ["test", "--release", "--workspace", "--all-features", "--no-fail-fast"];
+
+/// The tests that run on either database; the same build as [`TEST`]'s.
+const CATALOG: [&str; 7] =
+    ["test", "--release", "--workspace", "--all-features", "--no-fail-fast", "--test", "catalog"];
+
+/// Tells them where to make their catalogs.
+const CATALOG_SERVER: &str = "OFFSITE_TEST_POSTGRES";
 
 fn install() -> Result<()> {
     tools::install(&tools::FOR_TESTS)?;
@@ -91,9 +104,15 @@ fn check(command: &mut Command) -> Result<()> {
 /// # Errors
 /// When cargo failed for another reason than a failed test: something did not compile, or a test
 /// binary died.
-fn run_tests(filter: Option<&str>, counts: &mut TestCounts) -> Result<()> {
-    let mut command = workspace::cargo(&TEST);
-    command.args(filter).stdout(Stdio::piped());
+fn run_tests(
+    tests: &[&str],
+    filter: Option<&str>,
+    variables: &[(&str, String)],
+    counts: &mut TestCounts,
+) -> Result<()> {
+    let failed_before = counts.failed;
+    let mut command = workspace::cargo(tests);
+    command.args(filter).envs(variables.iter().cloned()).stdout(Stdio::piped());
     let mut child = command.spawn().context("failed to run cargo")?;
     let mut output = BufReader::new(child.stdout.take().context("the output of cargo was not piped")?);
     let mut line = Vec::new();
@@ -103,7 +122,7 @@ fn run_tests(filter: Option<&str>, counts: &mut TestCounts) -> Result<()> {
         line.clear();
     }
     let status = child.wait()?;
-    if !status.success() && counts.failed == 0 {
+    if !status.success() && counts.failed == failed_before {
         bail!("no test failed, and yet cargo did ({status}): see above");
     }
     if let Some(unfinished) = counts.binaries_unfinished() {

@@ -56,7 +56,7 @@ async fn paging_visits_each_of_a_thousand_backups_once() {
         .force(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) INSERT INTO backup \
              (id, account, resource_id, resource_kind, state, kms_key, data_key, created_at, request) \
-             SELECT printf('backup-0%016x', i + 1000), account, resource_id, resource_kind, state, kms_key, data_key, \
+             SELECT 'backup-0000000000000' || CAST(i + 1000 AS TEXT), account, resource_id, resource_kind, state, kms_key, data_key, \
              created_at - i / 100, request FROM n, backup",
         )
         .await;
@@ -104,9 +104,7 @@ async fn the_latest_backup_is_one_taken_here_before_any_copy() {
         assert_eq!(fresh.latest_available(&account(), &resource).await.unwrap().is_some(), number == 2);
         fresh.publish(&copy.id, fence, &published()).await.unwrap();
     }
-    fresh
-        .force("UPDATE backup SET created_at = created_at + 1000 WHERE data_key = x'02020202020202020202020202020202'")
-        .await;
+    fresh.force(&format!("UPDATE backup SET created_at = created_at + 1000 WHERE id = '{}'", backup_id(2))).await;
     assert_eq!(fresh.latest_available(&account(), &resource).await.unwrap().unwrap().id, backup_id(2));
     fresh.available(3, &[]).await;
     fresh.force("UPDATE backup SET created_at = 5 WHERE source_backup IS NULL").await;

@@ -3,7 +3,7 @@
 use catalog::{Catalog, CatalogErrorKind as Kind, Missing, ResourceRow, sqlite_url};
 use model::{ResourceKind, ResourceState, Service, Timestamp};
 
-use crate::support::{Fresh, account, assert_kind, kms_key, new_backup, other_account};
+use crate::support::{Fresh, account, assert_kind, is_sqlite, kms_key, new_backup, other_account};
 
 #[tokio::test]
 async fn facts_outlive_the_process() {
@@ -69,6 +69,9 @@ async fn a_file_that_is_no_database_is_corrupt() {
 #[tokio::test]
 async fn damage_inside_the_file_is_found() {
     let fresh = Fresh::new().await;
+    if !is_sqlite() {
+        return;
+    }
     for number in 0..200 {
         fresh.insert_backup(&new_backup(number), &crate::support::lease("worker", crate::support::HOUR)).await.unwrap();
     }
@@ -80,7 +83,7 @@ async fn damage_inside_the_file_is_found() {
     bytes[length / 2..].fill(0x5a);
     std::fs::write(&path, bytes).unwrap();
     // Depending on what was hit, it is found when the file is opened or when it is checked.
-    match Catalog::open(&fresh.url(), Missing::Refuse).await {
+    match Catalog::open(fresh.url(), Missing::Refuse).await {
         Ok(catalog) => assert_kind(catalog.integrity_check().await, Kind::Corrupt),
         refused => assert_kind(refused, Kind::Corrupt),
     }
@@ -89,6 +92,9 @@ async fn damage_inside_the_file_is_found() {
 #[tokio::test]
 async fn a_catalog_opened_for_reading_refuses_to_write() {
     let fresh = Fresh::new().await;
+    if !is_sqlite() {
+        return;
+    }
     fresh.set_meta("region", "us-east-1").await.unwrap();
     let reading = Catalog::open(&format!("{}?mode=ro", fresh.url()), Missing::Refuse).await.unwrap();
     assert_eq!(reading.meta("region").await.unwrap().as_deref(), Some("us-east-1"));
@@ -99,16 +105,10 @@ async fn a_catalog_opened_for_reading_refuses_to_write() {
 async fn a_value_that_cannot_be_is_corrupt_and_no_panic() {
     let fresh = Fresh::new().await;
     let (id, _) = fresh.begin(1).await;
-    for damage in [
-        "data_key = x'00'",
-        "size_bytes = -1",
-        "kms_key = 'no key'",
-        "resource_kind = 'tape'",
-        "account = '123456789012', parent_id = '../etc'",
-        "created_at = 'yesterday'",
-        "request = x'ff'",
-        "request = CAST(x'ff' AS TEXT)",
-    ] {
+    let words = ["size_bytes = -1", "kms_key = 'no key'", "resource_kind = 'tape'", "parent_id = '../etc'"];
+    // Columns of SQLite take values of any type.
+    let others = ["data_key = x'00'", "created_at = 'yesterday'", "request = x'ff'", "request = CAST(x'ff' AS TEXT)"];
+    for damage in words.into_iter().chain(others.into_iter().filter(|_| is_sqlite())) {
         let fresh = Fresh::new().await;
         fresh.begin(1).await;
         fresh.force(&format!("UPDATE backup SET {damage}")).await;

@@ -1,4 +1,6 @@
-//! Builders: a catalog in a temporary folder, backups and packs with telling names.
+//! Builders: a catalog of its own for each test, backups and packs with telling names.
+//!
+//! Catalogs are files, or, where the environment names a server of PostgreSQL, schemas of its database.
 
 use std::time::Duration;
 
@@ -12,10 +14,30 @@ use model::{
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// A catalog that is removed when this is dropped.
+/// The address of a database of PostgreSQL in which schemas can be made, and which nobody misses afterwards.
+const POSTGRES: &str = "OFFSITE_TEST_POSTGRES";
+
+/// Whether catalogs are files.
+pub(crate) fn is_sqlite() -> bool {
+    std::env::var_os(POSTGRES).is_none()
+}
+
+/// A new catalog, which goes when this is dropped if it is a file.
 pub(crate) struct Fresh {
     pub(crate) catalog: Catalog,
     pub(crate) folder: tempfile::TempDir,
+    url: String,
+}
+
+/// Makes a schema and returns the address of a catalog in it.
+async fn new_schema(server: &str) -> String {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(server).await.unwrap();
+    let name = format!("test_{}", rand::random::<u128>());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();
+    pool.close().await;
+    let separator = if server.contains('?') { '&' } else { '?' };
+    format!("{server}{separator}options=-csearch_path%3D{name}")
 }
 
 impl std::ops::Deref for Fresh {
@@ -37,22 +59,25 @@ impl Fresh {
     }
 
     async fn new_in(folder: tempfile::TempDir) -> Self {
-        let url = sqlite_url(&folder.path().join("catalog.db"));
-        Self { catalog: Catalog::open(&url, Missing::Create).await.unwrap(), folder }
+        let url = match std::env::var(POSTGRES) {
+            Ok(server) => new_schema(&server).await,
+            Err(_) => sqlite_url(&folder.path().join("catalog.db")),
+        };
+        Self { catalog: Catalog::open(&url, Missing::Create).await.unwrap(), folder, url }
     }
 
-    pub(crate) fn url(&self) -> String {
-        sqlite_url(&self.folder.path().join("catalog.db"))
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// A second process, as far as the database can tell.
     pub(crate) async fn open_again(&self) -> Catalog {
-        Catalog::open(&self.url(), Missing::Refuse).await.unwrap()
+        Catalog::open(self.url(), Missing::Refuse).await.unwrap()
     }
 
     /// Runs a statement that no method of the catalog would.
     pub(crate) async fn force(&self, sql: &str) {
-        let pool = sqlx::AnyPool::connect(&self.url()).await.unwrap();
+        let pool = sqlx::AnyPool::connect(self.url()).await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
         pool.close().await;
     }

@@ -1,0 +1,118 @@
+//! What SQLite and PostgreSQL do not have in common. All other SQL text is shared.
+
+use crate::error::CatalogError;
+
+/// The database that a catalog is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// A file.
+    Sqlite,
+    /// A server that speaks PostgreSQL's protocol. Tables are in the first schema of the connection's search path.
+    Postgres,
+}
+
+impl Dialect {
+    /// That of an address.
+    ///
+    /// # Errors
+    /// `Unavailable` for an address of another kind.
+    pub(crate) fn of(url: &str) -> Result<Self, CatalogError> {
+        match url.split_once(':') {
+            Some(("sqlite", _)) => Ok(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            _ => {
+                let cause = "the address of a catalog begins with sqlite: or postgres:";
+                Err(CatalogError::from_sql("open the catalog", sqlx::Error::Configuration(cause.into())))
+            }
+        }
+    }
+
+    /// The database's clock, in milliseconds since 1970. In PostgreSQL the statement's, not the transaction's, which may
+    /// have waited for its turn.
+    pub(crate) fn now(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)",
+            Self::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
+    /// Begins a transaction that writes, once it is the only one.
+    ///
+    /// SQLite takes its write lock at once: a transaction that read first and wrote later could not wait for it. For
+    /// PostgreSQL the lock is a row, so that both have one writer at a time, and what a writer reads stays true until
+    /// it commits.
+    pub(crate) fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM writer FOR UPDATE",
+        }
+    }
+
+    /// Begins the transaction in which the schema is brought up to date; others that would do the same wait.
+    pub(crate) fn begin_migration(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            // Any number will do. There is no table yet whose row could be locked.
+            Self::Postgres => "BEGIN; SELECT pg_advisory_xact_lock(7381240983214)",
+        }
+    }
+
+    /// Settings of a connection that writes.
+    ///
+    /// For SQLite, the first waits for other processes, `FULL` survives power loss, the last allows 8 MB of cache. For
+    /// PostgreSQL, nobody waits for long for a writer that was paused: its transaction ends, and its connection.
+    pub(crate) fn writer(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000"
+            }
+            Self::Postgres => {
+                "SET lock_timeout = '30s'; SET statement_timeout = '120s'; \
+                 SET idle_in_transaction_session_timeout = '20s'; SET synchronous_commit = on"
+            }
+        }
+    }
+
+    /// Settings of a connection that reads, which in both neither waits nor keeps anyone waiting.
+    pub(crate) fn reader(self) -> &'static str {
+        match self {
+            Self::Sqlite => "PRAGMA busy_timeout = 30000; PRAGMA query_only = ON; PRAGMA cache_size = -8000",
+            Self::Postgres => "SET default_transaction_read_only = on; SET statement_timeout = '120s'",
+        }
+    }
+
+    /// Lists what is wrong with the database's structure, or says `ok`.
+    pub(crate) fn integrity_check(self) -> Option<&'static str> {
+        (self == Self::Sqlite).then_some("PRAGMA quick_check(10)")
+    }
+
+    /// The function that makes a JSON array of its arguments.
+    pub(crate) fn json_array(self) -> &'static str {
+        match self {
+            Self::Sqlite => "json_array",
+            Self::Postgres => "json_build_array",
+        }
+    }
+
+    /// The function that makes a JSON array of rows.
+    pub(crate) fn json_array_of_rows(self) -> &'static str {
+        match self {
+            Self::Sqlite => "json_group_array",
+            Self::Postgres => "json_agg",
+        }
+    }
+
+    /// A column of bytes as hex digits, NULL as NULL.
+    pub(crate) fn hex(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("nullif(hex({column}), '')"),
+            Self::Postgres => format!("encode({column}, 'hex')"),
+        }
+    }
+
+    /// Whether a connection that is not in use can end without anyone being told.
+    pub(crate) fn goes_stale(self) -> bool {
+        self == Self::Postgres
+    }
+}

@@ -1,0 +1,82 @@
+//! A PostgreSQL server for tests: in a scratch directory, reached through a socket there.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::program;
+
+/// Debian's package makes this user, as the server refuses to run as root.
+const USER: &str = "postgres";
+
+/// A server that runs until this is dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: TempDir,
+}
+
+impl Postgres {
+    /// Makes a new cluster and starts its server. What is committed there need not survive a power loss.
+    ///
+    /// # Errors
+    /// When a program is missing or fails.
+    pub fn start() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("offsite-postgres-").tempdir()?;
+        if is_root() {
+            check(Command::new("chown").arg(USER).arg(folder.path()))?;
+        }
+        let server = Self { folder };
+        let made = ["--auth=trust", "--username=offsite", "--no-sync", "--encoding=UTF8", "--no-locale"];
+        check(server_program("initdb")?.args(made).arg("--pgdata").arg(server.data()))?;
+        let options = format!("-k {} -c listen_addresses= -c fsync=off", server.folder.path().display());
+        let log = server.folder.path().join("log");
+        check(server.control()?.args(["--wait", "--options", &options, "--log"]).arg(log).arg("start"))?;
+        Ok(server)
+    }
+
+    /// The address of a database in which anything can be made.
+    pub fn url(&self) -> String {
+        format!("postgres://offsite@localhost/postgres?host={}", self.folder.path().display())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn control(&self) -> io::Result<Command> {
+        let mut command = server_program("pg_ctl")?;
+        command.arg("--pgdata").arg(self.data());
+        Ok(command)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let stopped = self.control().and_then(|mut command| check(command.args(["--mode=immediate", "stop"])));
+        if let Err(error) = stopped {
+            eprintln!("the scratch PostgreSQL server did not stop: {error}");
+        }
+    }
+}
+
+/// A program of the server, run as the user that may run it.
+fn server_program(name: &str) -> io::Result<Command> {
+    let path = program::find(name).ok_or_else(|| io::Error::other(format!("there is no {name}")))?;
+    if !is_root() {
+        return Ok(Command::new(path));
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", USER, "--"]).arg(path).current_dir("/");
+    Ok(command)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn check(command: &mut Command) -> io::Result<()> {
+    let status = command.stdout(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {status}"))) }
+}
