@@ -49,15 +49,25 @@ class AwsTest(WorldTest):
         return made
 
     def aws(self, region, *arguments):
-        """Runs the AWS CLI for the service, and returns its reply."""
+        """Runs the AWS CLI for the service, and returns its reply, if it has one."""
+        done = self.run_aws(region, arguments)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads(done.stdout or "null")
+
+    def aws_refused(self, code, region, *arguments):
+        """Runs the AWS CLI for what is refused: it names the code and the operation, and fails."""
+        done = self.run_aws(region, arguments)
+        self.assertEqual((done.returncode, done.stdout), (255, ""), done.stderr)
+        operation = arguments[0].title().replace("-", "")
+        self.assertRegex(done.stderr, rf"^\nAn error occurred \({code}\) when calling the {operation} operation: \S")
+
+    def run_aws(self, region, arguments):
         command = [pathlib.Path(sys.executable).with_name("aws"), "--endpoint-url", self.world.endpoint]
         options = ["--region", region, "--output", "json", self.service, *arguments]
         key_id, secret = self.key or self.world.aws_key
         keys = {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
         env = {**keys, "HOME": str(self.world.dir), "PATH": os.environ["PATH"], "AWS_PAGER": ""}
-        done = subprocess.run(command + options, env=env, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        return json.loads(done.stdout)
+        return subprocess.run(command + options, env=env, capture_output=True, text=True)
 
     def refused(self, code, call, **parameters):
         """Calls, and returns the refusal, which is what typed clients can catch if the model has it."""

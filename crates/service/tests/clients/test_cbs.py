@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -202,29 +203,42 @@ class Clients(CbsTest):
                     filters = [{"Name": "encrypt", "Values": ["false"]}]
                     self.assertGreaterEqual(self.call("DescribeSnapshots", client, Filters=filters).TotalCount, 0)
 
-    def test_tccli_takes_and_copies_a_snapshot(self):
-        disk = self.ready_disk()
+    def tccli(self, region, action, **parameters):
+        """Runs the vendor's command line."""
+        command = [pathlib.Path(sys.executable).with_name("tccli"), "cbs", action, "--region", region]
+        for name, value in parameters.items():
+            command += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
+        env = {**self.world.env, "HOME": str(self.world.dir), "PATH": "/usr/bin:/bin"}
+        return subprocess.run([*command, "--endpoint", self.world.endpoint], env=env, capture_output=True, text=True)
 
-        def tccli(action, *arguments):
-            command = [sys.executable.replace("python3", "tccli").replace("python", "tccli"), "cbs", action]
-            options = ["--region", GUANGZHOU, "--endpoint", self.world.endpoint, *arguments]
-            done = subprocess.run(
-                command + options,
-                env={**self.world.env, "HOME": str(self.world.dir), "PATH": "/usr/bin:/bin"},
-                capture_output=True,
-                text=True,
-            )
+    def test_tccli_walks_the_life_of_a_snapshot(self):
+        def tccli(*action, **parameters):
+            done = self.tccli(*action, **parameters)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             return json.loads(done.stdout)
 
-        snapshot = tccli("CreateSnapshot", "--DiskId", disk)["SnapshotId"]
+        (disk,) = tccli(GUANGZHOU, "CreateDisks", **SSD, DiskSize=1)["DiskIdSet"]
+        self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
+        self.write(disk, 0, b"precious")
+        snapshot = tccli(GUANGZHOU, "CreateSnapshot", DiskId=disk)["SnapshotId"]
         self.normal(snapshot)
-        copied = tccli(
-            "CopySnapshotCrossRegions", "--SnapshotId", snapshot, "--DestinationRegions", json.dumps([BEIJING])
-        )
+        copied = tccli(GUANGZHOU, "CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING])
         (result,) = copied["SnapshotCopyResultSet"]
         self.assertEqual(result["Code"], "Success")
-        self.normal(result["SnapshotId"], BEIJING)
+        copy = result["SnapshotId"]
+        self.normal(copy, BEIJING)
+        (found,) = tccli(BEIJING, "DescribeSnapshots", SnapshotIds=[copy])["SnapshotSet"]
+        self.assertEqual((found["DiskId"], found["CopyFromRemote"]), (disk, True))
+        wanted = {**SSD, "Placement": {"Zone": f"{BEIJING}-1"}, "SnapshotId": copy}
+        (restored,) = tccli(BEIJING, "CreateDisks", **wanted)["DiskIdSet"]
+        self.until(lambda: self.disk(restored, BEIJING).DiskState == "UNATTACHED")
+        with open(self.world.path(BEIJING, restored), "rb") as image:
+            self.assertEqual(image.read(8), b"precious")
+        tccli(BEIJING, "DeleteSnapshots", SnapshotIds=[copy])
+        self.assertIsNone(self.snapshot(copy, BEIJING))
+        refused = self.tccli(BEIJING, "DeleteSnapshots", SnapshotIds=[copy])
+        self.assertEqual((refused.returncode, refused.stdout), (255, ""))
+        self.assertIn(" code:InvalidSnapshotId.NotFound message:There is no snapshot ", refused.stderr)
 
     def test_wrong_and_disabled_keys_are_refused_by_name(self):
         good, _ = self.world.tencent_key

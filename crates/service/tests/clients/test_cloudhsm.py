@@ -190,8 +190,13 @@ class Life(CloudHsmTest):
         second = self.add_hsm(cluster)
         self.client().delete_hsm(ClusterId=cluster, EniId=self.hsm(cluster, second)["EniId"])
 
-    def test_the_aws_cli_copies_and_finds(self):
-        _, backup = self.active_cluster()
+    def test_the_aws_cli_walks_the_life_of_a_backup(self):
+        cluster, folder = self.attach()
+        (folder / "object").write_text("a key")
+        (zone,) = self.cluster(cluster)["SubnetMapping"]
+        # An HSM of an active cluster comes after a backup.
+        self.aws(EAST, "create-hsm", "--cluster-id", cluster, "--availability-zone", zone)
+        (backup,) = self.until(lambda: self.ready_backups(cluster))
 
         copied = self.aws(
             EAST, "copy-backup-to-region", "--backup-id", backup, "--destination-region", WEST,
@@ -203,6 +208,17 @@ class Life(CloudHsmTest):
         self.assertEqual(copy["TagList"], tags({"Name": "dr"}))
         self.assertTrue(self.aws(WEST, "describe-backups", "--filters", "neverExpires=true")["Backups"])
         self.assertEqual(self.aws(EAST, "describe-backups", "--shared")["Backups"], [])
+
+        copy = copy["BackupId"]
+        options = ["--hsm-type", "hsm2m.medium", "--subnet-ids", *SUBNETS]
+        made = self.aws(WEST, "create-cluster", "--source-backup-id", copy, *options)["Cluster"]["ClusterId"]
+        self.until_state(made, "ACTIVE", ["CREATE_IN_PROGRESS", "INITIALIZE_IN_PROGRESS"], WEST)
+        self.assertEqual((self.world.path(WEST, made) / "object").read_text(), "a key")
+        gone = self.aws(WEST, "delete-backup", "--backup-id", copy)["Backup"]
+        self.assertEqual(gone["BackupState"], "PENDING_DELETION")
+        self.aws_refused(INVALID, WEST, "delete-backup", "--backup-id", copy)
+        self.assertEqual(self.aws(WEST, "restore-backup", "--backup-id", copy)["Backup"]["BackupState"], "READY")
+        self.aws_refused(NOT_FOUND, EAST, "delete-backup", "--backup-id", copy)
 
     def test_everything_that_changes_something_is_recorded(self):
         cluster, backup = self.active_cluster()

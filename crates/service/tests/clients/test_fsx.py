@@ -526,6 +526,7 @@ class Authentication(FsxTest):
 
     def test_the_aws_cli_walks_the_life_of_a_backup(self):
         file_system = self.file_system()
+        (self.world.path(EAST, file_system) / "file").write_text("precious")
         backup = self.aws(EAST, "create-backup", "--file-system-id", file_system)["Backup"]["BackupId"]
         self.available(backup)
         copy = self.aws(WEST, "copy-backup", "--source-backup-id", backup, "--source-region", EAST, "--copy-tags")
@@ -533,7 +534,12 @@ class Authentication(FsxTest):
         self.available(copy, WEST)
         listed = self.aws(WEST, "describe-backups", "--backup-ids", copy)["Backups"]
         self.assertEqual(listed[0]["SourceBackupId"], backup)
+        restored = self.aws(WEST, "create-file-system-from-backup", "--backup-id", copy, "--subnet-ids", SUBNET)
+        restored = self.ready(restored["FileSystem"]["FileSystemId"], WEST)["FileSystemId"]
+        self.assertEqual((self.world.path(WEST, restored) / "file").read_text(), "precious")
         self.assertEqual(self.aws(WEST, "delete-backup", "--backup-id", copy)["Lifecycle"], "DELETED")
+        self.aws_refused("BackupNotFound", WEST, "describe-backups", "--backup-ids", copy)
+        self.aws_refused("BackupNotFound", WEST, "copy-backup", "--source-backup-id", copy, "--source-region", EAST)
 
 
 if __name__ == "__main__":
