@@ -1,5 +1,6 @@
 """Tencent CBS with the vendor's SDK for Python: the whole life of a snapshot, and every refusal by its code."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -267,8 +268,40 @@ class Refusals(CbsTest):
         self.assertIsNotNone(self.snapshot(snapshot))
 
 
+class Limits(CbsTest):
+    def test_a_disk_has_sixty_four_snapshots_at_most(self):
+        disk, other = self.ready_disk(), self.ready_disk()
+        first, *_ = [self.take(disk) for _ in range(64)]
+        self.refused("ResourceInsufficient.OverQuota", "CreateSnapshot", DiskId=disk)
+        self.take(other)
+        self.call("DeleteSnapshots", SnapshotIds=[first])
+        self.take(disk)
+
+
 class Rates(CbsTest):
     settings = None
+
+    def test_of_a_burst_of_copies_twenty_are_looked_at(self):
+        wanted = {"SnapshotId": self.take(self.ready_disk()), "DestinationRegions": [BEIJING]}
+        # The first copy stays in progress, so that no other is accepted beside it.
+        self.away(BEIJING)
+
+        def copy(_):
+            try:
+                return self.call("CopySnapshotCrossRegions", **wanted).SnapshotCopyResultSet[0].Code
+            except TencentCloudSDKException as refusal:
+                return refusal.code
+
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            codes = list(pool.map(copy, range(100)))
+        limited, seconds = codes.count("RequestLimitExceeded"), time.monotonic() - began
+        self.assertEqual(codes.count("Success"), 1)
+        self.assertEqual(codes.count("ResourceInUse.CopySnapshotConflict"), 99 - limited)
+        self.assertTrue(limited and 20 <= 100 - limited <= 20 + 20 * seconds, (limited, seconds))
+        # Each region has a second of its own; there, the snapshot is unknown.
+        self.refused("InvalidSnapshotId.NotFound", "CopySnapshotCrossRegions", self.client(BEIJING),
+                     **{**wanted, "DestinationRegions": [GUANGZHOU]})  # fmt: skip
 
     def test_the_twenty_first_call_in_a_second_is_one_too_many(self):
         client = self.client()
