@@ -174,12 +174,17 @@ class Life(CbsTest):
         self.world.cli("kms", "disable", key, "--region", GUANGZHOU)
         self.refused("InvalidParameterValue", "CreateDisks", **SSD, DiskSize=1, **secret, KmsKeyId=key)
 
-    def test_a_token_makes_disks_once(self):
-        wanted = {**SSD, "DiskSize": 1, "DiskCount": 3, "ClientToken": "once"}
+    def test_a_token_makes_disks_once_also_over_a_crash(self):
+        wanted = {**SSD, "DiskSize": 1, "DiskCount": 3, "DiskName": "once", "ClientToken": "once"}
         first = self.call("CreateDisks", **wanted).DiskIdSet
         self.assertEqual(len(set(first)), 3)
         self.assertEqual(self.call("CreateDisks", **wanted).DiskIdSet, first)
         self.refused("InvalidParameterValue", "CreateDisks", **{**wanted, "DiskSize": 2})
+        self.world.stop(9)
+        self.world.start()
+        self.assertEqual(self.call("CreateDisks", **wanted).DiskIdSet, first)
+        self.refused("InvalidParameterValue", "CreateDisks", **{**wanted, "DiskSize": 2})
+        self.assertEqual(self.call("DescribeDisks", Filters=[{"Name": "disk-name", "Values": ["once"]}]).TotalCount, 3)
 
     def test_a_copy_that_is_cut_off_by_a_crash_is_finished_after_the_restart(self):
         disk = self.ready_disk()

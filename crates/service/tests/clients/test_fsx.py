@@ -228,6 +228,38 @@ class Idempotency(FsxTest):
         self.world.start()
         self.assertEqual(self.client(WEST).copy_backup(**wanted)["Backup"]["BackupId"], copy)
 
+    def test_tokens_are_known_after_a_crash(self):
+        file_system = self.file_system()
+        backup = self.take(file_system)
+        settings = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
+        new = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUBNET], "OpenZFSConfiguration": settings}
+        change = {"OpenZFSConfiguration": {"AutomaticBackupRetentionDays": 3}}
+        rows = [
+            ("create_backup", {"FileSystemId": file_system}, "Backup", "BackupId", {"Tags": tags({"a": "b"})}),
+            ("create_file_system", new, "FileSystem", "FileSystemId", {"StorageCapacity": 128}),
+            (
+                "create_file_system_from_backup",
+                {"BackupId": backup, "SubnetIds": [SUBNET]},
+                "FileSystem",
+                "FileSystemId",
+                {"StorageCapacity": 128},
+            ),
+            ("update_file_system", {"FileSystemId": file_system, **change}, "FileSystem", "FileSystemId", {"StorageCapacity": 128}),
+        ]
+        calls = [(*row, str(uuid.uuid4())) for row in rows]
+        ask = lambda name, wanted, token: getattr(self.client(), name)(**wanted, ClientRequestToken=token)
+        first = [ask(name, wanted, token)[kind][id] for name, wanted, kind, id, _, token in calls]
+        self.world.stop(9)
+        self.world.start()
+        for (name, wanted, kind, id, other, token), made in zip(calls, first):
+            with self.subTest(name):
+                self.assertEqual(ask(name, wanted, token)[kind][id], made)
+                call = getattr(self.client(), name)
+                asked = {**wanted, **other, "ClientRequestToken": token}
+                refusal = self.refused("IncompatibleParameterError", call, **asked)
+                self.assertEqual(refusal["Parameter"], *other)
+        self.available(first[0])
+
     def test_two_hundred_calls_with_one_token_make_one_backup(self):
         backup = self.take(self.file_system())
         west, token = self.client(WEST), str(uuid.uuid4())
