@@ -665,7 +665,8 @@ class Refusals(CloudHsmTest):
         back()
         (copy,) = self.copies(backup, IRELAND)
         self.until_ready(copy["BackupId"], IRELAND)
-        east.delete_backup(BackupId=backup)
+        # The source is let go a moment later.
+        self.until(lambda: self.told(east.delete_backup, {"BackupId": backup})[0] is None)
         self.cli("backup", "verify", copy["BackupId"], "--read-data")
 
     def test_another_accounts_ids_are_unknown_ids(self):
