@@ -42,6 +42,8 @@ class AwsTest(WorldTest):
     """Tests of one service, with an account's `key` or the first's. Each reply is held against its model."""
 
     service = key = None
+    # Service, operation and code of what was refused so far, in all tests of this process.
+    reached = set()
 
     def client(self, region=EAST, key=None):
         made = client(self.service, self.world.endpoint, region, key or self.key or self.world.aws_key)
@@ -81,7 +83,20 @@ class AwsTest(WorldTest):
         self.assertTrue(error.response["ResponseMetadata"]["RequestId"])
         status = 500 if "Internal" in code else 400
         self.assertEqual(error.response["ResponseMetadata"]["HTTPStatusCode"], status)
+        self.reached.add((self.service, asked.meta.method_to_api_mapping.get(call.__name__), code))
         return error.response
+
+    def served(self):
+        """The operations of the service that are served, with their models."""
+        model = self.client().meta.service_model
+        names = re.findall(rf'^action "{model.signing_name}::(\w+)"', self.world.cli("policy", "schema"), re.M)
+        return {name: model.operation_model(name) for name in names}
+
+    def assert_all_reached(self, unreached):
+        """Every error that the model has for what is served was met by now, but for those of `unreached`: code, operations."""
+        modelled = {(name, error.error_code) for name, model in self.served().items() for error in model.error_shapes}
+        reached = {(operation, code) for service, operation, code in self.reached if service == self.service}
+        self.assertEqual(modelled - reached, {(operation, code) for code, operations in unreached for operation in operations})
 
     def told(self, call, parameters):
         """The code of a refusal, if it is one, and all that the answer says."""
@@ -105,9 +120,7 @@ class AwsTest(WorldTest):
                 self.assertEqual(found, code, said)
                 self.assertEqual(swapped(said), self.told(call, json.loads(swapped(json.dumps(parameters))))[1])
             asked |= {(call.__self__.meta.method_to_api_mapping[call.__name__], member) for member in parameters}
-        model = self.client().meta.service_model
-        served = re.findall(rf'^action "{model.signing_name}::(\w+)"', self.world.cli("policy", "schema"), re.M)
-        named = [(action, member) for action in served for member in model.operation_model(action).input_shape.members]
+        named = [(action, member) for action, model in self.served().items() for member in model.input_shape.members]
         of_ids = {row for row in named if re.search("(Ids?|Ip|Arn|ARN|Filters)$", row[1]) and row[1] not in of_nobody}
         self.assertIn(("DeleteBackup", "BackupId"), of_ids)
         self.assertEqual(of_ids - asked, set())

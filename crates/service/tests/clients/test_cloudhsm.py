@@ -12,10 +12,26 @@ import botocore.exceptions
 
 from aws import EAST, IRELAND, WEST, as_dict, tags
 from cloudhsm import DAY, DENIED, GOVERNMENT, INTERNAL, INVALID, LIMIT, NOT_FOUND, SERVICE, SUBNETS, CloudHsmTest
+from test_policies import HSM
 
 WEEK = datetime.timedelta(days=7)
 NO_BACKUP, NO_CLUSTER, NO_HSM = "backup-aaaaaaaaaaa", "cluster-aaaaaaaaaaa", "hsm-aaaaaaaaaaa"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+EVERY = {operation for operation, _ in HSM}
+TAG = "CloudHsmTagException"
+
+# Modelled errors that are not reached here, and why.
+UNREACHED = [
+    # Policies deny every operation, and tags, in `test_policies.py`.
+    (DENIED, EVERY - {"CreateCluster"}),
+    (TAG, ["CopyBackupToRegion", "CreateCluster"]),
+    # Tags are with what they are of: nothing happens to them alone. Denied operations on tags are denied as all are.
+    (TAG, ["DeleteCluster", "DescribeBackups", "DescribeClusters", "ListTags", "TagResource", "UntagResource"]),
+    # Only a copy needs a second region, which may be away.
+    (SERVICE, EVERY - {"CopyBackupToRegion"}),
+    # Filters never fail.
+    (NOT_FOUND, ["DescribeBackups"]),
+]
 
 
 class Life(CloudHsmTest):
@@ -988,6 +1004,17 @@ class Away(CloudHsmTest):
         self.world.stop()
         self.world.start()
         self.copy(backup)
+
+
+class Model(CloudHsmTest):
+    def all_modelled_errors_were_reached(self):
+        self.assert_all_reached(UNREACHED)
+
+
+def load_tests(_loader, tests, _pattern):
+    """Of the whole file: the model is looked at when all its tables have been gone through."""
+    tests.addTest(Model("all_modelled_errors_were_reached"))
+    return tests
 
 
 if __name__ == "__main__":

@@ -1,8 +1,4 @@
-"""Every error that FSx models for what is served here, reached by its real cause: cause, call, code, further members.
-
-Not reached, and why: `FileSystemNotFound` and `VolumeNotFound` of DescribeBackups, as filters never fail (contract, 9.11);
-`NotServiceResourceError`, as the model's own pattern refuses names of other services first.
-"""
+"""Every error that FSx models for what is served here, reached by its real cause: cause, call, code, further members."""
 
 import datetime
 import json
@@ -24,6 +20,23 @@ PERSISTENT = {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50}
 OPENZFS = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUBNET]}
 SETTINGS = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
 NETWORK, DIRECTORY = "InvalidNetworkSettings", "ActiveDirectoryError"
+TAGGING = ["TagResource", "UntagResource", "ListTagsForResource"]
+
+# Not reached, and why.
+UNREACHED = [
+    # Filters never fail (contract, 9.11).
+    ("FileSystemNotFound", ["DescribeBackups"]),
+    ("VolumeNotFound", ["DescribeBackups"]),
+    # The model's own pattern refuses names of other services first.
+    ("NotServiceResourceError", TAGGING),
+    # Nothing that can be asked for here is unsupported, and there is no quota of what file systems grow by.
+    ("UnsupportedOperation", ["UpdateFileSystem"]),
+    ("ServiceLimitExceeded", ["UpdateFileSystem"]),
+    # What the request leaves out is the backup's.
+    ("MissingFileSystemConfiguration", ["CreateFileSystemFromBackup"]),
+    # Nothing is looked up, as there are none.
+    ("InternalServerError", ["DescribeVolumes", "DescribeStorageVirtualMachines"]),
+]
 
 
 class ErrorsTest(FsxTest):
@@ -375,6 +388,53 @@ class Errors(ErrorsTest):
         more = ("51 tags", "BadRequest", {"Tags": tags({f"k{n}": "v" for n in range(51)})})
         self.table(east.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}, *rows, more)
 
+    def test_volumes_and_virtual_machines(self):
+        east, form = self.client(), "an id of another form"
+        volumes, machines = ([f"{kind}-{id}" for id in ("X" * 17, "0" * 17)] for kind in ["fsvol", "svm"])
+        self.table(
+            east.describe_volumes,
+            {},
+            (form, "BadRequest", {"VolumeIds": volumes}),
+            ("an unknown volume", "VolumeNotFound", {"VolumeIds": volumes[1:]}),
+        )
+        self.table(
+            east.describe_storage_virtual_machines,
+            {},
+            (form, "BadRequest", {"StorageVirtualMachineIds": machines}),
+            ("an unknown machine", "StorageVirtualMachineNotFound", {"StorageVirtualMachineIds": machines[1:]}),
+        )
+
+    def test_what_is_broken_inside_is_the_servers_fault(self):
+        account, self.key = self.world.new_account("aws")
+        east, file_system = self.client(), self.file_system()
+        backup = self.take(file_system)
+        arn, one = self.backup(backup)["ResourceARN"], {"FileSystemId": file_system}
+        folder = self.world.path(EAST, "")
+        aside = folder.rename(folder.with_name("aside"))
+        folder.write_text("no directory")
+        row = ("file systems have no place", "InternalServerError", {**OPENZFS, "OpenZFSConfiguration": SETTINGS})
+        self.table(east.create_file_system, {}, row)
+        folder.unlink()
+        aside.rename(folder)
+        for table in ["resource", "backup"]:
+            self.sql(EAST, f"UPDATE {table} SET kms_key = 'no key' WHERE account = ?", account)
+        for call, wanted in [
+            (self.client(WEST).copy_backup, {"SourceBackupId": backup, "SourceRegion": EAST}),
+            (east.create_backup, one),
+            (east.describe_backups, {}),
+            (east.delete_backup, {"BackupId": backup}),
+            (east.create_file_system_from_backup, {"BackupId": backup, "SubnetIds": [SUBNET]}),
+            (east.describe_file_systems, {}),
+            (east.update_file_system, {**one, "StorageCapacity": 128}),
+            (east.delete_file_system, one),
+            (east.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}),
+            (east.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}),
+            (east.list_tags_for_resource, {"ResourceARN": arn}),
+        ]:
+            with self.subTest(call=call.__name__):
+                refusal = self.refused("InternalServerError", call, **wanted)
+                self.assertNotIn("key", refusal["Error"]["Message"], "the details stay in the log")
+
 
 class Rates(ErrorsTest):
     """A second holds two calls of FSx and one of CloudHSM."""
@@ -439,6 +499,17 @@ class Clocks(ErrorsTest):
                         continue
                     refusal = self.refused("InvalidSignatureException", self.client().describe_file_systems)
                 self.assertRegex(refusal["Error"]["Message"], f"^Signature {refused}: .* 15 min[.][)]$")
+
+
+class Model(ErrorsTest):
+    def all_modelled_errors_were_reached(self):
+        self.assert_all_reached(UNREACHED)
+
+
+def load_tests(_loader, tests, _pattern):
+    """Of the whole file: the model is looked at when all its tables have been gone through."""
+    tests.addTest(Model("all_modelled_errors_were_reached"))
+    return tests
 
 
 if __name__ == "__main__":
