@@ -39,6 +39,11 @@ fn operations() {
 }
 
 #[test]
+fn progress_and_failures() {
+    run("test_progress");
+}
+
+#[test]
 fn tencent_cbs() {
     run("test_cbs");
 }

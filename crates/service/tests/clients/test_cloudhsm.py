@@ -378,12 +378,7 @@ class Contract(CloudHsmTest):
         cluster, folder = self.attach()
         (folder / "object").write_bytes(os.urandom(1 << 20))
         backup = self.cli("backup", "create", cluster)
-        packs = self.world.config.parent / EAST / "store" / self.account / "packs"
-        for pack in [path for path in packs.rglob("*") if path.is_file()]:
-            damaged = bytearray(pack.read_bytes())
-            damaged[len(damaged) // 2] ^= 1
-            pack.chmod(0o600)
-            pack.write_bytes(damaged)
+        self.damage_packs(EAST, self.account)
         west = self.client(WEST)
         self.client().copy_backup_to_region(DestinationRegion=WEST, BackupId=backup)
         (copy,) = self.until(lambda: [seen for seen in self.copies(backup) if seen["BackupState"] == "DELETED"])

@@ -148,6 +148,15 @@ class WorldTest(unittest.TestCase):
         aside = keys.rename(keys.with_suffix(".aside"))
         self.addCleanup(lambda: aside.exists() and aside.rename(keys))
 
+    def damage_packs(self, region, account="*"):
+        """Turns a bit over in each pack of an account, or of all, that a region stores."""
+        for pack in (self.world.config.parent / region / "store").glob(f"{account}/packs/**/*"):
+            if pack.is_file():
+                damaged = bytearray(pack.read_bytes())
+                damaged[len(damaged) // 2] ^= 1
+                pack.chmod(0o600)
+                pack.write_bytes(damaged)
+
     def limited(self, account="", **limits):
         """Gives an account, or the first, these limits until the test ends. Returns what takes them back."""
         text = self.world.identities.read_text()
