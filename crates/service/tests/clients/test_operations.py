@@ -2,17 +2,27 @@
 
 import json
 import os
+import re
 import unittest
+import urllib.error
 import urllib.request
 
-from aws import EAST, IRELAND, WEST
+from botocore.exceptions import ClientError
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+
+import tencent
+from aws import EAST, IRELAND, WEST, client
 from test_fsx import FsxTest
 
 
-class Operations(FsxTest):
+class OperationsTest(FsxTest):
     def get(self, path):
-        with urllib.request.urlopen(self.world.endpoint + path, timeout=10) as reply:
-            return reply.status, reply.read().decode()
+        try:
+            with urllib.request.urlopen(self.world.endpoint + path, timeout=10) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.status, refusal.read().decode()
 
     def metric(self, name, **labels):
         """The value of the line that has these labels."""
@@ -22,6 +32,8 @@ class Operations(FsxTest):
             if key.split("{")[0] == name and all(label in key for label in wanted):
                 return float(value)
 
+
+class Operations(OperationsTest):
     def counted(self):
         """What copies have come to; it is counted once they are available."""
         names = {"copies": "copies", "moved": "copy_moved_bytes", "skipped": "copy_skipped_bytes"}
@@ -67,14 +79,36 @@ class Operations(FsxTest):
         self.assertEqual(self.metric("offsite_in_progress_oldest_seconds", **in_ireland), 0)
         self.assertEqual(self.metric("offsite_work_waiting"), 0)
 
+    def answers(self):
+        """Of each API a success and a refusal: request id, operation and code."""
+        hsm = client("cloudhsmv2", self.world.endpoint, EAST, self.world.aws_key)
+        for aws, unknown in [
+            (self.client(), {"BackupIds": ["backup-00000000000000000"]}),
+            (hsm, {"Filters": {"colours": ["red"]}}),
+        ]:
+            yield aws.describe_backups()["ResponseMetadata"]["RequestId"], "DescribeBackups", "Success"
+            with self.assertRaises(ClientError) as caught:
+                aws.describe_backups(**unknown)
+            refusal = caught.exception.response
+            yield refusal["ResponseMetadata"]["RequestId"], "DescribeBackups", refusal["Error"]["Code"]
+        cbs = tencent.client(self.world.address, tencent.GUANGZHOU, self.world.tencent_key)
+        yield cbs.call_json("DescribeDisks", {})["Response"]["RequestId"], "DescribeDisks", "Success"
+        with self.assertRaises(TencentCloudSDKException) as caught:
+            cbs.call_json("DeleteSnapshots", {"SnapshotIds": ["snap-00000000"]})
+        yield caught.exception.requestId, "DeleteSnapshots", caught.exception.code
+
     def test_a_reply_and_its_line_in_the_log_have_one_request_id_and_no_secrets(self):
-        reply = self.client().describe_backups()["ResponseMetadata"]
-        refusal = self.refused("BackupNotFound", self.client().describe_backups, BackupIds=["backup-00000000000000000"])
-        for metadata, code in [(reply, "Success"), (refusal["ResponseMetadata"], "BackupNotFound")]:
-            found = lambda: [line for line in self.world.said().splitlines() if metadata["RequestId"] in line]
-            (line,) = self.until(found)
-            self.assertIn(code, line)
-            self.assertIn("DescribeBackups", line)
+        codes = set()
+        for request, operation, code in self.answers():
+            with self.subTest(operation=operation, code=code):
+                found = lambda: [line for line in self.world.said().splitlines() if request in line]
+                (line,) = self.until(found)
+                line = re.sub(r"\x1b\[[0-9;]*m", "", line)
+                for part in [f'request_id="{request}"', f'operation="{operation}"', f'code="{code}"']:
+                    self.assertIn(part, line)
+                codes.add(code)
+        refusals = {"BackupNotFound", "CloudHsmInvalidRequestException", "InvalidSnapshotId.NotFound"}
+        self.assertEqual(codes, {"Success", *refusals})
         for name in ["AWS_SECRET_ACCESS_KEY", "TENCENTCLOUD_SECRET_KEY"]:
             self.assertNotIn(self.world.env[name], self.world.said())
         self.assertNotIn("Signature=", self.world.said())
@@ -95,6 +129,42 @@ class Operations(FsxTest):
         (call,) = [event for event in events(WEST) if event["action"] == "fsx:CopyBackup" and copy in event["subject"]]
         self.assertIn(backup, call["subject"].split())
         self.assertEqual(len(self.world.cli("event", "ls", "--region", EAST, "--limit", "1").splitlines()), 2)
+
+
+class Stopping(OperationsTest):
+    def test_what_runs_and_what_waits_is_counted_and_given_back_when_the_server_stops(self):
+        file_system = self.file_system()
+        (self.world.path(EAST, file_system) / "noise").write_bytes(os.urandom(16 << 20))
+        backup = self.take(file_system)
+        # Eight run at once, and take their time.
+        slowly = ["copy", backup, "--to", WEST, "--bandwidth", "1MiB/s", "--detach"]
+        copies = {self.world.cli(*slowly) for _ in range(10)}
+        self.until(lambda: self.metric("offsite_work_waiting") == 2)
+        leased = lambda: {id for (id,) in self.sql(WEST, "SELECT id FROM backup WHERE lease_owner IS NOT NULL")}
+        self.assertEqual(leased(), copies)
+        self.assertEqual(self.world.stop(), 0)
+        self.assertEqual(leased(), set())
+        self.assertEqual(self.sql(WEST, "SELECT DISTINCT state FROM backup"), [("COPYING",)])
+        self.world.start()
+        self.until(lambda: leased() == copies)
+
+
+class Away(OperationsTest):
+    def test_a_server_without_a_region_is_not_ready_until_one_opens(self):
+        self.world.stop()
+        stores = [path for path in self.world.config.parent.glob("*/store")]
+        back = [self.away(path.parent.name) for path in stores]
+        self.world.start()
+        self.assertEqual(self.get("/healthz"), (200, "ok\n"))
+        self.assertEqual(self.get("/readyz"), (503, "no region is open\n"))
+        with self.assertRaises(ClientError) as caught:
+            self.client().describe_backups()
+        self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], 503)
+        self.assertGreater(len(back), 1)
+        for bring in back:
+            bring()
+        self.until(lambda: self.get("/readyz") == (200, "ready\n"))
+        self.until(lambda: self.told(self.client().describe_backups, {})[0] is None)
 
 
 if __name__ == "__main__":
