@@ -162,12 +162,18 @@ async fn is_reusable(connection: &mut AnyConnection) -> sqlx::Result<bool> {
     Ok(!connection.is_in_transaction())
 }
 
+/// PostgreSQL's code for a table that is not there. A file of SQLite that is not there is not opened in the first place.
+const UNDEFINED_TABLE: &str = "42P01";
+
 /// Applies what is missing in one transaction, so that two processes that open a new catalog at once take turns.
 async fn migrate(writer: &AnyPool, dialect: Dialect, missing: Missing) -> Result<(), CatalogError> {
     let failed = |cause| CatalogError::from_sql("bring the catalog up to date", cause);
     let applied = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(writer).await;
-    let is_new = dialect == Dialect::Postgres && matches!(&applied, Err(sqlx::Error::Database(_)));
-    if is_new && missing == Missing::Refuse {
+    let is_new = |cause: &sqlx::Error| {
+        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code == UNDEFINED_TABLE)
+    };
+    if missing == Missing::Refuse && applied.as_ref().is_err_and(is_new) {
         let cause = "there is no catalog in the database";
         return Err(CatalogError::new(CatalogErrorKind::Unavailable, "open the catalog", cause));
     }

@@ -36,9 +36,24 @@ impl Postgres {
         Ok(server)
     }
 
-    /// The address of a database in which anything can be made.
+    /// The address of a database that is there from the start, in which anything can be made.
     pub fn url(&self) -> String {
-        format!("postgres://offsite@localhost/postgres?host={}", self.folder.path().display())
+        self.address("postgres")
+    }
+
+    /// Makes an empty database and returns its address.
+    ///
+    /// # Errors
+    /// When there is one of that name, or the program for that is missing.
+    pub fn new_database(&self, name: &str) -> io::Result<String> {
+        let mut command = server_program("createdb")?;
+        check(command.args(["--username=offsite", "--host"]).arg(self.folder.path()).arg(name))?;
+        Ok(self.address(name))
+    }
+
+    /// Anyone may connect, with whatever password.
+    fn address(&self, database: &str) -> String {
+        format!("postgres://offsite:secret@localhost/{database}?host={}", self.folder.path().display())
     }
 
     fn data(&self) -> PathBuf {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use catalog::{Catalog, Missing, sqlite_url};
+use catalog::{Catalog, Missing};
 use clap::Args;
 use engine::EngineError;
 use model::effect::effect;
@@ -20,7 +20,7 @@ use store::region_store::open_directory;
 use store::{RegionStore, StoreErrorKind};
 
 use crate::authorization::{DEFAULT, read_policy_files};
-use crate::config::{CONFIG_FILE, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry};
+use crate::config::{CONFIG_FILE, CatalogPlace, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry};
 use crate::exit::{Outcome, hinted};
 use crate::output::say;
 
@@ -84,7 +84,8 @@ pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> 
     let mut entries = Vec::new();
     for (region, partition) in REGIONS {
         let (region, partition): (Region, Partition) = (region.parse()?, partition.parse()?);
-        make_region(&region, &dir.join(region.as_str())).await?;
+        let own = dir.join(region.as_str());
+        make_region(&region, &own, &CatalogPlace::File(own.join(CATALOG_FILE))).await?;
         let dir = region.to_string();
         entries.push(entry(region, partition, &dir));
     }
@@ -109,12 +110,15 @@ fn there_already(file: &Path) -> anyhow::Error {
     hinted(error, "use it as it is, or name another directory with --dir")
 }
 
+/// A catalog that is a file, in its region's directory.
+const CATALOG_FILE: &str = "catalog.db";
+
 /// The settings of a region whose parts [`make_region`] has made in `dir`.
 pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEntry {
     RegionEntry {
         partition,
         store: format!("file:{dir}/store"),
-        catalog: format!("sqlite:{dir}/catalog.db"),
+        catalog: format!("sqlite:{dir}/{CATALOG_FILE}"),
         kms: format!("file:{dir}/kms.json"),
         scratch: None,
         resources: None,
@@ -142,15 +146,14 @@ fn make_policies(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the parts of a region, and leaves those alone that are there.
-pub(super) async fn make_region(region: &Region, dir: &Path) -> anyhow::Result<()> {
+pub(super) async fn make_region(region: &Region, dir: &Path, catalog: &CatalogPlace) -> anyhow::Result<()> {
     let store_dir = dir.join("store");
     for made in [&store_dir, &dir.join("scratch")] {
         std::fs::create_dir_all(made).with_context(|| format!("failed to make {}", made.display()))?;
     }
     KeyFileService::create(region, &dir.join("kms.json"), Arc::new(SystemClock)).map_err(EngineError::from)?;
     let store = make_store(region, &store_dir).await?;
-    let made = make_catalog(region, &store, &dir.join("catalog.db")).await;
-    made.map_err(EngineError::from).with_context(|| format!("failed to make the catalog of {region}"))
+    make_catalog(region, &store, catalog).await.with_context(|| format!("failed to make the catalog of {region}"))
 }
 
 async fn make_store(region: &Region, dir: &Path) -> anyhow::Result<RegionStore> {
@@ -165,10 +168,15 @@ async fn make_store(region: &Region, dir: &Path) -> anyhow::Result<RegionStore> 
     }
 }
 
-async fn make_catalog(region: &Region, store: &RegionStore, file: &Path) -> Result<(), catalog::CatalogError> {
-    let catalog = Catalog::open(&sqlite_url(file), Missing::Create).await?;
-    catalog.set_meta(META_REGION, region.as_str()).await?;
-    catalog.set_meta(META_STORE_ID, store.store_id()).await?;
+async fn make_catalog(region: &Region, store: &RegionStore, place: &CatalogPlace) -> anyhow::Result<()> {
+    let catalog = Catalog::open(&place.url(), Missing::Create).await.map_err(EngineError::from)?;
+    for (fact, wanted) in [(META_REGION, region.as_str()), (META_STORE_ID, store.store_id())] {
+        match catalog.meta(fact).await.map_err(EngineError::from)? {
+            None => catalog.set_meta(fact, wanted).await.map_err(EngineError::from)?,
+            Some(found) if found == wanted => {}
+            Some(found) => bail!("{place} is the catalog of another region: its {fact} is {found}, not {wanted}"),
+        }
+    }
     catalog.close().await;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `offsite rebuild`: a new catalog from the store alone.
 //!
-//! The new catalog is built beside the old one and takes its place only when it is whole. The old one
+//! A file is built beside the old one and takes its place only when it is whole. The old one
 //! is kept under another name, with SQLite's two companion files: left behind, they would be taken for
 //! the new one's. Between the two renames there is no catalog, and running the command again makes one.
+//! In PostgreSQL the catalog is built in the database that the configuration names, which has none yet.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -20,8 +21,8 @@ use serde_json::json;
 
 use super::Format;
 use crate::app::App;
-use crate::config::{META_REGION, META_STORE_ID, RegionSettings};
-use crate::exit::Outcome;
+use crate::config::{CatalogPlace, META_REGION, META_STORE_ID, RegionSettings};
+use crate::exit::{Outcome, hinted};
 use crate::output::{counted, print_json, print_line, say};
 
 /// What SQLite keeps beside a database: `-wal` holds committed changes, `-shm` its index.
@@ -39,22 +40,40 @@ pub(crate) struct RebuildArgs {
 
 pub(super) async fn run(app: &App, args: &RebuildArgs) -> anyhow::Result<Outcome> {
     let settings = app.config.region(&args.region)?;
-    let new = with_suffix(&settings.catalog, ".rebuilding");
-    let report = build(app, settings, &new).await?;
-    let failed = || format!("failed to put the new catalog of {} in place", args.region);
-    let kept = put_in_place(&new, &settings.catalog).with_context(failed)?;
-    if let Some(kept) = kept {
-        app.note(format_args!("the catalog that was there is kept as {}", kept.display()));
-    }
+    let report = match &settings.catalog {
+        CatalogPlace::File(file) => rebuild_file(app, settings, file).await?,
+        CatalogPlace::Server(url) => rebuild_in_server(app, settings, url).await?,
+    };
     present(args, &report)?;
     Ok(Outcome::of_left_out(!report.faults.is_empty()))
 }
 
-async fn build(app: &App, settings: &RegionSettings, new: &Path) -> anyhow::Result<RebuildReport> {
-    for name in companions(new) {
+async fn rebuild_file(app: &App, settings: &RegionSettings, file: &Path) -> anyhow::Result<RebuildReport> {
+    let new = with_suffix(file, ".rebuilding");
+    for name in companions(&new) {
         remove_if_there(&name).with_context(|| format!("failed to remove {}", name.display()))?;
     }
-    let catalog = Catalog::open(&sqlite_url(new), Missing::Create).await.map_err(EngineError::from)?;
+    let catalog = Catalog::open(&sqlite_url(&new), Missing::Create).await.map_err(EngineError::from)?;
+    let report = build(app, settings, catalog).await?;
+    let failed = || format!("failed to put the new catalog of {} in place", settings.region);
+    let kept = put_in_place(&new, file).with_context(failed)?;
+    if let Some(kept) = kept {
+        app.note(format_args!("the catalog that was there is kept as {}", kept.display()));
+    }
+    Ok(report)
+}
+
+/// A catalog that was not finished says of no region, so nobody uses it, and running the command again goes on with it.
+async fn rebuild_in_server(app: &App, settings: &RegionSettings, url: &str) -> anyhow::Result<RebuildReport> {
+    let catalog = Catalog::open(url, Missing::Create).await.map_err(EngineError::from)?;
+    if let Some(region) = catalog.meta(META_REGION).await.map_err(EngineError::from)? {
+        let error = anyhow::anyhow!("{} holds the catalog of {region}, which may be in use", settings.catalog);
+        return Err(hinted(error, "name a new database in the configuration, and rebuild into that"));
+    }
+    build(app, settings, catalog).await
+}
+
+async fn build(app: &App, settings: &RegionSettings, catalog: Catalog) -> anyhow::Result<RebuildReport> {
     let ctx = settings.open_unchecked(catalog).await?;
     app.note(format_args!("reading the records of {}", settings.region));
     let report = rebuild(&ctx).await?;

@@ -35,6 +35,9 @@ pub(crate) struct AddArgs {
     /// The directory to make it in, on storage of its own [default: one of its name beside the configuration].
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// A database of PostgreSQL for its catalog, as `postgres://USER@HOST/DATABASE` [default: a file in the directory].
+    #[arg(long, value_name = "URL")]
+    catalog: Option<String>,
 }
 
 pub(super) async fn run(global: &Global, command: RegionCommand) -> anyhow::Result<Outcome> {
@@ -53,8 +56,16 @@ async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow
     let base = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let dir = args.dir.unwrap_or_else(|| args.region.as_str().into());
     let shown = dir.to_str().context("the directory's name is not UTF-8, which the configuration is written in")?;
-    make_region(&args.region, &base.join(&dir)).await?;
-    append(file, &entry(args.region.clone(), args.partition, shown))?;
+    let mut added = entry(args.region.clone(), args.partition, shown);
+    if let Some(url) = args.catalog {
+        added.catalog = url;
+        // Where they are beside a catalog that is a file.
+        added.scratch = Some(dir.join("scratch"));
+        added.resources = Some(dir.join("resources"));
+    }
+    let catalog = added.check(base)?.catalog;
+    make_region(&args.region, &base.join(&dir), &catalog).await?;
+    append(file, &added)?;
     if !quiet {
         say(format_args!("made {}; a server that runs serves it once it is started again", args.region));
     }
@@ -84,7 +95,7 @@ fn append(file: &Path, region: &RegionEntry) -> anyhow::Result<()> {
 fn list(config: &Config, format: Format) -> anyhow::Result<()> {
     if format.json {
         let view = config.regions.iter().map(|region| {
-            json!({ "region": region.region, "partition": region.partition, "store": region.store, "catalog": region.catalog })
+            json!({ "region": region.region, "partition": region.partition, "store": region.store, "catalog": region.catalog.to_string() })
         });
         return print_json(&view.collect::<Vec<_>>());
     }

@@ -29,7 +29,7 @@ pub(crate) use access_key::{AccessKey, Cloud};
 pub(crate) use duration::parse_duration;
 pub(crate) use identities::{Account, Identities};
 pub(crate) use policies::{POLICIES, PolicyDirectory};
-pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
+pub(crate) use region::{CatalogPlace, META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
 
 use crate::exit::hinted;
 

@@ -1,5 +1,6 @@
 //! One region's settings, and the opening of its catalog, store and key service.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(crate) struct RegionEntry {
     pub(crate) partition: Partition,
     /// `file:<directory>`.
     pub(crate) store: String,
-    /// `sqlite:<file>`.
+    /// `sqlite:<file>`, or `postgres://<user>@<host>/<database>`.
     pub(crate) catalog: String,
     /// `file:<file>`.
     pub(crate) kms: String,
@@ -55,19 +56,23 @@ fn is_false(flag: &bool) -> bool {
 
 impl RegionEntry {
     /// Resolves the paths against `base`, the directory of the configuration file.
-    pub(super) fn check(&self, base: &Path) -> anyhow::Result<RegionSettings> {
+    pub(crate) fn check(&self, base: &Path) -> anyhow::Result<RegionSettings> {
         let resolve = |field, value: &str, scheme| {
             local_path(value, scheme)
                 .map(|path| base.join(path))
                 .with_context(|| format!("region {}: {field}", self.name))
         };
-        let catalog = resolve("catalog", &self.catalog, "sqlite:")?;
-        let beside_catalog = |given: &Option<PathBuf>, name| match given {
-            Some(given) => base.join(given),
-            None => catalog.parent().unwrap_or(base).join(name),
+        let catalog = match is_server(&self.catalog) {
+            true => CatalogPlace::Server(self.catalog.clone()),
+            false => CatalogPlace::File(resolve("catalog", &self.catalog, "sqlite:")?),
         };
-        let scratch = beside_catalog(&self.scratch, "scratch");
-        let resources = beside_catalog(&self.resources, "resources");
+        let own = match &catalog {
+            CatalogPlace::File(file) => file.parent().unwrap_or(base).to_owned(),
+            CatalogPlace::Server(_) => base.join(self.name.as_str()),
+        };
+        let in_own = |given: &Option<PathBuf>, name| given.as_ref().map_or(own.join(name), |given| base.join(given));
+        let scratch = in_own(&self.scratch, "scratch");
+        let resources = in_own(&self.resources, "resources");
         Ok(RegionSettings {
             region: self.name.clone(),
             partition: self.partition.clone(),
@@ -89,6 +94,58 @@ fn local_path<'v>(value: &'v str, scheme: &str) -> anyhow::Result<&'v Path> {
     }
 }
 
+/// Where a region's catalog is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum CatalogPlace {
+    /// A file of SQLite.
+    File(PathBuf),
+    /// A database of PostgreSQL, by its address, which may hold a password.
+    Server(String),
+}
+
+/// Whether an address is of a server's database.
+fn is_server(address: &str) -> bool {
+    address.starts_with("postgres:") || address.starts_with("postgresql:")
+}
+
+impl CatalogPlace {
+    /// The address by which it is opened.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::File(file) => sqlite_url(file),
+            Self::Server(url) => url.clone(),
+        }
+    }
+}
+
+impl fmt::Display for CatalogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Server(url) => f.write_str(&without_secrets(url)),
+        }
+    }
+}
+
+/// Never the password: settings are shown in errors and logs.
+impl fmt::Debug for CatalogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An address as far as its path, without a password.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (who, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    match who.split(':').next().unwrap_or_default() {
+        "" => format!("{scheme}://{host}{path}"),
+        user => format!("{scheme}://{user}@{host}{path}"),
+    }
+}
+
 /// Where the parts of one region are; every path absolute.
 #[derive(Clone, Debug)]
 pub(crate) struct RegionSettings {
@@ -98,8 +155,8 @@ pub(crate) struct RegionSettings {
     pub(crate) partition: Partition,
     /// The directory that is its store.
     pub(crate) store: PathBuf,
-    /// Its catalog's file.
-    pub(crate) catalog: PathBuf,
+    /// Its catalog.
+    pub(crate) catalog: CatalogPlace,
     /// Its key file.
     pub(crate) kms: PathBuf,
     /// A directory for files that live only while a command runs.
@@ -122,11 +179,11 @@ impl RegionSettings {
     /// Opens the catalog alone, which is enough to look things up.
     pub(crate) async fn open_catalog(&self) -> anyhow::Result<Catalog> {
         let hint = self.rebuild_hint();
-        let shown = self.catalog.display();
-        if !self.catalog.exists() {
+        let shown = &self.catalog;
+        if matches!(shown, CatalogPlace::File(file) if !file.exists()) {
             return Err(hinted(anyhow::anyhow!("the catalog of {} is missing: {shown}", self.region), hint));
         }
-        let opened = Catalog::open(&sqlite_url(&self.catalog), Missing::Refuse).await;
+        let opened = Catalog::open(&shown.url(), Missing::Refuse).await;
         let catalog = opened.map_err(|error| self.unusable(error))?;
         let region = catalog.meta(META_REGION).await.map_err(|error| self.unusable(error))?;
         if region.as_deref() == Some(self.region.as_str()) {
@@ -138,7 +195,7 @@ impl RegionSettings {
 
     fn unusable(&self, error: CatalogError) -> anyhow::Error {
         let is_damaged = error.is(CatalogErrorKind::Corrupt);
-        let shown = self.catalog.display();
+        let shown = &self.catalog;
         let error = anyhow::Error::new(EngineError::from(error))
             .context(format!("the catalog of {} ({shown}) cannot be used", self.region));
         if is_damaged { hinted(error, self.rebuild_hint()) } else { error }
@@ -194,5 +251,23 @@ impl RegionSettings {
             .with_context(|| format!("failed to open the store of {} at {}", self.region, self.store.display()))?;
         let store = RegionStore::open(&self.region, inner).await.map_err(EngineError::from)?;
         Ok(store.in_directory(&self.store))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("postgres://offsite:p%40ss@db:5432/eu", "postgres://offsite@db:5432/eu"),
+            ("postgres://db/eu?user=offsite&password=secret", "postgres://db/eu"),
+            ("postgresql://a:b@c", "postgresql://a@c"),
+            ("postgres:secret", "postgres://"),
+        ] {
+            let place = CatalogPlace::Server(url.to_owned());
+            assert_eq!((place.to_string(), format!("{place:?}")), (shown.to_owned(), shown.to_owned()));
+        }
     }
 }

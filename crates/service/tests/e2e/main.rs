@@ -8,5 +8,6 @@ mod crash;
 mod damage;
 mod fidelity;
 mod incremental;
+mod postgres;
 mod trouble;
 mod world;
