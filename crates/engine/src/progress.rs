@@ -43,6 +43,11 @@ impl Progress {
         self.done_bytes.store(0, Ordering::Relaxed);
         self.total_bytes.store(total_bytes, Ordering::Relaxed);
         self.entries.store(0, Ordering::Relaxed);
+        self.go_on(phase);
+    }
+
+    /// Goes on to another phase of the same work: what was done stays done.
+    pub(crate) fn go_on(&self, phase: &str) {
         if let Ok(mut now) = self.phase.lock() {
             phase.clone_into(&mut now);
         }

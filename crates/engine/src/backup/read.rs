@@ -56,7 +56,7 @@ pub(crate) fn take_snapshot(job: &Job, parent: Option<Parent>, handle: Handle) -
             Err(error) => return Err(tail.blame(error)),
         }
         table.forget_hashes();
-        job.progress.begin("writing the manifest", 0);
+        job.progress.go_on("writing the manifest");
         let assembled = match assemble(job, &mut spool, &table, parent.as_ref(), &omissions, &mut tail.writer, &handle)
         {
             Ok(assembled) => assembled,

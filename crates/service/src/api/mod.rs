@@ -100,6 +100,20 @@ async fn is_usable_key(ctx: &RegionContext, id: &KmsKeyId) -> bool {
     keys.iter().any(|key| key.id == *id && key.state == KeyState::Enabled)
 }
 
+/// The most characters of a reason that a reply tells.
+const REASON_CHARACTERS_MAX: usize = 256;
+
+/// Why something failed, as callers may know it: of where things are on the server, only the last name. All of it is
+/// in the log, and `offsite backup show` tells it.
+fn reason(failure: &str) -> String {
+    let shown = |word: &str| match word.trim_start_matches(['"', '\'', '(']).starts_with('/') {
+        true => word.rsplit('/').next().unwrap_or_default().to_owned(),
+        false => word.to_owned(),
+    };
+    let words: Vec<String> = failure.split(' ').map(shown).collect();
+    wire::aws::json::truncated(&words.join(" "), REASON_CHARACTERS_MAX).to_owned()
+}
+
 impl Trace {
     fn from(source: IpAddr) -> Self {
         let [operation, account, region, code] = Default::default();
@@ -132,4 +146,21 @@ pub(crate) enum Refusal {
     TooLarge,
     /// There is no room for it now.
     Busy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn a_reason_tells_nothing_of_where_things_are() {
+        for (failure, told) in [
+            ("failed to read /srv/site/fs-0/a.txt: gone", "failed to read a.txt: gone"),
+            ("Object at location \"/srv/store/record\" not found", "Object at location record\" not found"),
+            ("read and/or write 1/2", "read and/or write 1/2"),
+        ] {
+            assert_eq!(reason(failure), told);
+        }
+        assert_eq!(reason(&"é".repeat(1000)).chars().count(), 256);
+    }
 }

@@ -56,10 +56,11 @@ class Fsx(FsxTest):
         file_system = self.file_system()
         self.noise(file_system, 1)
         backup = self.take(file_system)
-        back = self.away(IRELAND)
+        stores = [self.away(region) for region in (IRELAND, EAST)]
         copied = self.client(IRELAND).copy_backup(SourceBackupId=backup, SourceRegion=EAST)["Backup"]
         self.assertEqual((copied["Lifecycle"], copied["ProgressPercent"]), ("COPYING", 0))
-        back()
+        for back in stores:
+            back()
         self.available(copied["BackupId"], IRELAND)
 
     def test_a_backup_of_what_is_gone_has_failed_and_says_why(self):

@@ -75,7 +75,10 @@ impl RegionStore {
         action: &'static str,
     ) -> Result<PackDownload, StoreError> {
         let key = pack_key(account, name);
-        let got = self.inner.get(&key).await.map_err(|e| wrap(&self.region, action, key.as_ref(), e))?;
+        let got = match self.inner.get(&key).await {
+            Ok(got) => got,
+            Err(error) => return Err(self.unread(action, key.as_ref(), error).await),
+        };
         let (sender, arriving) = mpsc::channel(AHEAD);
         // Neither is waited for: they end when there is no more, or when nobody takes the pieces.
         match got.payload {

@@ -119,7 +119,8 @@ impl RegionStore {
     }
 
     async fn read_format(&self) -> Result<FormatFile, StoreError> {
-        let bytes = self.read(FORMAT_KEY, "read").await.map_err(|mut error| {
+        let bytes = self.get(FORMAT_KEY).await.map_err(|error| {
+            let mut error = wrap(&self.region, "read", FORMAT_KEY, error);
             if error.kind == StoreErrorKind::NotFound {
                 error.kind = StoreErrorKind::Unavailable;
             }
@@ -207,8 +208,10 @@ impl RegionStore {
     /// [`StoreErrorKind::NotFound`] when it is not there.
     pub async fn pack_len(&self, account: &AccountId, name: &ObjectName) -> Result<u64, StoreError> {
         let key = pack_key(account, name);
-        let meta = self.inner.head(&key).await.map_err(|e| wrap(&self.region, "find pack", key.as_ref(), e))?;
-        Ok(meta.size)
+        match self.inner.head(&key).await {
+            Ok(meta) => Ok(meta.size),
+            Err(error) => Err(self.unread("find pack", key.as_ref(), error).await),
+        }
     }
 
     /// Reads parts of a pack, unchecked: what they hold is sealed and checks itself.
@@ -222,11 +225,10 @@ impl RegionStore {
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StoreError> {
         let key = pack_key(account, name);
-        let parts = self
-            .inner
-            .get_ranges(&key, ranges)
-            .await
-            .map_err(|e| wrap(&self.region, "read from pack", key.as_ref(), e))?;
+        let parts = match self.inner.get_ranges(&key, ranges).await {
+            Ok(parts) => parts,
+            Err(error) => return Err(self.unread("read from pack", key.as_ref(), error).await),
+        };
         let whole = parts.iter().zip(ranges).all(|(part, range)| part.len() as u64 == range.end - range.start);
         if whole && parts.len() == ranges.len() {
             Ok(parts)
@@ -329,8 +331,24 @@ impl RegionStore {
     }
 
     async fn read(&self, key: &str, action: &'static str) -> Result<Bytes, StoreError> {
-        let failed = |e| wrap(&self.region, action, key, e);
-        self.inner.get(&Path::from(key)).await.map_err(failed)?.bytes().await.map_err(failed)
+        match self.get(key).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(self.unread(action, key, error).await),
+        }
+    }
+
+    async fn get(&self, key: &str) -> object_store::Result<Bytes> {
+        self.inner.get(&Path::from(key)).await?.bytes().await
+    }
+
+    /// Why an object could not be read. One that is missing because the whole store is, as where a directory's file
+    /// system is not mounted, is not lost.
+    async fn unread(&self, action: &'static str, key: &str, error: object_store::Error) -> StoreError {
+        let error = wrap(&self.region, action, key, error);
+        if error.kind == StoreErrorKind::NotFound && self.check_in_place().await.is_err() {
+            return self.fault(StoreErrorKind::Unavailable, action, key, "the store is not in its place");
+        }
+        error
     }
 
     async fn write(&self, key: &Path, bytes: Bytes, action: &'static str) -> Result<(), StoreError> {

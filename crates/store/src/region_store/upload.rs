@@ -192,6 +192,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_missing_with_the_whole_store_is_not_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let (place, aside) = (directory.path().join("store"), directory.path().join("aside"));
+        std::fs::create_dir(&place).unwrap();
+        let [_, store] = stores(&place).await;
+        let (bytes, name) = pack();
+        let unread = async |store: &RegionStore| {
+            let backup = "backup-0123456789abcdef0".parse().unwrap();
+            [
+                store.open_pack(&account(), &name).await.map(drop).unwrap_err().kind,
+                store.pack_len(&account(), &name).await.unwrap_err().kind,
+                store.read_pack_ranges(&account(), &name, &[0..1]).await.map(drop).unwrap_err().kind,
+                store.read_record(&account(), &backup).await.map(drop).unwrap_err().kind,
+            ]
+        };
+        assert_eq!(unread(&store).await, [StoreErrorKind::NotFound; 4]);
+        store.put_pack(&account(), &name, bytes).await.unwrap();
+        std::fs::rename(&place, &aside).unwrap();
+        assert_eq!(unread(&store).await, [StoreErrorKind::Unavailable; 4]);
+        // An empty mount point.
+        std::fs::create_dir(&place).unwrap();
+        assert_eq!(unread(&store).await, [StoreErrorKind::Unavailable; 4]);
+        std::fs::remove_dir(&place).unwrap();
+        std::fs::rename(&aside, &place).unwrap();
+        store.verify_pack(&account(), &name).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn bytes_under_the_name_of_others_are_corrupt_only_once_all_were_read() {
         let directory = tempfile::tempdir().unwrap();
         let (bytes, name) = pack();

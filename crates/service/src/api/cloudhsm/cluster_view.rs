@@ -8,6 +8,7 @@ use wire::cloudhsm::words::{BackupPolicy, ClusterState};
 
 use super::as_tags;
 use super::attributes::{ClusterAttributes, HsmAttributes, network_id};
+use crate::api::reason;
 
 /// The reply that describes a cluster.
 pub(super) fn reply(ctx: &RegionContext, row: &ResourceRow, now: Timestamp) -> ClusterReply {
@@ -37,7 +38,7 @@ pub(super) fn view(ctx: &RegionContext, row: &ResourceRow, now: Timestamp) -> Cl
         state,
         state_message: match state {
             ClusterState::DeleteInProgress => Some(CLUSTER_DELETE_MESSAGE.to_owned()),
-            _ => row.failure.as_deref().map(|failure| failure.chars().take(300).collect()),
+            _ => row.failure.as_deref().map(reason),
         },
         certificates: certificates(&known),
         subnet_mapping: known.subnets,

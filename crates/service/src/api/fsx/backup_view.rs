@@ -8,6 +8,7 @@ use wire::fsx::reply::{Backup, BackupReply, FailureDetails, FileSystem};
 use wire::fsx::words::{BackupLifecycle, BackupType, ResourceType};
 
 use super::{Call, file_system_view, shown_tags};
+use crate::api::reason;
 
 /// The reply that describes a backup.
 pub(super) fn reply(call: &Call, row: &BackupRow) -> BackupReply {
@@ -32,7 +33,7 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
         },
         creation_time: row.created_at.into(),
         file_system: file_system(call, row),
-        failure_details: row.failure.clone().map(|message| FailureDetails { message }),
+        failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         progress_percent: row.state.is_in_progress().then(|| percent(call, row)),
         kms_key_id: Some(names.kms_key(row.kms_key.as_str()).to_string()),
         resource_arn: Some(names.fsx_backup(row.id.as_str()).to_string()),

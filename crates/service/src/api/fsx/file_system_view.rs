@@ -12,6 +12,7 @@ use wire::fsx::settings::{automatic_backup_retention_days_default, lustre_versio
 use wire::fsx::words::{FileSystemLifecycle, FileSystemType, LustreDeploymentType, NetworkType, StorageType};
 
 use super::{Call, shown_tags};
+use crate::api::reason;
 
 /// When daily backups are taken where nothing is said.
 pub(super) const DAILY_TIME: &str = "05:00";
@@ -147,7 +148,7 @@ pub(super) fn view(call: &Call, row: &ResourceRow) -> FileSystem {
             ResourceState::Deleting => FileSystemLifecycle::Deleting,
             ResourceState::Failed => FileSystemLifecycle::Failed,
         }),
-        failure_details: row.failure.clone().map(|message| FailureDetails { message }),
+        failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         creation_time: Some(row.created_at.into()),
         kms_key_id: Some(call.names().kms_key(row.kms_key.as_str()).to_string()),
         dns_name: Some(format!("{id}.fsx.{}.amazonaws.com", call.ctx.region)),
