@@ -21,6 +21,9 @@ const READERS_MAX: u32 = 4;
 /// How long a task waits for a connection of its own process: twice what one waits for other processes.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a database may take to answer for the first time: longer than SQLite waits for other processes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
+
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// One region's catalog. Clones share the same connections.
@@ -108,7 +111,11 @@ impl Catalog {
     pub(crate) async fn write(&self, operation: Operation) -> Result<Write, CatalogError> {
         let begun = statement::begin(&self.writer, self.dialect.begin()).await;
         let tx = begun.map_err(|cause| CatalogError::from_sql(operation.action, cause))?;
-        Ok(Write { tx, operation, dialect: self.dialect })
+        let mut write = Write { tx, operation, dialect: self.dialect };
+        if let Some(lock) = self.dialect.lock() {
+            write.run(sqlx::query(lock)).await?;
+        }
+        Ok(write)
     }
 }
 
@@ -131,12 +138,17 @@ fn connect_options(url: &str, missing: Missing) -> sqlx::Result<AnyConnectOption
 
 /// Connects once and drops the connection: a pool would hide why it cannot connect behind a timeout.
 async fn probe(options: &AnyConnectOptions, dialect: Dialect) -> Result<(), CatalogError> {
-    let outcome = async {
+    let connect = async {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(dialect.writer()).execute(&mut connection).await?;
         connection.close().await
     };
-    match outcome.await.map_err(|cause| CatalogError::from_sql("open the catalog", cause)) {
+    let silent = |_| Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer")));
+    match tokio::time::timeout(CONNECT_TIMEOUT, connect)
+        .await
+        .unwrap_or_else(silent)
+        .map_err(|cause| CatalogError::from_sql("open the catalog", cause))
+    {
         // Another process is turning a new file into a database in WAL mode: the pool will try again until that is done.
         Err(error) if error.is(CatalogErrorKind::Busy) => Ok(()),
         outcome => outcome,
@@ -181,7 +193,10 @@ async fn migrate(writer: &AnyPool, dialect: Dialect, missing: Missing) -> Result
     if applied.is_ok_and(|(count,)| usize::try_from(count).is_ok_and(|count| count >= MIGRATOR.iter().count())) {
         return Ok(());
     }
-    let mut tx = writer.begin_with(dialect.begin_migration()).await.map_err(failed)?;
+    let mut tx = writer.begin_with(dialect.begin()).await.map_err(failed)?;
+    if let Some(lock) = dialect.lock_for_migration() {
+        sqlx::query(lock).execute(&mut *tx).await.map_err(failed)?;
+    }
     MIGRATOR.run_direct(None, &mut *tx, false).await.map_err(|cause| failed(cause.into()))?;
     effect("catalog.migrate.before");
     tx.commit().await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What SQLite and PostgreSQL do not have in common. All other SQL text is shared.
+//! The SQL that SQLite and PostgreSQL do not have in common. All other text is shared.
 
 use crate::error::CatalogError;
 
@@ -36,25 +36,28 @@ impl Dialect {
         }
     }
 
-    /// Begins a transaction that writes, once it is the only one.
-    ///
-    /// SQLite takes its write lock at once: a transaction that read first and wrote later could not wait for it. For
-    /// PostgreSQL the lock is a row, so that both have one writer at a time, and what a writer reads stays true until
-    /// it commits.
+    /// Begins a transaction that writes. SQLite takes its write lock at once: a transaction that read first and wrote
+    /// later could not wait for it.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM writer FOR UPDATE",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
 
-    /// Begins the transaction in which the schema is brought up to date; others that would do the same wait.
-    pub(crate) fn begin_migration(self) -> &'static str {
-        match self {
-            Self::Sqlite => "BEGIN IMMEDIATE",
-            // Any number will do. There is no table yet whose row could be locked.
-            Self::Postgres => "BEGIN; SELECT pg_advisory_xact_lock(7381240983214)",
-        }
+    /// The first statement of a transaction that writes, where beginning it has not waited for the writers before it.
+    /// So both databases have one writer at a time, and what a writer reads stays true until it commits.
+    ///
+    /// It is a statement of its own, inside of the transaction: one that fails, or is not waited for any more, is
+    /// rolled back with it.
+    pub(crate) fn lock(self) -> Option<&'static str> {
+        (self == Self::Postgres).then_some("SELECT 1 FROM writer FOR UPDATE")
+    }
+
+    /// As [`Dialect::lock`], for a transaction that brings the schema up to date: there may be no table yet. Any number
+    /// will do.
+    pub(crate) fn lock_for_migration(self) -> Option<&'static str> {
+        (self == Self::Postgres).then_some("SELECT pg_advisory_xact_lock(7381240983214)")
     }
 
     /// Settings of a connection that writes.

@@ -64,6 +64,8 @@ impl CatalogError {
 fn kind_of(error: &sqlx::Error) -> CatalogErrorKind {
     use sqlx::Error as E;
     match error {
+        // SQLite has no code of its own for bytes where text should be.
+        E::Database(cause) if cause.message().starts_with("JSON cannot hold BLOB") => CatalogErrorKind::Corrupt,
         E::Database(cause) => cause.code().map_or(CatalogErrorKind::Unavailable, |code| kind_of_code(&code)),
         E::PoolTimedOut => CatalogErrorKind::Busy,
         E::RowNotFound => CatalogErrorKind::NotFound,
@@ -93,7 +95,8 @@ fn kind_of_state(state: &str) -> CatalogErrorKind {
         // connections.
         (_, "40001" | "40P01" | "55P03" | "57014" | "53300") => CatalogErrorKind::Busy,
         (_, "53100") => CatalogErrorKind::Full,
-        (_, "25006") => CatalogErrorKind::ReadOnly,
+        // Read only, or not this user's to write.
+        (_, "25006" | "42501") => CatalogErrorKind::ReadOnly,
         // Integrity constraints.
         ("23", _) => CatalogErrorKind::Conflict,
         // Values, names and structures that cannot be.
@@ -109,13 +112,11 @@ fn kind_of_result(code: &str) -> CatalogErrorKind {
     match code.parse::<i32>() {
         Ok(SQLITE_IOERR_SHMSIZE) => CatalogErrorKind::Full,
         Ok(code) => match code & 0xff {
-            5 | 6 => CatalogErrorKind::Busy, // SQLITE_BUSY, SQLITE_LOCKED
-            8 => CatalogErrorKind::ReadOnly, // SQLITE_READONLY
-            // SQLITE_ERROR, SQLITE_CORRUPT, SQLITE_NOTADB. The first is about a column that no statement here can meet in
-            // a sound catalog.
-            1 | 11 | 26 => CatalogErrorKind::Corrupt,
-            13 => CatalogErrorKind::Full,     // SQLITE_FULL
-            19 => CatalogErrorKind::Conflict, // SQLITE_CONSTRAINT
+            5 | 6 => CatalogErrorKind::Busy,      // SQLITE_BUSY, SQLITE_LOCKED
+            8 => CatalogErrorKind::ReadOnly,      // SQLITE_READONLY
+            11 | 26 => CatalogErrorKind::Corrupt, // SQLITE_CORRUPT, SQLITE_NOTADB
+            13 => CatalogErrorKind::Full,         // SQLITE_FULL
+            19 => CatalogErrorKind::Conflict,     // SQLITE_CONSTRAINT
             _ => CatalogErrorKind::Unavailable,
         },
         Err(_) => CatalogErrorKind::Unavailable,
@@ -133,7 +134,7 @@ mod tests {
             ("517", CatalogErrorKind::Busy),
             ("13", CatalogErrorKind::Full),
             ("4874", CatalogErrorKind::Full),
-            ("1", CatalogErrorKind::Corrupt),
+            ("1", CatalogErrorKind::Unavailable),
             ("11", CatalogErrorKind::Corrupt),
             ("26", CatalogErrorKind::Corrupt),
             ("1032", CatalogErrorKind::ReadOnly),
@@ -143,6 +144,7 @@ mod tests {
             ("55P03", CatalogErrorKind::Busy),
             ("53100", CatalogErrorKind::Full),
             ("25006", CatalogErrorKind::ReadOnly),
+            ("42501", CatalogErrorKind::ReadOnly),
             ("23505", CatalogErrorKind::Conflict),
             ("42P01", CatalogErrorKind::Corrupt),
             ("57P01", CatalogErrorKind::Unavailable),

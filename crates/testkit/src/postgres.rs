@@ -56,6 +56,28 @@ impl Postgres {
         format!("postgres://offsite:secret@localhost/{database}?host={}", self.folder.path().display())
     }
 
+    /// The first column of what a query says of the database that is there from the start, a line for each row.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn ask(&self, query: &str) -> io::Result<String> {
+        let mut command = server_program("psql")?;
+        command.args([
+            "--username=offsite",
+            "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
+            "--command",
+            query,
+            "--host",
+        ]);
+        let output = command.arg(self.folder.path()).arg("postgres").output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),
+        }
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

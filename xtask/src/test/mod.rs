@@ -48,7 +48,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     step("tests", &mut failures, || run_tests(&TEST, options.filter.as_deref(), &[], &mut counts));
     step("tests on PostgreSQL", &mut failures, || {
         let server = Postgres::start()?;
-        run_tests(&CATALOG, options.filter.as_deref(), &[(CATALOG_SERVER, server.url())], &mut counts)
+        run_tests(&CATALOG, options.filter.as_deref(), &[(CATALOG_SERVER, server.url())], &mut counts)?;
+        // Each test that was told makes a schema; with a filter there may be none.
+        let made: u64 = server.ask("SELECT COUNT(*) FROM pg_namespace WHERE nspname LIKE 'test%'")?.parse()?;
+        ensure!(made > 0 || options.filter.is_some(), "no test made its catalog there");
+        Ok(())
     });
 
     heading("result");

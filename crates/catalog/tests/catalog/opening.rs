@@ -1,5 +1,7 @@
 //! The file: made, shared, refused; and the small tables.
 
+use std::time::Duration;
+
 use catalog::{Catalog, CatalogErrorKind as Kind, Missing, ResourceRow, sqlite_url};
 use model::{ResourceKind, ResourceState, Service, Timestamp};
 
@@ -190,4 +192,19 @@ async fn events_come_newest_first() {
     }
     let subjects: Vec<String> = fresh.list_events(2).await.unwrap().into_iter().map(|event| event.subject).collect();
     assert_eq!(subjects, ["three", "two"]);
+}
+
+/// As when a client hangs up, or a task is ended, while others write.
+#[tokio::test]
+async fn a_write_that_is_given_up_while_it_waits_holds_nobody_up() {
+    let fresh = Fresh::new().await;
+    let (first, second) = (fresh.open_again().await, fresh.open_again().await);
+    let held = fresh.hold_the_writers_lock().await;
+    let waiting = tokio::time::timeout(Duration::from_millis(300), first.set_meta("a", "b")).await;
+    assert!(waiting.is_err(), "someone else writes");
+    sqlx::Connection::close(held).await.unwrap();
+    for (catalog, value) in [(&second, "c"), (&first, "d"), (&second, "e")] {
+        tokio::time::timeout(Duration::from_secs(15), catalog.set_meta("a", value)).await.unwrap().unwrap();
+        assert_eq!(fresh.meta("a").await.unwrap().as_deref(), Some(value));
+    }
 }

@@ -75,6 +75,15 @@ impl Fresh {
         Catalog::open(self.url(), Missing::Refuse).await.unwrap()
     }
 
+    /// Begins to write as another process, until what is returned is closed.
+    pub(crate) async fn hold_the_writers_lock(&self) -> sqlx::AnyConnection {
+        use sqlx::Connection;
+        let mut connection = sqlx::AnyConnection::connect(self.url()).await.unwrap();
+        let begin = if is_sqlite() { "BEGIN IMMEDIATE" } else { "BEGIN; SELECT 1 FROM writer FOR UPDATE" };
+        sqlx::raw_sql(begin).execute(&mut connection).await.unwrap();
+        connection
+    }
+
     /// Runs a statement that no method of the catalog would.
     pub(crate) async fn force(&self, sql: &str) {
         let pool = sqlx::AnyPool::connect(self.url()).await.unwrap();
