@@ -170,7 +170,7 @@ async fn make_store(region: &Region, dir: &Path) -> anyhow::Result<RegionStore> 
 
 async fn make_catalog(region: &Region, store: &RegionStore, place: &CatalogPlace) -> anyhow::Result<()> {
     let catalog = Catalog::open(&place.url(), Missing::Create).await.map_err(EngineError::from)?;
-    for (fact, wanted) in [(META_REGION, region.as_str()), (META_STORE_ID, store.store_id())] {
+    for (fact, wanted) in [(META_STORE_ID, store.store_id()), (META_REGION, region.as_str())] {
         match catalog.meta(fact).await.map_err(EngineError::from)? {
             None => catalog.set_meta(fact, wanted).await.map_err(EngineError::from)?,
             Some(found) if found == wanted => {}

@@ -63,12 +63,16 @@ async fn rebuild_file(app: &App, settings: &RegionSettings, file: &Path) -> anyh
     Ok(report)
 }
 
-/// A catalog that was not finished says of no region, so nobody uses it, and running the command again goes on with it.
+/// Nobody uses a catalog that was not finished, as it does not say of which region it is.
 async fn rebuild_in_server(app: &App, settings: &RegionSettings, url: &str) -> anyhow::Result<RebuildReport> {
     let catalog = Catalog::open(url, Missing::Create).await.map_err(EngineError::from)?;
     if let Some(region) = catalog.meta(META_REGION).await.map_err(EngineError::from)? {
         let error = anyhow::anyhow!("{} holds the catalog of {region}, which may be in use", settings.catalog);
         return Err(hinted(error, "name a new database in the configuration, and rebuild into that"));
+    }
+    if !catalog.list_accounts().await.map_err(EngineError::from)?.is_empty() {
+        let error = anyhow::anyhow!("{} holds a part of a catalog: making it was interrupted", settings.catalog);
+        return Err(hinted(error, "name an empty database in the configuration, and rebuild into that"));
     }
     build(app, settings, catalog).await
 }
@@ -77,7 +81,8 @@ async fn build(app: &App, settings: &RegionSettings, catalog: Catalog) -> anyhow
     let ctx = settings.open_unchecked(catalog).await?;
     app.note(format_args!("reading the records of {}", settings.region));
     let report = rebuild(&ctx).await?;
-    let facts = [(META_REGION, settings.region.as_str()), (META_STORE_ID, ctx.store.store_id())];
+    // The region comes last: with it, the catalog is one that is used.
+    let facts = [(META_STORE_ID, ctx.store.store_id()), (META_REGION, settings.region.as_str())];
     for (key, value) in facts {
         ctx.catalog.set_meta(key, value).await.map_err(EngineError::from)?;
     }

@@ -90,6 +90,8 @@ impl RegionEntry {
 fn local_path<'v>(value: &'v str, scheme: &str) -> anyhow::Result<&'v Path> {
     match value.strip_prefix(scheme) {
         Some(path) if !path.is_empty() => Ok(Path::new(path)),
+        // What looks like a server's address may hold a password.
+        _ if value.contains('@') => bail!("the address is not supported; write {scheme}<path>"),
         _ => bail!("\"{value}\" is not supported; write {scheme}<path>"),
     }
 }
@@ -134,16 +136,22 @@ impl fmt::Debug for CatalogPlace {
     }
 }
 
-/// An address as far as its path, without a password.
+/// An address as far as its path, without a password; of one that is not well formed, nothing but the scheme, as any part
+/// of it may be of a password.
 fn without_secrets(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (who, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    match who.split(':').next().unwrap_or_default() {
-        "" => format!("{scheme}://{host}{path}"),
-        user => format!("{scheme}://{user}@{host}{path}"),
-    }
+    let parts = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (who, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/%".contains(c));
+        let is_well_formed = is_plain(name) && is_plain(path) && port.chars().all(|c| c.is_ascii_digit());
+        let user = who.split(':').next().filter(|user| !user.is_empty()).map(|user| format!("{user}@"));
+        let shown = format!("{scheme}://{}{host}{path}", user.unwrap_or_default());
+        (is_well_formed && !query.contains('@')).then_some(shown)
+    };
+    parts().unwrap_or_else(|| "postgres://…".to_owned())
 }
 
 /// Where the parts of one region are; every path absolute.
@@ -202,7 +210,14 @@ impl RegionSettings {
     }
 
     fn rebuild_hint(&self) -> String {
-        format!("`offsite rebuild --region {}` makes a new one from the store", self.region)
+        let region = &self.region;
+        match &self.catalog {
+            CatalogPlace::File(_) => format!("`offsite rebuild --region {region}` makes a new one from the store"),
+            CatalogPlace::Server(_) => format!(
+                "`offsite rebuild --region {region}` makes a new one from the store, in an empty database that the \
+                 configuration names"
+            ),
+        }
     }
 
     /// Opens the rest of the region around its catalog.
@@ -264,7 +279,11 @@ mod tests {
             ("postgres://offsite:p%40ss@db:5432/eu", "postgres://offsite@db:5432/eu"),
             ("postgres://db/eu?user=offsite&password=secret", "postgres://db/eu"),
             ("postgresql://a:b@c", "postgresql://a@c"),
-            ("postgres:secret", "postgres://"),
+            ("postgres://offsite:a/secret@db/eu", "postgres://…"),
+            ("postgres://offsite:a?secret@db/eu", "postgres://…"),
+            ("postgres://offsite:a#secret@db/eu", "postgres://…"),
+            ("postgres://offsite:secret/eu", "postgres://…"),
+            ("postgres:secret", "postgres://…"),
         ] {
             let place = CatalogPlace::Server(url.to_owned());
             assert_eq!((place.to_string(), format!("{place:?}")), (shown.to_owned(), shown.to_owned()));
