@@ -1,4 +1,4 @@
-//! The audit: an event for every call that has changed something, with the key that signed it and its request's id.
+//! The audit: an event for every call that succeeded in changing something, with the key that signed it and its request's id.
 //!
 //! What the engine does on a call's behalf has events of its own, and so has what is done without a call.
 

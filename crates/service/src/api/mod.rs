@@ -106,12 +106,26 @@ const REASON_CHARACTERS_MAX: usize = 256;
 /// Why something failed, as callers may know it: of where things are on the server, only the last name. All of it is
 /// in the log, and `offsite backup show` tells it.
 fn reason(failure: &str) -> String {
-    let shown = |word: &str| match word.trim_start_matches(['"', '\'', '(']).starts_with('/') {
-        true => word.rsplit('/').next().unwrap_or_default().to_owned(),
-        false => word.to_owned(),
+    let (mut told, mut rest) = (String::new(), failure);
+    while let Some(start) = path_start(rest) {
+        let (before, path) = rest.split_at(start);
+        let ends = [": ", ", ", "; ", "\"", "'", ")"].iter().filter_map(|end| path.find(end));
+        let (path, after) = path.split_at(ends.min().unwrap_or(path.len()));
+        told += before;
+        told += path.rsplit('/').next().unwrap_or_default();
+        rest = after;
+    }
+    told += rest;
+    wire::aws::json::truncated(&told, REASON_CHARACTERS_MAX).to_owned()
+}
+
+/// Where an absolute path begins. It may hold spaces, so it ends where the sentence around it goes on.
+fn path_start(text: &str) -> Option<usize> {
+    let begins = |(at, _): &(usize, &str)| {
+        let (before, after) = (text[..*at].chars().next_back(), text[at + 1..].chars().next());
+        before.is_none_or(|c| " \"'(:=".contains(c)) && after.is_some_and(|c| !c.is_whitespace())
     };
-    let words: Vec<String> = failure.split(' ').map(shown).collect();
-    wire::aws::json::truncated(&words.join(" "), REASON_CHARACTERS_MAX).to_owned()
+    text.match_indices('/').find(begins).map(|(at, _)| at)
 }
 
 impl Trace {
@@ -156,6 +170,8 @@ mod tests {
     fn a_reason_tells_nothing_of_where_things_are() {
         for (failure, told) in [
             ("failed to read /srv/site/fs-0/a.txt: gone", "failed to read a.txt: gone"),
+            ("cannot open /srv/my site/a.txt: Permission denied", "cannot open a.txt: Permission denied"),
+            ("file:///srv/store is away, and key:/srv/keys too", "file:store is away, and key:keys too"),
             ("Object at location \"/srv/store/record\" not found", "Object at location record\" not found"),
             ("read and/or write 1/2", "read and/or write 1/2"),
         ] {

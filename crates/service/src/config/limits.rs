@@ -22,6 +22,8 @@ pub(crate) struct Limits {
     pub(crate) cloudhsm_hsms_per_cluster: u64,
     /// Snapshots of disks.
     pub(crate) cbs_snapshots: u64,
+    /// Snapshots of one disk, copies not counted.
+    pub(crate) cbs_snapshots_per_disk: u64,
     /// Policies by which snapshots are taken.
     pub(crate) cbs_policies: u64,
     /// Disks that are bound to one policy.
@@ -49,6 +51,7 @@ impl Default for Limits {
             cloudhsm_hsms: 6,
             cloudhsm_hsms_per_cluster: 28,
             cbs_snapshots: 6_400,
+            cbs_snapshots_per_disk: 64,
             cbs_policies: 10,
             cbs_disks_per_policy: 80,
             fsx_requests_per_second: None,

@@ -27,7 +27,10 @@ pub(super) async fn answer(
         (&Method::GET, "/healthz") => plain(200, "ok\n"),
         (&Method::GET, "/readyz") => ready(&server),
         (&Method::GET, "/metrics") => plain(200, metrics.render()),
-        _ => answer_api(&server, source, request).await,
+        // Apart from the connection: what was begun is finished, and told of, though the client may have gone.
+        _ => tokio::spawn(async move { answer_api(&server, source, request).await })
+            .await
+            .unwrap_or_else(|_| plain(500, "the request could not be answered\n")),
     };
     Ok(into_response(reply))
 }

@@ -281,6 +281,8 @@ class Limits(CbsTest):
         self.take(other)
         self.call("DeleteSnapshots", SnapshotIds=[first])
         self.take(disk)
+        self.limited(cbs_snapshots_per_disk=1)
+        self.refused("ResourceInsufficient.OverQuota", "CreateSnapshot", DiskId=other)
 
 
 class Rates(CbsTest):

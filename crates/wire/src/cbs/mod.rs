@@ -25,9 +25,6 @@ pub const UNNAMED: &str = "未命名";
 /// How many accounts one snapshot can be shared with.
 pub const SHARES_PER_SNAPSHOT_MAX: usize = 50;
 
-/// How many snapshots one disk can have.
-pub const SNAPSHOTS_PER_DISK_MAX: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,6 +28,7 @@ impl Parameters {
     /// `InvalidParameter` for anything but an object.
     pub fn from_json(body: &[u8]) -> Result<Self, TencentError> {
         match serde_json::from_slice(body) {
+            Ok(tree) if has_nul(&tree) => Err(nul()),
             Ok(tree @ Value::Object(_)) => Ok(Self { tree, is_text: false }),
             _ => Err(TencentError::new(CommonCode::InvalidParameter, "The body must be a JSON object.")),
         }
@@ -41,6 +42,9 @@ impl Parameters {
         let mut root = Branch::default();
         for (name, value) in pairs {
             root.insert(name, value).ok_or_else(|| ill_formed(name))?;
+            if value.contains('\0') {
+                return Err(nul());
+            }
         }
         let members = root.into_members()?;
         Ok(Self { tree: Value::Object(members), is_text: true })
@@ -57,6 +61,20 @@ impl Parameters {
         let structure = T::read(&self.tree, Place::ROOT, &mut reading);
         reading.finish(structure)
     }
+}
+
+/// Whether a string holds the character that no database keeps in a text.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(members) => members.values().any(has_nul),
+        _ => false,
+    }
+}
+
+fn nul() -> TencentError {
+    TencentError::new(CommonCode::InvalidParameterValue, "A parameter holds the character U+0000.")
 }
 
 fn ill_formed(name: &str) -> TencentError {
@@ -144,6 +162,16 @@ mod tests {
             Value::Object(members) => members.iter().for_each(|(part, item)| flatten(item, &under(part), pairs)),
             other => pairs.push((name.to_owned(), other.as_str().unwrap_or_default().to_owned())),
         }
+    }
+
+    #[test]
+    fn no_text_holds_what_databases_cannot_keep() {
+        let read = |body: &[u8]| Parameters::from_json(body).map_err(|error| error.code);
+        for body in [r#"{"A": "a\u0000b"}"#, r#"{"A": [{"B": "\u0000"}]}"#] {
+            assert_eq!(read(body.as_bytes()), Err(CommonCode::InvalidParameterValue), "{body}");
+        }
+        assert!(read(br#"{"A": "a\u0001b"}"#).is_ok());
+        assert_eq!(tree(&[("A.0", "a\0b")]), Err(CommonCode::InvalidParameterValue));
     }
 
     #[test]

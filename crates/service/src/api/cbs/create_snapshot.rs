@@ -8,7 +8,7 @@ use engine::{Acceptance, Progress};
 use model::{ResourceId, ResourceKind, ResourceState};
 use wire::cbs::reply::CreateSnapshotReply;
 use wire::cbs::request::CreateSnapshot;
-use wire::cbs::{CbsCode, CbsError, SNAPSHOTS_PER_DISK_MAX};
+use wire::cbs::{CbsCode, CbsError};
 use wire::tencent::CommonCode;
 
 use super::attributes::{DiskAttributes, SnapshotAttributes};
@@ -61,10 +61,9 @@ pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<Creat
 
 /// What another snapshot of a disk must not exceed, whoever asks for it.
 pub(super) fn quotas(disk: &ResourceId, account: &Account) -> Vec<Quota> {
-    let per_disk = SNAPSHOTS_PER_DISK_MAX as u64;
     vec![
         Quota::BeingMade { resource: disk.clone(), max: 1 },
-        Quota::OfResource { resource: disk.clone(), max: per_disk },
+        Quota::OfResource { resource: disk.clone(), max: account.limits.cbs_snapshots_per_disk },
         Quota::AllBackups { kind: ResourceKind::Disk, max: account.limits.cbs_snapshots },
     ]
 }

@@ -101,7 +101,6 @@ pub(super) fn updated(before: &FileSystem, request: &UpdateFileSystem) -> FileSy
             members[name] = overlaid(&members[name], &given);
         }
     }
-    // Others may have changed them since the request was checked; what does not fit any more changes nothing.
     if let Ok(Some(tables)) = request.route_tables(&route_tables(before)) {
         members["OpenZFSConfiguration"]["RouteTableIds"] = json!(tables);
     }

@@ -48,15 +48,23 @@ pub(super) async fn update(
     check_at_rest(&row)?;
     check(&file_system_view::described(&row), &request)?;
     let now = call.ctx.catalog.now().await.map_err(internal)?;
-    let mut days = 0;
+    let (mut days, mut refused) = (0, None);
     let edit = |row: &mut ResourceRow| {
         let before = file_system_view::described(row);
+        // Others may have changed it since it was looked at.
+        if let Err(refusal) = check(&before, &request) {
+            refused = Some(refusal);
+            return;
+        }
         let after = file_system_view::updated(&before, &request);
         days = daily::retention_days(&after);
         row.next_backup_at = daily::after_update((&before, row.next_backup_at), &after, now);
         row.attributes = serde_json::to_string(&after).expect("descriptions are structures of plain data");
     };
     let row = call.ctx.catalog.edit_resource(&call.account.id, &row.id, edit).await.map_err(internal)?;
+    if let Some(refusal) = refused {
+        return Err(refusal);
+    }
     if let Some(token) = &token {
         call.ctx.catalog.take_token(&call.account.id, token, row.id.as_str()).await.map_err(internal)?;
     }
