@@ -198,12 +198,13 @@ mod tests {
         std::fs::create_dir(&place).unwrap();
         let [_, store] = stores(&place).await;
         let (bytes, name) = pack();
+        let ranges = [0..1, 1..2];
         let unread = async |store: &RegionStore| {
             let backup = "backup-0123456789abcdef0".parse().unwrap();
             [
                 store.open_pack(&account(), &name).await.map(drop).unwrap_err().kind,
                 store.pack_len(&account(), &name).await.unwrap_err().kind,
-                store.read_pack_ranges(&account(), &name, &[0..1]).await.map(drop).unwrap_err().kind,
+                store.read_pack_ranges(&account(), &name, &ranges).await.map(drop).unwrap_err().kind,
                 store.read_record(&account(), &backup).await.map(drop).unwrap_err().kind,
             ]
         };
