@@ -17,9 +17,14 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// The address of a database of PostgreSQL in which schemas can be made, and which nobody misses afterwards.
 const POSTGRES: &str = "OFFSITE_TEST_POSTGRES";
 
+#[expect(clippy::disallowed_methods, reason = "which server to test with is for whoever runs the tests to say")]
+fn server() -> Option<String> {
+    std::env::var(POSTGRES).ok()
+}
+
 /// Whether catalogs are files.
 pub(crate) fn is_sqlite() -> bool {
-    std::env::var_os(POSTGRES).is_none()
+    server().is_none()
 }
 
 /// A new catalog, which goes when this is dropped if it is a file.
@@ -59,9 +64,9 @@ impl Fresh {
     }
 
     async fn new_in(folder: tempfile::TempDir) -> Self {
-        let url = match std::env::var(POSTGRES) {
-            Ok(server) => new_schema(&server).await,
-            Err(_) => sqlite_url(&folder.path().join("catalog.db")),
+        let url = match server() {
+            Some(server) => new_schema(&server).await,
+            None => sqlite_url(&folder.path().join("catalog.db")),
         };
         Self { catalog: Catalog::open(&url, Missing::Create).await.unwrap(), folder, url }
     }
