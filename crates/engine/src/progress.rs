@@ -11,9 +11,25 @@ pub struct Progress {
     entries: AtomicU64,
     phase: Mutex<String>,
     notes: Mutex<Vec<String>>,
+    measures: bool,
 }
 
 impl Progress {
+    /// Counters of work whose size is found out beside it, where it is not known before: for those who show percentages.
+    pub fn measuring() -> Self {
+        Self { measures: true, ..Self::default() }
+    }
+
+    /// Whether the size of the work is to be found out.
+    pub(crate) fn measures(&self) -> bool {
+        self.measures
+    }
+
+    /// Tells how many bytes there are in all, of work that has begun without knowing.
+    pub(crate) fn expect(&self, total_bytes: u64) {
+        self.total_bytes.store(total_bytes, Ordering::Relaxed);
+    }
+
     /// Bytes dealt with so far.
     pub fn done_bytes(&self) -> u64 {
         self.done_bytes.load(Ordering::Relaxed)

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod chunk_table;
+mod measure;
 mod parent;
 mod pipeline;
 mod publish;

@@ -1,7 +1,11 @@
 //! Reading a resource: walk it, merge it with the parent, and read what has changed.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::{Bytes, BytesMut};
 use capture::{Found, FoundEntry, ImageSource, Piece, SMALL_FILE_BYTES, TreeOptions, TreeWalk};
@@ -12,6 +16,7 @@ use tokio::runtime::Handle;
 use super::Job;
 use super::assemble::{Assembled, assemble};
 use super::chunk_table::{ChunkRef, ChunkTable, SmallFile};
+use super::measure::{Over, measure};
 use super::parent::{Parent, is_unchanged};
 use super::pipeline::{Pipeline, PlainChunk};
 use super::spool::{Spool, SpoolExtent, SpoolItem};
@@ -44,7 +49,14 @@ pub(crate) struct Counts {
 pub(crate) fn take_snapshot(job: &Job, parent: Option<Parent>, handle: Handle) -> Result<Taken, EngineError> {
     let total = parent.as_ref().map_or(0, |parent| parent.row.size_bytes);
     job.progress.begin("reading", total);
+    let is_read = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _over = Over(&is_read);
+        if total == 0 && job.progress.measures() && job.resource.kind.source_kind() == SourceKind::Tree {
+            let (root, options, clock) = (root_of(job), options_of(job), Arc::clone(&job.ctx.clock));
+            let is_read = &is_read;
+            scope.spawn(move || measure(&root, options, clock, &job.progress, is_read));
+        }
         let pipeline = Pipeline::start(scope, job, &handle);
         let mut reader = Reader::new(job, parent, &handle, &pipeline)?;
         let read = reader.read_resource();
@@ -66,6 +78,16 @@ pub(crate) fn take_snapshot(job: &Job, parent: Option<Parent>, handle: Handle) -
         let parent = parent.map(|parent| parent.row.id);
         Ok(Taken { assembled, omissions, counts, parent })
     })
+}
+
+/// Where the resource lies.
+fn root_of(job: &Job) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(&job.resource.path))
+}
+
+/// How its tree is walked.
+fn options_of(job: &Job) -> TreeOptions {
+    TreeOptions { cross_mounts: job.request.cross_mounts }
 }
 
 /// The error that ends a backup which left out something it was not allowed to.
@@ -151,14 +173,12 @@ impl<'a, 'scope> Reader<'a, 'scope> {
     }
 
     fn read_resource(&mut self) -> Result<(), EngineError> {
-        use std::os::unix::ffi::OsStrExt;
-        let path = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(&self.job.resource.path));
+        let path = root_of(self.job);
         let failed = || EngineError::file(format!("read {}", path.display()));
         let clock = Arc::clone(&self.job.ctx.clock);
         match self.job.resource.kind.source_kind() {
             SourceKind::Tree => {
-                let options = TreeOptions { cross_mounts: self.job.request.cross_mounts };
-                for found in TreeWalk::open(&path, options, clock).map_err(failed())? {
+                for found in TreeWalk::open(&path, options_of(self.job), clock).map_err(failed())? {
                     match found {
                         Found::Entry(found) => self.read_entry(found)?,
                         Found::Omission(omission) => self.omissions.push(omission),

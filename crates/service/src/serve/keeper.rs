@@ -135,7 +135,7 @@ impl Keeper {
     async fn resume(&self, ctx: &Arc<RegionContext>, row: BackupRow) -> Result<(), EngineError> {
         let (server, id) = (&self.server, row.id.clone());
         if row.state == BackupState::Creating {
-            let progress = Arc::<Progress>::default();
+            let progress = Arc::new(Progress::measuring());
             if let Some(job) = resume_backup(ctx, &server.worker, row, Arc::clone(&progress)).await? {
                 tracing::info!(backup = %id, "going on with a backup that was interrupted");
                 server.jobs.run_backup(job, progress);

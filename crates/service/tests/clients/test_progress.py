@@ -43,6 +43,13 @@ class Fsx(FsxTest):
         self.assertGreater(len(set(shown) & set(range(1, 100))), 5)
         self.assertLess(shown[-1], 100)
 
+    def test_how_far_a_first_backup_is_shows(self):
+        file_system = self.file_system()
+        self.noise(file_system, 192)
+        shown = self.percents(self.client().create_backup(FileSystemId=file_system)["Backup"]["BackupId"])
+        self.assertTrue(set(shown) & set(range(1, 100)), shown)
+        self.assertLess(max(shown), 100)
+
     def test_how_far_a_backup_is_shows_by_the_one_before_it(self):
         file_system = self.file_system()
         self.noise(file_system, 128)

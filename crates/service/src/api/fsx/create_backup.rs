@@ -61,7 +61,7 @@ pub(super) async fn accept(
         Quota::BeingMade { resource: file_system.id.clone(), max: 1 },
         Quota::UserBackups { kinds: vec![file_system.kind], max },
     ];
-    let (terms, progress) = (Terms { token, quotas }, Arc::<Progress>::default());
+    let (terms, progress) = (Terms { token, quotas }, Arc::new(Progress::measuring()));
     let accepted = accept_backup(&call.ctx, &call.server.worker, request, &terms, Arc::clone(&progress)).await;
     match accepted.map_err(internal)? {
         Acceptance::New(job) => {

@@ -157,7 +157,7 @@ impl Server {
             outlives_subject: true,
         };
         let terms = Terms { token: Some(token), quotas: vec![Quota::BeingMade { resource: row.id.clone(), max: 1 }] };
-        let progress = Arc::<Progress>::default();
+        let progress = Arc::new(Progress::measuring());
         Ok(match accept_backup(ctx, &self.worker, request, &terms, Arc::clone(&progress)).await? {
             Acceptance::New(job) => {
                 self.jobs.run_backup(job, progress);
