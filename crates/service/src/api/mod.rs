@@ -172,7 +172,7 @@ mod tests {
             ("failed to read /srv/site/fs-0/a.txt: gone", "failed to read a.txt: gone"),
             ("cannot open /srv/my site/a.txt: Permission denied", "cannot open a.txt: Permission denied"),
             ("file:///srv/store is away, and key:/srv/keys too", "file:store is away, and key:keys too"),
-            ("Object at location \"/srv/store/record\" not found", "Object at location record\" not found"),
+            ("Object at location \"/srv/store/record\" not found", "Object at location \"record\" not found"),
             ("read and/or write 1/2", "read and/or write 1/2"),
         ] {
             assert_eq!(reason(failure), told);

@@ -281,7 +281,7 @@ mod tests {
             ("postgresql://a:b@c", "postgresql://a@c"),
             ("postgres://offsite:a/secret@db/eu", "postgres://…"),
             ("postgres://offsite:a?secret@db/eu", "postgres://…"),
-            ("postgres://offsite:a#secret@db/eu", "postgres://…"),
+            ("postgres://offsite:a#secret@db/eu", "postgres://offsite@db/eu"),
             ("postgres://offsite:secret/eu", "postgres://…"),
             ("postgres:secret", "postgres://…"),
         ] {
