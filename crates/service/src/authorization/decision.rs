@@ -1,5 +1,7 @@
 //! Decisions: what the policies say to a question, and which of them decided.
 
+use std::sync::PoisonError;
+
 use cedar_policy::{AuthorizationError, Authorizer, Effect};
 use serde::Serialize;
 
@@ -23,6 +25,17 @@ impl Policies {
     /// Cedar passes over a policy that cannot be evaluated. One that would have forbidden must not be passed over, so
     /// then nothing is allowed.
     pub(crate) fn decide(&self, principal: &Principal, permission: &Permission) -> Decision {
+        let asked = (principal.clone(), permission.clone());
+        let decided = || self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decision) = decided().get(&asked) {
+            return decision.clone();
+        }
+        let decision = self.evaluate(principal, permission);
+        decided().insert(asked, decision.clone());
+        decision
+    }
+
+    fn evaluate(&self, principal: &Principal, permission: &Permission) -> Decision {
         let (request, entities) = match permission.question(principal) {
             Ok(question) => question,
             Err(error) => {

@@ -6,11 +6,15 @@
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Mutex;
 
 use anyhow::{Context, bail};
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use hashlink::LruCache;
 use miette::Diagnostic;
 
+use super::decision::Decision;
+use super::question::{Permission, Principal};
 use super::vocabulary::VOCABULARY;
 
 /// What is decided where no policies are configured.
@@ -31,10 +35,15 @@ pub(crate) struct PolicyFile {
     pub(crate) text: String,
 }
 
+/// How many decisions a set remembers.
+const REMEMBERED_MAX: usize = 1024;
+
 /// Policies that decide.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Policies {
     pub(super) set: PolicySet,
+    /// The latest decisions. One depends on nothing but the set and what was asked.
+    pub(super) decided: Mutex<LruCache<(Principal, Permission), Decision>>,
     warnings: Vec<String>,
     is_built_in: bool,
 }
@@ -78,7 +87,7 @@ impl Policies {
         if !set.policies().any(|policy| policy.effect() == Effect::Permit) {
             warnings.push(format!("{}: no policy permits anything, so every request is denied", dir.display()));
         }
-        Ok(Self { set, warnings, is_built_in: false })
+        Ok(Self { set, decided: Mutex::new(LruCache::new(REMEMBERED_MAX)), warnings, is_built_in: false })
     }
 
     /// Whether no policies are configured.

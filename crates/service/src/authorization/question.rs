@@ -11,7 +11,7 @@ use super::vocabulary::VOCABULARY;
 use crate::config::Cloud;
 
 /// Who asks: an access key of an account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Principal {
     /// Whose key it is.
     pub(crate) account: AccountId,
@@ -22,7 +22,7 @@ pub(crate) struct Principal {
 }
 
 /// The types of resources, as the schema names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ResourceType {
     /// A backup of a file system or a cluster.
     Backup,
@@ -67,7 +67,7 @@ impl ResourceType {
 }
 
 /// What it is about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Resource {
     kind: ResourceType,
     id: String,
@@ -161,7 +161,7 @@ impl fmt::Display for Resource {
 }
 
 /// What a copy is between.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Copying {
     /// Where the source is.
     pub(crate) source_region: String,
@@ -174,7 +174,7 @@ pub(crate) struct Copying {
 }
 
 /// Under which circumstances: what Cedar calls the context.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Circumstances {
     /// Where the connection comes from.
     pub(crate) source_address: Option<IpAddr>,
@@ -213,7 +213,7 @@ impl Circumstances {
 }
 
 /// Something that a call needs to be allowed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Permission {
     /// What for, e.g. `fsx::CopyBackup`.
     pub(crate) action: String,

@@ -166,6 +166,33 @@ fn what_forbids_and_cannot_be_evaluated_closes() {
 }
 
 #[test]
+fn a_decision_that_is_remembered_is_that_of_the_same_question() {
+    let policies = read(
+        r#"permit (principal == AccessKey::"AKIAEXAMPLE", action == Action::"fsx::DeleteBackup", resource)
+           when { resource.hasTag("team") && context has source_ip && context.source_ip.isLoopback() };"#,
+    )
+    .unwrap();
+    let asked = |key: &str, action: &str, tags: &[(&str, &str)], address: [u8; 4]| {
+        let principal = Principal { key: key.to_owned(), ..principal() };
+        let mut permission = permission(action, backup(tags));
+        permission.circumstances.source_address = Some(address.into());
+        (principal, permission)
+    };
+    let (local, team) = ([127, 0, 0, 1], [("team", "dr")]);
+    let questions = [
+        (asked("AKIAEXAMPLE", "fsx::DeleteBackup", &team, local), true),
+        (asked("AKIAOTHER", "fsx::DeleteBackup", &team, local), false),
+        (asked("AKIAEXAMPLE", "fsx::DescribeBackups", &team, local), false),
+        (asked("AKIAEXAMPLE", "fsx::DeleteBackup", &[], local), false),
+        (asked("AKIAEXAMPLE", "fsx::DeleteBackup", &team, [10, 0, 0, 1]), false),
+    ];
+    for ((principal, permission), allowed) in questions.iter().chain(&questions) {
+        let decision = policies.decide(principal, permission);
+        assert_eq!(decision.allowed, *allowed, "{principal:?} {permission:?} {decision:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_is_denied() {
     let everything = read("permit (principal, action, resource);").unwrap();
     for action in ["fsx::Nothing", "fsx", "fsx::DeleteFileSystem", ""] {
