@@ -25,7 +25,7 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
     let state = state(row);
     Backup {
         backup_id: row.id.to_string(),
-        backup_arn: names.cloudhsm_backup(row.id.as_str()).to_string(),
+        backup_arn: names.cloudhsm_backup(row.id.as_str()),
         backup_state: state,
         cluster_id,
         create_timestamp: known.content_made_at.unwrap_or(row.created_at).into(),

@@ -93,5 +93,5 @@ fn allows(call: &Call, row: &BackupRow, policy: &str, action: &str) -> bool {
     let identity = format!("arn:{}:iam::{}:root", names.partition, call.account.id);
     let caller = Caller { account: call.account.id.as_str(), arn: Some(&identity) };
     let policy = policy.parse::<ResourcePolicy>();
-    policy.is_ok_and(|policy| policy.allows(caller, action, &names.cloudhsm_backup(row.id.as_str()).to_string()))
+    policy.is_ok_and(|policy| policy.allows(caller, action, &names.cloudhsm_backup(row.id.as_str())))
 }

@@ -4,7 +4,7 @@ use catalog::{BackupRow, ResourceRow};
 use engine::RegionContext;
 use model::{BackupState, Origin};
 use wire::aws::arn::Namespace;
-use wire::fsx::reply::{Backup, BackupReply, FailureDetails, FileSystem};
+use wire::fsx::reply::{Backup, BackupReply, FailureDetails, FileSystem, KeptFileSystem};
 use wire::fsx::words::{BackupLifecycle, BackupType, ResourceType};
 
 use super::{Call, file_system_view, shown_tags};
@@ -32,11 +32,11 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
             Origin::Automatic => BackupType::Automatic,
         },
         creation_time: row.created_at.into(),
-        file_system: file_system(call, row),
+        file_system: shown_file_system(call, row),
         failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         progress_percent: row.state.is_in_progress().then(|| percent(call, row)),
-        kms_key_id: Some(names.kms_key(row.kms_key.as_str()).to_string()),
-        resource_arn: Some(names.fsx_backup(row.id.as_str()).to_string()),
+        kms_key_id: Some(names.kms_key(row.kms_key.as_str())),
+        resource_arn: Some(names.fsx_backup(row.id.as_str())),
         tags: shown_tags(&row.tags),
         directory_information: None,
         owner_id: Some(row.account.to_string()),
@@ -49,8 +49,13 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
     }
 }
 
+/// The same, without reading what was kept.
+fn shown_file_system(call: &Call, row: &BackupRow) -> KeptFileSystem {
+    KeptFileSystem::from_kept(&row.attributes).unwrap_or_else(|| (&file_system(call, row)).into())
+}
+
 /// The file system as the backup remembers it.
-fn file_system(call: &Call, row: &BackupRow) -> FileSystem {
+pub(super) fn file_system(call: &Call, row: &BackupRow) -> FileSystem {
     let kept = kept(row);
     if kept.file_system_id.is_some() {
         return kept;
@@ -61,7 +66,7 @@ fn file_system(call: &Call, row: &BackupRow) -> FileSystem {
     FileSystem {
         file_system_id: Some(row.resource_id.to_string()),
         owner_id: Some(row.account.to_string()),
-        resource_arn: Some(names.fsx_file_system(row.resource_id.as_str()).to_string()),
+        resource_arn: Some(names.fsx_file_system(row.resource_id.as_str())),
         ..file_system_view::default_of(row.resource_kind)
     }
 }
@@ -82,7 +87,7 @@ pub(super) fn frozen_for_copy(call: &Call, source: &RegionContext, row: &BackupR
     let mut frozen = file_system(call, row);
     let names = Namespace { region: source.region.as_str(), ..call.names() };
     if !row.is_copy() {
-        frozen.resource_arn = Some(names.fsx_file_system(row.resource_id.as_str()).to_string());
+        frozen.resource_arn = Some(names.fsx_file_system(row.resource_id.as_str()));
     }
     serde_json::to_string(&frozen).expect("descriptions are structures of plain data")
 }

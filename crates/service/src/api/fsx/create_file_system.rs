@@ -55,7 +55,7 @@ pub(super) async fn create_from_backup(
 
 /// The description in the backup, with what the request changes of it.
 fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupRow) -> Result<FileSystem, FsxError> {
-    let mut before = backup_view::view(call, backup).file_system;
+    let mut before = backup_view::file_system(call, backup);
     forget_replaced(&mut before, request);
     let kind = before.file_system_type.unwrap_or(FileSystemType::Lustre);
     let bad = |message: &str| Err(FsxError::bad_request(message));

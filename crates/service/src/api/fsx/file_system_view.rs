@@ -149,7 +149,7 @@ pub(super) fn view(call: &Call, row: &ResourceRow) -> FileSystem {
         }),
         failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         creation_time: Some(row.created_at.into()),
-        kms_key_id: Some(call.names().kms_key(row.kms_key.as_str()).to_string()),
+        kms_key_id: Some(call.names().kms_key(row.kms_key.as_str())),
         dns_name: Some(format!("{id}.fsx.{}.amazonaws.com", call.ctx.region)),
         tags: shown_tags(&row.tags),
         ..frozen(call.names(), row)
@@ -161,7 +161,7 @@ pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> FileSystem {
     FileSystem {
         owner_id: Some(names.account.to_owned()),
         file_system_id: Some(row.id.to_string()),
-        resource_arn: Some(names.fsx_file_system(row.id.as_str()).to_string()),
+        resource_arn: Some(names.fsx_file_system(row.id.as_str())),
         ..described(row)
     }
 }

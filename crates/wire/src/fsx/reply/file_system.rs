@@ -1,5 +1,8 @@
 //! A file system as it is described.
 
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
 use super::super::request::Tag;
 use super::super::words::{
     AdministrativeActionType, FileSystemLifecycle, FileSystemType, NetworkType, Status, StorageType,
@@ -74,6 +77,37 @@ output! {
     }
 }
 
+/// The description of a file system that a backup keeps, as JSON. Most of a listing is these, and they are passed on as
+/// they stand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeptFileSystem(Box<RawValue>);
+
+impl KeptFileSystem {
+    /// One that was kept. `None` for `{}`, which describes nothing, and for what is no JSON.
+    pub fn from_kept(text: &str) -> Option<Self> {
+        let text = text.trim();
+        RawValue::from_string(text.to_owned()).ok().filter(|_| text.starts_with('{') && text != "{}").map(Self)
+    }
+
+    /// The JSON.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl From<&FileSystem> for KeptFileSystem {
+    fn from(described: &FileSystem) -> Self {
+        Self(serde_json::value::to_raw_value(described).expect("descriptions are structures of plain data"))
+    }
+}
+
+impl PartialEq for KeptFileSystem {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -100,6 +134,18 @@ mod tests {
                 {"AdministrativeActionType": "FILE_SYSTEM_UPDATE", "Status": "PENDING", "TargetFileSystemValues": {}}
             ]
         });
-        assert_eq!(serde_json::to_value(file_system).unwrap(), wanted);
+        assert_eq!(serde_json::to_value(&file_system).unwrap(), wanted);
+        let kept = KeptFileSystem::from(&file_system);
+        assert_eq!(serde_json::to_value(&kept).unwrap(), wanted);
+        assert_eq!(serde_json::from_str::<FileSystem>(kept.as_str()).unwrap(), file_system);
+    }
+
+    #[test]
+    fn only_what_describes_is_passed_on() {
+        let kept = r#"{"FileSystemId":"fs-0123456789abcdef0"}"#;
+        assert_eq!(KeptFileSystem::from_kept(kept).unwrap().as_str(), kept);
+        for other in ["{}", "", "null", "[]", "{\"a\":", "{} {}"] {
+            assert_eq!(KeptFileSystem::from_kept(other), None, "{other}");
+        }
     }
 }

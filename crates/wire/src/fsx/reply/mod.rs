@@ -8,7 +8,7 @@ mod openzfs;
 mod windows;
 
 pub use backup::{ActiveDirectoryBackupAttributes, Backup, OntapVolumeConfiguration, Volume};
-pub use file_system::{AdministrativeAction, FailureDetails, FileSystem};
+pub use file_system::{AdministrativeAction, FailureDetails, FileSystem, KeptFileSystem};
 pub use lustre::{DataRepositoryConfiguration, LustreFileSystemConfiguration};
 pub use ontap::{FileSystemEndpoint, FileSystemEndpoints, OntapFileSystemConfiguration};
 pub use openzfs::OpenZfsFileSystemConfiguration;
