@@ -21,6 +21,12 @@ use crate::lease::Fence;
 /// A backup. Its members are in the order of `Dialect::select_backups`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BackupRow {
+    /// What only its API knows of it: a JSON object.
+    #[serde(deserialize_with = "column::json")]
+    pub attributes: String,
+    /// Its tags, in the order in which they were given.
+    #[serde(deserialize_with = "column::list_or_null")]
+    pub tags: Vec<(String, String)>,
     /// Its id.
     pub id: BackupId,
     /// Whose it is.
@@ -80,14 +86,9 @@ pub struct BackupRow {
     pub lease_expires_at: Timestamp,
     /// Who asked for it.
     pub origin: Origin,
-    /// What only its API knows of it: a JSON object.
-    pub attributes: String,
     /// When it is to be removed; never, where there is no time.
     #[serde(deserialize_with = "column::milliseconds_or_null")]
     pub expires_at: Option<Timestamp>,
-    /// Its tags, in the order in which they were given.
-    #[serde(deserialize_with = "column::list_or_null")]
-    pub tags: Vec<(String, String)>,
 }
 
 impl BackupRow {
@@ -119,17 +120,18 @@ impl Dialect {
         sqlx::query(AssertSqlSafe(self.select_backups(tail)))
     }
 
-    /// Its text. A backup is one column of JSON: sqlx copies every column's name and value for every row.
+    /// Its text. A backup is one column of JSON: sqlx copies every column's name and value for every row. The columns
+    /// that are JSON already stand before the others.
     pub(crate) fn select_backups(self, tail: &str) -> String {
         let (array, rows) = (self.json_array(), self.json_array_of_rows());
         let (snapshot_id, data_key) = (self.hex("snapshot_id"), self.hex("data_key"));
+        let tags = format!("SELECT {rows}({array}(key, value) ORDER BY ordinal) FROM tag WHERE backup_id = backup.id");
         format!(
-            "SELECT CAST({array}(id, account, resource_id, resource_kind, resource_name, state, {snapshot_id}, parent_id, \
+            "SELECT '[' || attributes || ',' || COALESCE(CAST(({tags}) AS TEXT), 'null') || ',' || \
+             substr(CAST({array}(id, account, resource_id, resource_kind, resource_name, state, {snapshot_id}, parent_id, \
              kms_key, {data_key}, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
              stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
-             lease_owner, lease_fence, lease_expires_at, origin, attributes, expires_at, \
-             (SELECT {rows}({array}(key, value) ORDER BY ordinal) FROM tag WHERE backup_id = backup.id)) AS TEXT) \
-             AS backup FROM backup {tail}"
+             lease_owner, lease_fence, lease_expires_at, origin, expires_at) AS TEXT), 2) AS backup FROM backup {tail}"
         )
     }
 }

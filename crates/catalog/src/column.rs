@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -71,6 +72,11 @@ pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 /// A time, or NULL, in a row that comes as JSON.
 pub(crate) fn milliseconds_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp))
+}
+
+/// A JSON value, as its text, in a row that comes as JSON.
+pub(crate) fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(<&RawValue>::deserialize(deserializer)?.get().to_owned())
 }
 
 /// A list in a row that comes as JSON. PostgreSQL gathers no rows as NULL.
