@@ -2,6 +2,7 @@
 //!
 //! The formats are described byte by byte in `docs/format.md`. This crate knows no SQL and no HTTP.
 
+pub mod bucket;
 pub mod chunks;
 pub mod error;
 pub mod keys;
@@ -12,6 +13,7 @@ pub mod region_store;
 pub mod seal;
 pub mod transfer;
 
+pub use bucket::{BucketAddress, InvalidBucketAddress};
 pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
 pub use error::{StoreError, StoreErrorKind};
 pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, WrapContext, WrappedKey};

@@ -3,3 +3,4 @@
 pub mod corpus;
 pub mod postgres;
 pub mod program;
+pub mod seaweed;

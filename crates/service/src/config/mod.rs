@@ -10,6 +10,7 @@ pub(crate) mod environment;
 mod hostile;
 mod identities;
 mod limits;
+mod place;
 mod policies;
 mod region;
 
@@ -28,8 +29,9 @@ use wire::aws::sigv4::SKEW_DEFAULT;
 pub(crate) use access_key::{AccessKey, Cloud};
 pub(crate) use duration::parse_duration;
 pub(crate) use identities::{Account, Identities};
+pub(crate) use place::{CatalogPlace, StorePlace};
 pub(crate) use policies::{POLICIES, PolicyDirectory};
-pub(crate) use region::{CatalogPlace, META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
+pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
 
 use crate::exit::hinted;
 
@@ -228,7 +230,7 @@ mod tests {
     fn paths_are_taken_from_the_files_directory() {
         let config = load(&format!("identities = \"identities.toml\"\n{REGION}")).unwrap();
         let base = config.file.parent().unwrap();
-        assert_eq!(config.regions[0].store, base.join("store"));
+        assert_eq!(config.regions[0].store, StorePlace::Directory(base.join("store")));
         assert_eq!(config.regions[0].scratch, base.join("a/scratch"));
         assert_eq!(config.gc_grace, Duration::from_secs(86_400));
     }

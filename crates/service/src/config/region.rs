@@ -1,18 +1,17 @@
 //! One region's settings, and the opening of its catalog, store and key service.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing, sqlite_url};
+use anyhow::Context;
+use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing};
 use engine::{EngineError, RegionContext};
 use model::{Partition, Region, SystemClock};
 use serde::{Deserialize, Serialize};
 use store::RegionStore;
 use store::keys::KeyFileService;
-use store::region_store::open_directory;
 
+use super::place::{CatalogPlace, StorePlace, local_path};
 use crate::exit::hinted;
 
 /// The fact in a catalog's `meta` table that names its region.
@@ -29,7 +28,7 @@ pub(crate) struct RegionEntry {
     pub(crate) name: Region,
     /// The set of regions that copies may not leave.
     pub(crate) partition: Partition,
-    /// `file:<directory>`.
+    /// `file:<directory>`, or `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`.
     pub(crate) store: String,
     /// `sqlite:<file>`, or `postgres://<user>@<host>/<database>`.
     pub(crate) catalog: String,
@@ -57,15 +56,10 @@ fn is_false(flag: &bool) -> bool {
 impl RegionEntry {
     /// Resolves the paths against `base`, the directory of the configuration file.
     pub(crate) fn check(&self, base: &Path) -> anyhow::Result<RegionSettings> {
-        let resolve = |field, value: &str, scheme| {
-            local_path(value, scheme)
-                .map(|path| base.join(path))
-                .with_context(|| format!("region {}: {field}", self.name))
-        };
-        let catalog = match is_server(&self.catalog) {
-            true => CatalogPlace::Server(self.catalog.clone()),
-            false => CatalogPlace::File(resolve("catalog", &self.catalog, "sqlite:")?),
-        };
+        let field = |field| format!("region {}: {field}", self.name);
+        let catalog = CatalogPlace::parse(&self.catalog, base).with_context(|| field("catalog"))?;
+        let store = StorePlace::parse(&self.store, base).with_context(|| field("store"))?;
+        let kms = base.join(local_path(&self.kms, "file:", "file:<path>").with_context(|| field("kms"))?);
         let own = match &catalog {
             CatalogPlace::File(file) => file.parent().unwrap_or(base).to_owned(),
             CatalogPlace::Server(_) => base.join(self.name.as_str()),
@@ -76,8 +70,8 @@ impl RegionEntry {
         Ok(RegionSettings {
             region: self.name.clone(),
             partition: self.partition.clone(),
-            store: resolve("store", &self.store, "file:")?,
-            kms: resolve("kms", &self.kms, "file:")?,
+            store,
+            kms,
             catalog,
             scratch,
             resources,
@@ -87,73 +81,6 @@ impl RegionEntry {
     }
 }
 
-fn local_path<'v>(value: &'v str, scheme: &str) -> anyhow::Result<&'v Path> {
-    match value.strip_prefix(scheme) {
-        Some(path) if !path.is_empty() => Ok(Path::new(path)),
-        // What looks like a server's address may hold a password.
-        _ if value.contains('@') => bail!("the address is not supported; write {scheme}<path>"),
-        _ => bail!("\"{value}\" is not supported; write {scheme}<path>"),
-    }
-}
-
-/// Where a region's catalog is.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum CatalogPlace {
-    /// A file of SQLite.
-    File(PathBuf),
-    /// A database of PostgreSQL, by its address, which may hold a password.
-    Server(String),
-}
-
-/// Whether an address is of a server's database.
-fn is_server(address: &str) -> bool {
-    address.starts_with("postgres:") || address.starts_with("postgresql:")
-}
-
-impl CatalogPlace {
-    /// The address by which it is opened.
-    pub(crate) fn url(&self) -> String {
-        match self {
-            Self::File(file) => sqlite_url(file),
-            Self::Server(url) => url.clone(),
-        }
-    }
-}
-
-impl fmt::Display for CatalogPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(file) => file.display().fmt(f),
-            Self::Server(url) => f.write_str(&without_secrets(url)),
-        }
-    }
-}
-
-/// Never the password: settings are shown in errors and logs.
-impl fmt::Debug for CatalogPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// An address as far as its path, without a password; of one that is not well formed, nothing but the scheme, as any part
-/// of it may be of a password.
-fn without_secrets(url: &str) -> String {
-    let parts = || {
-        let (scheme, rest) = url.split_once("://")?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (who, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/%".contains(c));
-        let is_well_formed = is_plain(name) && is_plain(path) && port.chars().all(|c| c.is_ascii_digit());
-        let user = who.split(':').next().filter(|user| !user.is_empty()).map(|user| format!("{user}@"));
-        let shown = format!("{scheme}://{}{host}{path}", user.unwrap_or_default());
-        (is_well_formed && !query.contains('@')).then_some(shown)
-    };
-    parts().unwrap_or_else(|| "postgres://…".to_owned())
-}
-
 /// Where the parts of one region are; every path absolute.
 #[derive(Clone, Debug)]
 pub(crate) struct RegionSettings {
@@ -161,8 +88,8 @@ pub(crate) struct RegionSettings {
     pub(crate) region: Region,
     /// The set of regions that copies may not leave.
     pub(crate) partition: Partition,
-    /// The directory that is its store.
-    pub(crate) store: PathBuf,
+    /// Its store.
+    pub(crate) store: StorePlace,
     /// Its catalog.
     pub(crate) catalog: CatalogPlace,
     /// Its key file.
@@ -228,8 +155,7 @@ impl RegionSettings {
             let error = anyhow::anyhow!("the store of {} is not the one its catalog was made for", self.region);
             let hint = format!(
                 "put the right store back at {}, or make a catalog for this one with `offsite rebuild --region {}`",
-                self.store.display(),
-                self.region
+                self.store, self.region
             );
             return Err(hinted(error, hint));
         }
@@ -255,38 +181,20 @@ impl RegionSettings {
     }
 
     async fn open_store(&self) -> anyhow::Result<RegionStore> {
-        if !self.store.is_dir() {
-            let error = anyhow::anyhow!("the store of {} is not there: {}", self.region, self.store.display());
+        if let StorePlace::Directory(directory) = &self.store
+            && !directory.is_dir()
+        {
+            let error = anyhow::anyhow!("the store of {} is not there: {}", self.region, self.store);
             return Err(hinted(
                 error,
                 "check that its disk is mounted and that offsite.toml names the right directory",
             ));
         }
-        let inner = open_directory(&self.store)
-            .with_context(|| format!("failed to open the store of {} at {}", self.region, self.store.display()))?;
+        let inner = self.store.open().with_context(|| format!("the store of {} cannot be used", self.region))?;
         let store = RegionStore::open(&self.region, inner).await.map_err(EngineError::from)?;
-        Ok(store.in_directory(&self.store))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_never_shown() {
-        for (url, shown) in [
-            ("postgres://offsite:p%40ss@db:5432/eu", "postgres://offsite@db:5432/eu"),
-            ("postgres://db/eu?user=offsite&password=secret", "postgres://db/eu"),
-            ("postgresql://a:b@c", "postgresql://a@c"),
-            ("postgres://offsite:a/secret@db/eu", "postgres://…"),
-            ("postgres://offsite:a?secret@db/eu", "postgres://…"),
-            ("postgres://offsite:a#secret@db/eu", "postgres://offsite@db/eu"),
-            ("postgres://offsite:secret/eu", "postgres://…"),
-            ("postgres:secret", "postgres://…"),
-        ] {
-            let place = CatalogPlace::Server(url.to_owned());
-            assert_eq!((place.to_string(), format!("{place:?}")), (shown.to_owned(), shown.to_owned()));
-        }
+        Ok(match &self.store {
+            StorePlace::Directory(directory) => store.in_directory(directory),
+            StorePlace::Bucket(_) => store,
+        })
     }
 }

@@ -22,13 +22,14 @@ use futures::TryStreamExt;
 use model::effect::effect;
 use model::{AccountId, BackupId, ObjectName, Region};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::record::Record;
 
 pub use download::PackDownload;
+pub use object_store::ObjectStore;
 pub use upload::PackUpload;
 
 const FORMAT_KEY: &str = "format.json";
@@ -342,10 +343,10 @@ impl RegionStore {
     }
 
     /// Why an object could not be read. One that is missing because the whole store is, as where a directory's file
-    /// system is not mounted, is not lost.
+    /// system is not mounted or a bucket was emptied, is not lost.
     async fn unread(&self, action: &'static str, key: &str, error: object_store::Error) -> StoreError {
         let error = wrap(&self.region, action, key, error);
-        if error.kind == StoreErrorKind::NotFound && self.check_in_place().await.is_err() {
+        if error.kind == StoreErrorKind::NotFound && self.still_there().await.is_err() {
             return self.fault(StoreErrorKind::Unavailable, action, key, "the store is not in its place");
         }
         error

@@ -28,9 +28,9 @@ impl Parts {
     /// To a directory: as they come, as long as the cache has them, and with as few switches between threads as can be.
     pub(super) const OF_DIRECTORY: Self = Self { bytes: PIECE_BYTES, under_way_max: 0 };
 
-    /// Over a network: stores take no parts under 5 MiB (but for the last) and no more than 10,000. One
-    /// upload keeps 24 MiB in memory.
-    pub(super) const OF_NETWORK: Self = Self { bytes: 8 << 20, under_way_max: 2 };
+    /// Over a network: a pack of the usual length is one request. Longer ones go in parts, of which stores take none
+    /// under 5 MiB (but for the last) and no more than 10,000. One upload keeps 40 MiB in memory, or twice that.
+    pub(super) const OF_NETWORK: Self = Self { bytes: 40 << 20, under_way_max: 1 };
 }
 
 /// A pack that is being written. One that is dropped was never there.
@@ -38,7 +38,8 @@ impl Parts {
 pub struct PackUpload {
     store: RegionStore,
     key: Path,
-    upload: Box<dyn MultipartUpload>,
+    /// The parts that were sent. Not begun while the pack may still fit into one request.
+    upload: Option<Box<dyn MultipartUpload>>,
     /// The pieces of the next part, and their bytes.
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
@@ -46,19 +47,11 @@ pub struct PackUpload {
 }
 
 impl RegionStore {
-    /// Begins to write a pack. Nobody sees it before [`PackUpload::finish`]. Safe to repeat, also at the same time.
-    ///
-    /// # Errors
-    /// As [`RegionStore::put_pack`].
-    pub async fn begin_pack(&self, account: &AccountId, name: &ObjectName) -> Result<PackUpload, StoreError> {
-        let key = pack_key(account, name);
-        let (inner, at) = (Arc::clone(&self.inner), key.clone());
-        let runtime = tokio::runtime::Handle::current();
-        // A directory makes and syncs the directories of the pack on the thread that asks.
-        let begun = blocking(move || runtime.block_on(inner.put_multipart(&at))).await;
-        let upload = begun.map_err(|e| self.unwritten("write pack", &key, e))?;
+    /// Prepares to write a pack. Nobody sees it before [`PackUpload::finish`]. Safe to repeat, also at the same time.
+    pub fn begin_pack(&self, account: &AccountId, name: &ObjectName) -> PackUpload {
+        let (key, upload) = (pack_key(account, name), None);
         let (waiting, waiting_bytes, sending) = (Vec::new(), 0, JoinSet::new());
-        Ok(PackUpload { store: self.clone(), key, upload, waiting, waiting_bytes, sending })
+        PackUpload { store: self.clone(), key, upload, waiting, waiting_bytes, sending }
     }
 }
 
@@ -87,12 +80,16 @@ impl PackUpload {
     /// # Errors
     /// As [`RegionStore::put_pack`]; the pack is not there then.
     pub async fn finish(mut self) -> Result<(), StoreError> {
-        if self.waiting_bytes > 0 {
+        if self.upload.is_some() && self.waiting_bytes > 0 {
             self.send_part().await?;
         }
         self.wait_for_parts(0).await?;
         effect("store.put_pack.before");
-        self.upload.complete().await.map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
+        let finished = match &mut self.upload {
+            Some(upload) => upload.complete().await,
+            None => self.store.inner.put(&self.key, std::mem::take(&mut self.waiting).into_iter().collect()).await,
+        };
+        finished.map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
         effect("store.put_pack.after");
         self.store.check_in_place().await
     }
@@ -103,19 +100,36 @@ impl PackUpload {
     /// When the store does not answer. What is left then is in nobody's way: see [`RegionStore::remove_staging`].
     pub async fn discard(mut self) -> Result<(), StoreError> {
         self.sending.shutdown().await;
-        self.upload.abort().await.map_err(|e| self.store.unwritten("discard pack", &self.key, e))
+        let Some(mut upload) = self.upload else { return Ok(()) };
+        upload.abort().await.map_err(|e| self.store.unwritten("discard pack", &self.key, e))
     }
 
     async fn send_part(&mut self) -> Result<(), StoreError> {
         let part: PutPayload = std::mem::take(&mut self.waiting).into_iter().collect();
         self.waiting_bytes = 0;
-        let Some(others_max) = self.store.parts.under_way_max.checked_sub(1) else {
-            let sent = self.upload.put_part(part).await;
-            return sent.map_err(|e| self.store.unwritten("write pack", &self.key, e));
+        let others_max = self.store.parts.under_way_max.checked_sub(1);
+        self.wait_for_parts(others_max.unwrap_or(0)).await?;
+        let sent = self.begun().await?.put_part(part);
+        if others_max.is_some() {
+            self.sending.spawn(sent);
+            return Ok(());
+        }
+        sent.await.map_err(|e| self.store.unwritten("write pack", &self.key, e))
+    }
+
+    /// The upload of the parts, begun if it was not.
+    async fn begun(&mut self) -> Result<&mut dyn MultipartUpload, StoreError> {
+        let upload = match self.upload.take() {
+            Some(upload) => upload,
+            None => {
+                let (inner, at) = (Arc::clone(&self.store.inner), self.key.clone());
+                let runtime = tokio::runtime::Handle::current();
+                // A directory makes and syncs the directories of the pack on the thread that asks.
+                let begun = blocking(move || runtime.block_on(inner.put_multipart(&at))).await;
+                begun.map_err(|e| self.store.unwritten("write pack", &self.key, e))?
+            }
         };
-        self.wait_for_parts(others_max).await?;
-        self.sending.spawn(self.upload.put_part(part));
-        Ok(())
+        Ok(&mut **self.upload.insert(upload))
     }
 
     /// Waits until no more than `under_way` parts are under way.
@@ -139,9 +153,13 @@ mod tests {
         "123456789012".parse().unwrap()
     }
 
-    /// Bytes for two parts and a half, and their name.
+    /// Bytes and their name.
     fn pack() -> (Bytes, ObjectName) {
-        let bytes: Vec<u8> = (0..5_u32 << 20).flat_map(u32::to_le_bytes).collect();
+        pack_of(20 << 20)
+    }
+
+    fn pack_of(bytes: u32) -> (Bytes, ObjectName) {
+        let bytes: Vec<u8> = (0..bytes / 4).flat_map(u32::to_le_bytes).collect();
         let name = ObjectName(*blake3::hash(&bytes).as_bytes());
         (bytes.into(), name)
     }
@@ -163,14 +181,16 @@ mod tests {
     #[tokio::test]
     async fn a_pack_is_there_once_it_is_finished_and_not_before() {
         let directory = tempfile::tempdir().unwrap();
-        let (bytes, name) = pack();
-        for store in stores(directory.path()).await {
-            let mut upload = store.begin_pack(&account(), &name).await.unwrap();
-            write(&mut upload, &bytes).await;
-            assert_eq!(store.pack_len(&account(), &name).await.unwrap_err().kind, StoreErrorKind::NotFound);
-            upload.finish().await.unwrap();
-            assert_eq!(store.read_pack(&account(), &name).await.unwrap(), bytes);
-            store.verify_pack(&account(), &name).await.unwrap();
+        // Over a network, one part, exactly one, and two and a half; a directory takes them as they come.
+        for (bytes, name) in [20 << 20, 40 << 20, 100 << 20, 4].map(pack_of) {
+            for store in stores(directory.path()).await {
+                let mut upload = store.begin_pack(&account(), &name);
+                write(&mut upload, &bytes).await;
+                assert_eq!(store.pack_len(&account(), &name).await.unwrap_err().kind, StoreErrorKind::NotFound);
+                upload.finish().await.unwrap();
+                assert_eq!(store.read_pack(&account(), &name).await.unwrap(), bytes);
+                store.verify_pack(&account(), &name).await.unwrap();
+            }
         }
     }
 
@@ -179,8 +199,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (bytes, name) = pack();
         for store in stores(directory.path()).await {
-            let mut first = store.begin_pack(&account(), &name).await.unwrap();
-            let mut second = store.begin_pack(&account(), &name).await.unwrap();
+            let mut first = store.begin_pack(&account(), &name);
+            let mut second = store.begin_pack(&account(), &name);
             write(&mut first, &bytes).await;
             write(&mut second, &bytes).await;
             first.discard().await.unwrap();
@@ -196,7 +216,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (place, aside) = (directory.path().join("store"), directory.path().join("aside"));
         std::fs::create_dir(&place).unwrap();
-        let [_, store] = stores(&place).await;
+        let [remote, store] = stores(&place).await;
         let (bytes, name) = pack();
         let ranges = [0..1, 1..2];
         let unread = async |store: &RegionStore| {
@@ -218,6 +238,10 @@ mod tests {
         std::fs::remove_dir(&place).unwrap();
         std::fs::rename(&aside, &place).unwrap();
         store.verify_pack(&account(), &name).await.unwrap();
+        // A bucket that was emptied.
+        assert_eq!(unread(&remote).await, [StoreErrorKind::NotFound; 4]);
+        remote.inner.delete(&Path::from("format.json")).await.unwrap();
+        assert_eq!(unread(&remote).await, [StoreErrorKind::Unavailable; 4]);
     }
 
     #[tokio::test]

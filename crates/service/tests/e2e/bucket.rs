@@ -1,0 +1,142 @@
+//! Regions whose stores are buckets of an S3 service.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use testkit::corpus::{self, TreeShape};
+use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
+
+use crate::world::{Ran, World, assert_same_to_rsync};
+
+/// In which backups are made.
+const FIRST: &str = "ca-central-1";
+/// To which they are copied.
+const SECOND: &str = "sa-east-1";
+
+/// A world whose commands have the key of the services.
+struct Site {
+    world: World,
+    tree: PathBuf,
+    resource: String,
+}
+
+fn service() -> Seaweed {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
+    let program = target.join("venv/bin/weed");
+    assert!(program.exists(), "SeaweedFS is not installed: run `cargo xtask test` once");
+    Seaweed::start(&program).unwrap()
+}
+
+impl Site {
+    fn new(first: &Seaweed, second: &Seaweed) -> Self {
+        let world = World::new();
+        let tree = world.path("tree");
+        corpus::tree(&tree, 91, &TreeShape::small()).unwrap();
+        let mut site = Self { world, tree, resource: String::new() };
+        site.add_region(FIRST, &format!("s3://first?endpoint={}", first.endpoint())).exits(0);
+        site.add_region(SECOND, &format!("s3://second/site/b?endpoint={}&region=sa-east-1", second.endpoint()))
+            .exits(0);
+        let tree = site.tree.clone();
+        let added = [OsStr::new("resource"), "add".as_ref(), tree.as_ref(), "--region".as_ref(), FIRST.as_ref()];
+        site.resource = site.run(added).id();
+        site
+    }
+
+    fn add_region(&self, name: &str, store: &str) -> Ran {
+        self.run(["region", "add", name, "--partition", "aws", "--store", store])
+    }
+
+    fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        self.run_with_secret(arguments, SECRET_KEY)
+    }
+
+    fn run_with_secret<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, secret: &str) -> Ran {
+        let mut command = self.world.command(arguments);
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", secret);
+        // Where requests go is the configuration's to say.
+        command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_REGION", "nowhere");
+        command.output().expect("the binary runs").into()
+    }
+
+    fn backup(&self) -> String {
+        self.run(["backup", "create", &self.resource]).id()
+    }
+
+    fn state(&self, backup: &str) -> String {
+        self.run(["backup", "show", backup, "--json"]).json()["state"].as_str().unwrap_or_default().to_owned()
+    }
+
+    #[track_caller]
+    fn assert_restorable(&self, backup: &str, name: &str) {
+        let restored = self.world.path(name);
+        let arguments = [OsStr::new("backup"), "restore".as_ref(), backup.as_ref(), restored.as_ref()];
+        self.run(arguments).exits(0);
+        assert_same_to_rsync(&self.tree, &restored);
+    }
+}
+
+/// The whole story, whose end needs nothing of the service that is lost.
+#[test]
+fn backups_are_made_copied_verified_and_restored() {
+    let (mut first, second) = (service(), service());
+    let site = Site::new(&first, &second);
+    site.backup();
+    corpus::day_two(&site.tree, 92).unwrap();
+    let backup = site.backup();
+    let copy = site.run(["copy", &backup, "--to", SECOND]).id();
+    // What the target has is not sent again.
+    let again = site.run(["copy", &backup, "--to", SECOND]).id();
+    let moved = site.run(["backup", "show", &again, "--json"]).json()["moved_bytes"].clone();
+    assert_eq!(moved, 0, "{moved}");
+    site.run(["backup", "rm", &again]).exits(0);
+    site.run(["backup", "verify", &backup]).exits(0);
+    first.stop();
+    site.run(["gc", "--region", SECOND]).exits(0);
+    site.run(["backup", "verify", &copy, "--read-data"]).exits(0);
+    site.assert_restorable(&copy, "restored");
+}
+
+/// A copy to a service that has gone stays where it is, and goes on when the service is back.
+#[test]
+fn a_copy_waits_for_a_service_that_is_away() {
+    let (first, mut second) = (service(), service());
+    let site = Site::new(&first, &second);
+    let backup = site.backup();
+    second.stop();
+    let failed = site.run(["copy", &backup, "--to", SECOND]).exits(1);
+    assert!(failed.stderr.contains("the store is not available"), "{}", failed.stderr);
+    second.run().unwrap();
+    let copy = site.run(["copy", &backup, "--to", SECOND]).id();
+    assert_eq!(site.state(&copy), "AVAILABLE");
+    site.run(["backup", "verify", &copy, "--read-data"]).exits(0);
+}
+
+#[test]
+fn a_catalog_is_rebuilt_from_a_bucket() {
+    let server = service();
+    let site = Site::new(&server, &server);
+    let backup = site.backup();
+    std::fs::remove_file(site.world.region(FIRST).join("catalog.db")).unwrap();
+    let refused = site.run(["backup", "ls", "--region", FIRST]).exits(1);
+    assert!(refused.stderr.contains("offsite rebuild"), "{}", refused.stderr);
+    site.run(["rebuild", "--region", FIRST]).exits(0);
+    site.assert_restorable(&backup, "restored");
+}
+
+#[test]
+fn what_is_wrong_with_a_bucket_is_said() {
+    let server = service();
+    let site = Site::new(&server, &server);
+    let backup = site.backup();
+    let denied = site.run_with_secret(["backup", "verify", &backup], "another secret").exits(1);
+    assert!(denied.stderr.contains("access was denied"), "{}", denied.stderr);
+    let taken = site.add_region("eu-north-1", &format!("s3://first?endpoint={}", server.endpoint())).exits(1);
+    assert!(taken.stderr.contains("it is the store of ca-central-1"), "{}", taken.stderr);
+    for store in ["s3://bucket", "s3://key:secret@bucket?region=r", "gs://bucket"] {
+        let refused = site.add_region("eu-north-1", store).exits(1);
+        assert!(refused.stderr.contains("region eu-north-1: store"), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
+    }
+    let listed = site.run(["region", "ls"]).exits(0);
+    assert!(listed.stdout.contains(&format!("s3://first?endpoint={}", server.endpoint())), "{}", listed.stdout);
+}

@@ -1,0 +1,136 @@
+//! A SeaweedFS server for tests: an S3 service that keeps its objects in a scratch directory.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// The one key that the server knows. It has no secrets to keep.
+pub const ACCESS_KEY: &str = "offsite-tests";
+/// What requests of [`ACCESS_KEY`] are signed with.
+pub const SECRET_KEY: &str = "offsite-tests-secret";
+
+/// How often a server is started anew that found one of its ports taken.
+const STARTS_MAX: usize = 5;
+
+/// What the server prints once it takes requests.
+const READY: &str = "Start Seaweed S3 API Server";
+
+/// A server that runs until this is dropped. Buckets come into being with the first object written to them.
+#[derive(Debug)]
+pub struct Seaweed {
+    program: PathBuf,
+    folder: TempDir,
+    ports: [u16; 8],
+    process: Option<Child>,
+}
+
+impl Seaweed {
+    /// Starts a server that has no objects.
+    ///
+    /// # Errors
+    /// When `program`, which is `weed`, cannot be run or does not come up.
+    pub fn start(program: &Path) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("offsite-seaweed-").tempdir()?;
+        let identity = format!(
+            r#"{{"identities": [{{"name": "tests", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+               "credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}}]}}"#
+        );
+        fs::write(folder.path().join("s3.json"), identity)?;
+        fs::create_dir(folder.path().join("data"))?;
+        let mut server = Self { program: program.to_owned(), folder, ports: [0; 8], process: None };
+        let mut outcome = Ok(());
+        for _ in 0..STARTS_MAX {
+            server.ports = free_ports()?;
+            outcome = server.run();
+            if outcome.is_ok() {
+                return Ok(server);
+            }
+        }
+        outcome.map(|()| server)
+    }
+
+    /// Where its S3 service is.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Kills it. Its objects stay.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // One that is gone already needs no killing.
+            drop(process.kill());
+            drop(process.wait());
+        }
+        for port in self.ports {
+            for name in ["master-grpc", "volume-grpc", "filer-grpc", "filer", "s3-grpc", "s3"] {
+                drop(fs::remove_file(format!("/tmp/seaweedfs-{name}-{port}.sock")));
+            }
+        }
+    }
+
+    /// Starts it again at the same place, after [`Seaweed::stop`].
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn run(&mut self) -> io::Result<()> {
+        let [s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc] = self.ports;
+        let mut command = Command::new(&self.program);
+        command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.telemetry=false"]);
+        // Volumes are for one bucket each, and it makes several at once.
+        command.args(["-volume.max=200", "-master.volumeSizeLimitMB=128", "-master.volumePreallocate=false"]);
+        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
+        for (name, port) in [
+            ("s3.port", s3),
+            ("s3.port.grpc", s3_grpc),
+            ("master.port", master),
+            ("master.port.grpc", master_grpc),
+            ("volume.port", volume),
+            ("volume.port.grpc", volume_grpc),
+            ("filer.port", filer),
+            ("filer.port.grpc", filer_grpc),
+        ] {
+            command.arg(format!("-{name}={port}"));
+        }
+        command.arg(format!("-dir={}", self.folder.path().join("data").display()));
+        command.arg(format!("-s3.config={}", self.folder.path().join("s3.json").display()));
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let log = BufReader::new(process.stderr.take().expect("standard error is piped"));
+        self.process = Some(process);
+        let mut said = Vec::new();
+        let mut lines = log.split(b'\n');
+        while let Some(line) = lines.next().transpose()? {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line.contains(READY) {
+                // What else it says is read, so that it can go on saying it.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(());
+            }
+            said.push(line);
+        }
+        self.stop();
+        Err(io::Error::other(format!("the SeaweedFS server did not come up:\n{}", said.join("\n"))))
+    }
+}
+
+impl Drop for Seaweed {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Ports that nobody listens on. The server takes no 0, and derives those that it is not told from the others.
+fn free_ports() -> io::Result<[u16; 8]> {
+    let mut listeners = Vec::new();
+    for _ in 0..8 {
+        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+    }
+    let mut ports = [0; 8];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
