@@ -1,6 +1,7 @@
 //! What tests and benchmarks are built from; never part of the product.
 
 pub mod corpus;
+pub mod link;
 pub mod postgres;
 pub mod program;
 pub mod seaweed;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use testkit::corpus::{self, TreeShape};
+use testkit::link::Link;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
 
 use crate::world::{Ran, World, assert_same_to_rsync};
@@ -109,6 +110,34 @@ fn a_copy_waits_for_a_service_that_is_away() {
     let copy = site.run(["copy", &backup, "--to", SECOND]).id();
     assert_eq!(site.state(&copy), "AVAILABLE");
     site.run(["backup", "verify", &copy, "--read-data"]).exits(0);
+}
+
+/// Three of ten requests fail. As each is sent again, there are 1/0.7 times as many, and no more.
+#[test]
+fn copies_finish_though_requests_fail() {
+    let server = service();
+    let site = Site::new(&server, &server);
+    let mut requests = Vec::new();
+    let backup = |day: u8| {
+        std::fs::write(site.tree.join(format!("day {day}")), [day; 1000]).unwrap();
+        site.backup()
+    };
+    let backups: Vec<String> = (0..3).map(backup).collect();
+    for (region, failing) in [("eu-north-1", 0), ("eu-south-1", 3)] {
+        let link = Link::to(server.endpoint().trim_start_matches("http://")).unwrap();
+        site.add_region(region, &format!("s3://{region}?endpoint=http://{}", link.address())).exits(0);
+        link.fail(failing);
+        link.requests();
+        let copies: Vec<String> =
+            backups.iter().map(|backup| site.run(["copy", backup, "--to", region]).id()).collect();
+        requests.push(link.requests());
+        for copy in &copies {
+            site.run(["backup", "verify", copy, "--read-data"]).exits(0);
+        }
+        site.assert_restorable(&copies[2], region);
+    }
+    let [sure, failing] = requests[..] else { panic!("two regions were asked: {requests:?}") };
+    assert!(failing > sure && 10 * failing <= 15 * sure, "{failing} requests in place of {sure}");
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! A link to an HTTP server for tests: it counts requests, and answers some of them itself with 503.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+/// What a busy S3 service answers.
+const SLOW_DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A link that is there until this is dropped.
+#[derive(Debug)]
+pub struct Link {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    server: SocketAddr,
+    requests: AtomicU64,
+    /// How many of ten requests fail.
+    failing: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl Link {
+    /// Opens a link to the server at `host:port`.
+    ///
+    /// # Errors
+    /// When that is no address, or there is no port to listen on.
+    pub fn to(server: &str) -> io::Result<Self> {
+        let server = server.parse().map_err(io::Error::other)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let state = State { server, requests: 0.into(), failing: 0.into(), closed: false.into() };
+        let link = Self { address, state: Arc::new(state) };
+        let state = Arc::clone(&link.state);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if state.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                let state = Arc::clone(&state);
+                // A client or server that hangs up ends the connection of the other.
+                thread::spawn(move || state.carry(&client));
+            }
+        });
+        Ok(link)
+    }
+
+    /// Where it listens, as `host:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// From now on, `of_ten` of ten requests are answered with 503, evenly: no run of luck decides a test.
+    pub fn fail(&self, of_ten: u64) {
+        self.state.failing.store(of_ten, Ordering::SeqCst);
+    }
+
+    /// How many requests have come since the last time this was asked.
+    pub fn requests(&self) -> u64 {
+        self.state.requests.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.state.closed.store(true, Ordering::SeqCst);
+        // Wakes the listener. One that is gone needs no waking.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+impl State {
+    /// Carries one request and its reply. Each has a connection of its own.
+    fn carry(&self, client: &TcpStream) -> io::Result<()> {
+        let mut from_client = BufReader::new(client);
+        let (mut head, mut body_bytes) = (Vec::new(), 0);
+        loop {
+            let start = head.len();
+            if from_client.read_until(b'\n', &mut head)? == 0 {
+                return Ok(());
+            }
+            let line = String::from_utf8_lossy(&head[start..]).to_ascii_lowercase();
+            if let Some(length) = line.strip_prefix("content-length:") {
+                body_bytes = length.trim().parse().map_err(io::Error::other)?;
+            }
+            if line.trim().is_empty() {
+                head.truncate(start);
+                break;
+            }
+        }
+        let mut body = from_client.take(body_bytes);
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let failing = self.failing.load(Ordering::SeqCst);
+        if number * failing % 10 < failing {
+            io::copy(&mut body, &mut io::sink())?;
+            let mut to_client = client;
+            to_client.write_all(SLOW_DOWN.as_bytes())?;
+            return client.shutdown(Shutdown::Write);
+        }
+        let server = TcpStream::connect(self.server)?;
+        let (mut to_server, mut from_server, mut to_client) = (&server, &server, client);
+        to_server.write_all(&head)?;
+        to_server.write_all(b"Connection: close\r\n\r\n")?;
+        io::copy(&mut body, &mut to_server)?;
+        io::copy(&mut from_server, &mut to_client)?;
+        client.shutdown(Shutdown::Write)
+    }
+}
