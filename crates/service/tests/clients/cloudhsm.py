@@ -1,5 +1,6 @@
 """What the tests of AWS CloudHSM have in common: a world, an account of their own, and clusters on the way."""
 
+import json
 import subprocess
 import time
 import uuid
@@ -164,5 +165,9 @@ class CloudHsmTest(AwsTest):
     def until_daily_taken(self, cluster, region=EAST):
         now = int(time.time() * 1000)
         self.until(lambda: self.sql(region, "SELECT next_backup_at FROM resource WHERE id = ?", cluster)[0][0] > now)
-        owed = "SELECT json_array_length(attributes, '$.owed') FROM resource WHERE id = ?"
-        self.until(lambda: self.sql(region, owed, cluster) == [(0,)])
+        self.until(lambda: not self.attributes(cluster, region)["owed"])
+
+    def attributes(self, cluster, region=EAST):
+        """What the catalog keeps of a cluster for this API alone."""
+        ((text,),) = self.sql(region, "SELECT attributes FROM resource WHERE id = ?", cluster)
+        return json.loads(text)

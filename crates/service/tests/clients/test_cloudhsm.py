@@ -238,7 +238,7 @@ class Life(CloudHsmTest):
 
     def test_everything_that_changes_something_is_recorded(self):
         cluster, backup = self.active_cluster()
-        events = self.sql(EAST, "SELECT action, subject FROM event WHERE account = ?", self.account)
+        events = self.sql(EAST, "SELECT action, subject FROM event WHERE account = ? ORDER BY id", self.account)
         actions = [action for action, subject in events if {cluster, backup} & set(subject.split())]
         called = [f"cloudhsm:{operation}" for operation in ["CreateCluster", "CreateHsm", "InitializeCluster"]]
         self.assertEqual(actions, ["CreateResource", *called, "CreateBackup"])
@@ -878,10 +878,10 @@ class Keeping(CloudHsmTest):
         # As a crash right after a backup is accepted leaves it.
         self.world.stop(9)
         (token,) = self.sql(EAST, "SELECT token FROM request_token WHERE account = ?", self.account)[0]
-        due = json.dumps({"daily": datetime.datetime.fromtimestamp(int(token.split("/")[-1]) / 1000, datetime.UTC)
-                          .isoformat(timespec="milliseconds").replace("+00:00", "Z")})  # fmt: skip
-        again = "UPDATE resource SET pending = 1, attributes = json_set(attributes, '$.owed', json_array(json(?))) WHERE id = ?"
-        self.sql(EAST, again, due, cluster)
+        at = datetime.datetime.fromtimestamp(int(token.split("/")[-1]) / 1000, datetime.UTC)
+        due = {"daily": at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        attributes = json.dumps({**self.attributes(cluster), "owed": [due]})
+        self.sql(EAST, "UPDATE resource SET pending = 1, attributes = ? WHERE id = ?", attributes, cluster)
         self.world.start()
         self.until_daily_taken(cluster)
         self.assertEqual(len(self.backups(cluster)), 1)
