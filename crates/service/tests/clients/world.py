@@ -7,12 +7,13 @@ import pathlib
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import time
 import unittest
 import uuid
+
+import catalogs
 
 OFFSITE = os.environ["OFFSITE"]
 
@@ -20,8 +21,8 @@ OFFSITE = os.environ["OFFSITE"]
 class World:
     """A scratch site; its server listens on a free port.
 
-    `settings` are lines of its configuration; without them the server makes the site when it starts. `regions` are
-    further ones, each with its partition.
+    `settings` are lines of its configuration; without them the server makes the site when it starts, unless catalogs
+    are databases. `regions` are further ones, each with its partition.
     """
 
     def __init__(self, settings=None, regions=()):
@@ -29,11 +30,13 @@ class World:
         self.config = self.dir / "site" / "offsite.toml"
         self.identities = self.config.with_name("identities.toml")
         self.config.parent.mkdir()
-        if settings is not None:
+        self.catalogs = catalogs.Catalogs(self)
+        if settings is not None or catalogs.SERVER:
             self.cli("init", "--dir", self.config.parent)
-            self.config.write_text(settings + self.config.read_text())
+            self.catalogs.replace_files()
+            self.config.write_text((settings or "") + self.config.read_text())
         for region, partition in regions:
-            self.cli("region", "add", region, "--partition", partition)
+            self.add_region(region, partition)
         self.start()
         lines = (self.config.parent / "client.env").read_text().splitlines()
         self.env = dict(line.removeprefix("export ").split("=", 1) for line in lines)
@@ -71,6 +74,10 @@ class World:
         if self.server.poll() is None:
             self.stop()
         shutil.rmtree(self.dir)
+        self.catalogs.close()
+
+    def add_region(self, region, partition):
+        self.cli("region", "add", region, "--partition", partition, *self.catalogs.new(region))
 
     def cli(self, *arguments):
         """Runs a command and returns what it printed."""
@@ -98,11 +105,8 @@ class World:
         """The successful calls that changed something, by the log, of which no region has an event."""
         done = r'request_id="?([-0-9a-f]{36})"?.* operation="?(?!Describe|List|Get)(\w+)"? .*code="?Success\b'
         calls = dict(re.findall(done, re.sub(r"\x1b\[[0-9;]*m", "", self.said())))
-        # A region that a test has lost lies elsewhere.
-        for path in [*self.dir.glob("*/catalog.db"), *self.config.parent.glob("*/catalog.db")]:
-            with contextlib.closing(sqlite3.connect(path, timeout=30)) as catalog:
-                for (detail,) in catalog.execute("SELECT detail FROM event WHERE action LIKE '%:%'"):
-                    calls.pop(detail.rpartition("request ")[2], None)
+        for (detail,) in self.catalogs.run_in_all("SELECT detail FROM event WHERE action LIKE '%:%'"):
+            calls.pop(detail.rpartition("request ")[2], None)
         return calls
 
     def path(self, region, resource):
@@ -184,10 +188,7 @@ class WorldTest(unittest.TestCase):
 
     def sql(self, region, statement, *values):
         """Runs a statement in a region's catalog and returns the rows."""
-        with sqlite3.connect(self.world.config.parent / region / "catalog.db", timeout=30) as catalog:
-            found = catalog.execute(statement, values).fetchall()
-        catalog.close()
-        return found
+        return self.world.catalogs.run(region, statement, values)
 
     def until(self, look, seconds=60):
         """Looks until there is something, and returns it."""

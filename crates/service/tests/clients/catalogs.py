@@ -1,0 +1,93 @@
+"""The catalogs of a world's regions: files of SQLite, or databases of PostgreSQL where the environment names a server.
+
+The environment does so in the variable that the tests of `crates/catalog` know as well: it is the address of a database
+whose user may make others. A statement is written once, for both, with `?` for each value.
+"""
+
+import contextlib
+import os
+import re
+import sqlite3
+import tomllib
+import urllib.parse
+import uuid
+
+SERVER = os.environ.get("OFFSITE_TEST_POSTGRES")
+
+
+class Files:
+    def __init__(self, world):
+        self.world = world
+
+    def new(self, _region):
+        """What `offsite region add` is to be told of a region's catalog."""
+        return []
+
+    def replace_files(self):
+        """Replaces the catalogs that `offsite init` has made, which are files."""
+
+    def run(self, region, statement, values):
+        """Runs a statement in a region's catalog and returns the rows."""
+        return self.run_in(self.world.config.parent / region / "catalog.db", statement, values)
+
+    def run_in_all(self, statement):
+        # A region that a test has lost lies elsewhere.
+        files = [*self.world.dir.glob("*/catalog.db"), *self.world.config.parent.glob("*/catalog.db")]
+        return [row for file in files for row in self.run_in(file, statement)]
+
+    def run_in(self, file, statement, values=()):
+        with contextlib.closing(sqlite3.connect(file, timeout=30)) as catalog, catalog:
+            return catalog.execute(statement, values).fetchall()
+
+    def close(self):
+        """Leaves nothing behind, once the world's servers have ended."""
+
+
+class Databases:
+    """Each region has a database of its own."""
+
+    def __init__(self, world):
+        self.world, self.server, self.regions = world, self.connect(SERVER), {}
+
+    def new(self, region):
+        name = f"offsite_{uuid.uuid4().hex}"
+        self.server.execute(f"CREATE DATABASE {name}")
+        address = urllib.parse.urlsplit(SERVER)._replace(path=f"/{name}").geturl()
+        self.regions[region] = self.connect(address)
+        return ["--catalog", address]
+
+    def replace_files(self):
+        config = self.world.config
+        for region in tomllib.loads(config.read_text())["region"]:
+            name = region["name"]
+            # A configuration without a region is none, so they are made anew one after the other.
+            table = rf'\[\[region\]\]\nname = "{name}"\n[^[]*'
+            config.write_text(re.sub(table, "", config.read_text()))
+            (config.parent / name / "catalog.db").unlink()
+            self.world.add_region(name, region["partition"])
+
+    def run(self, region, statement, values=()):
+        done = self.regions[region].execute(statement.replace("%", "%%").replace("?", "%s"), values)
+        return done.fetchall() if done.description else []
+
+    def run_in_all(self, statement):
+        return [row for region in self.regions for row in self.run(region, statement)]
+
+    def close(self):
+        names = [connection.info.dbname for connection in self.regions.values()]
+        for connection in self.regions.values():
+            connection.close()
+        for name in names:
+            # A server that was killed may have left connections that have not noticed.
+            self.server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self.server.close()
+
+    def connect(self, address):
+        # Whoever has no server need not have this.
+        import psycopg
+
+        return psycopg.connect(address, autocommit=True)
+
+
+# Where they are, in this run.
+Catalogs = Databases if SERVER else Files
