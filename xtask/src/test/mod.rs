@@ -16,6 +16,7 @@ use clap::Args;
 
 use crate::{tools, workspace};
 use testkit::postgres::Postgres;
+use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
 
 use counts::TestCounts;
 
@@ -46,11 +47,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let mut counts = TestCounts::default();
     step("tests", &mut failures, || run_tests(&TEST, options.filter.as_deref(), &[], &mut counts));
-    step("tests on PostgreSQL", &mut failures, || {
+    step("tests on PostgreSQL and S3", &mut failures, || {
         let server = Postgres::start()?;
+        let service = Seaweed::start(&workspace::target_dir()?.join("venv/bin/weed"))?;
+        let variables = [
+            (CATALOG_SERVER, server.url()),
+            (STORE_SERVICE, service.endpoint()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+        ];
         let skipped = ON_FILES_ALONE.map(|name| ["--skip", name]).concat();
-        let tests = [&TEST[..], &ON_POSTGRES, &skipped].concat();
-        run_tests(&tests, options.filter.as_deref(), &[(CATALOG_SERVER, server.url())], &mut counts)?;
+        let tests = [&TEST[..], &ON_SERVERS, &skipped].concat();
+        run_tests(&tests, options.filter.as_deref(), &variables, &mut counts)?;
         // Each test of the catalog that was told makes a schema; with a filter there may be none.
         let made: u64 = server.ask("SELECT COUNT(*) FROM pg_namespace WHERE nspname LIKE 'test%'")?.parse()?;
         ensure!(made > 0 || options.filter.is_some(), "no test made its catalog there");
@@ -73,19 +81,22 @@ const CLIPPY: [&str; 8] =
 const DOC: [&str; 5] = ["doc", "--release", "--workspace", "--no-deps", "--all-features"];
 const TEST: [&str; 5] = ["test", "--release", "--workspace", "--all-features", "--no-fail-fast"];
 
-/// Of [`TEST`]'s, those that run on either database.
-const ON_POSTGRES: [&str; 5] = ["--test", "catalog", "--test", "clients", "--"];
+/// Of [`TEST`]'s, those that run on servers as well as on files.
+const ON_SERVERS: [&str; 5] = ["--test", "catalog", "--test", "clients", "--"];
 
-/// Of these, some that ask no more of a catalog than the others do, so that minutes are spared.
+/// Of these, some that take long or ask no more of catalog and store than the others do, so that minutes are spared.
 const ON_FILES_ALONE: [&str; 7] = [
     "acceptance_list",
-    "aws_cloudhsm_with_softhsm",
+    "aws_cloudhsm",
     "cbs_errors",
     "clients_for_node",
     "fsx_errors",
     "progress_and_failures",
     "tencent_cbs_ids",
 ];
+
+/// Tells them where to make their stores.
+const STORE_SERVICE: &str = "OFFSITE_TEST_S3";
 
 /// Tells them where to make their catalogs.
 const CATALOG_SERVER: &str = "OFFSITE_TEST_POSTGRES";

@@ -6,9 +6,7 @@ whose user may make others. A statement is written once, for both, with `?` for 
 
 import contextlib
 import os
-import re
 import sqlite3
-import tomllib
 import urllib.parse
 import uuid
 
@@ -22,9 +20,6 @@ class Files:
     def new(self, _region):
         """What `offsite region add` is to be told of a region's catalog."""
         return []
-
-    def replace_files(self):
-        """Replaces the catalogs that `offsite init` has made, which are files."""
 
     def run(self, region, statement, values):
         """Runs a statement in a region's catalog and returns the rows."""
@@ -55,16 +50,6 @@ class Databases:
         address = urllib.parse.urlsplit(SERVER)._replace(path=f"/{name}").geturl()
         self.regions[region] = self.connect(address)
         return ["--catalog", address]
-
-    def replace_files(self):
-        config = self.world.config
-        for region in tomllib.loads(config.read_text())["region"]:
-            name = region["name"]
-            # A configuration without a region is none, so they are made anew one after the other.
-            table = rf'\[\[region\]\]\nname = "{name}"\n[^[]*'
-            config.write_text(re.sub(table, "", config.read_text()))
-            (config.parent / name / "catalog.db").unlink()
-            self.world.add_region(name, region["partition"])
 
     def run(self, region, statement, values=()):
         done = self.regions[region].execute(statement.replace("%", "%%").replace("?", "%s"), values)

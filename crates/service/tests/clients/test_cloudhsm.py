@@ -988,6 +988,7 @@ class Away(CloudHsmTest):
     """A world of its own: one of its regions cannot be opened."""
 
     def test_a_target_that_cannot_be_reached_is_a_fault_of_the_service(self):
+        self.needs_directories()
         cluster, _ = self.attach()
         backup = self.cli("backup", "create", cluster)
         west = self.world.config.parent / WEST

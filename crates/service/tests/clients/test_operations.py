@@ -151,6 +151,7 @@ class Stopping(OperationsTest):
 
 class Away(OperationsTest):
     def test_a_server_without_a_region_is_not_ready_until_one_opens(self):
+        self.needs_directories()
         self.world.stop()
         stores = [path for path in self.world.config.parent.glob("*/store")]
         back = [self.away(path.parent.name) for path in stores]

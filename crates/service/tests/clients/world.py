@@ -10,10 +10,12 @@ import signal
 import subprocess
 import tempfile
 import time
+import tomllib
 import unittest
 import uuid
 
 import catalogs
+import stores
 
 OFFSITE = os.environ["OFFSITE"]
 
@@ -21,8 +23,8 @@ OFFSITE = os.environ["OFFSITE"]
 class World:
     """A scratch site; its server listens on a free port.
 
-    `settings` are lines of its configuration; without them the server makes the site when it starts, unless catalogs
-    are databases. `regions` are further ones, each with its partition.
+    `settings` are lines of its configuration; without them the server makes the site when it starts, unless parts
+    of regions are to be on other servers. `regions` are further ones, each with its partition.
     """
 
     def __init__(self, settings=None, regions=()):
@@ -31,9 +33,11 @@ class World:
         self.identities = self.config.with_name("identities.toml")
         self.config.parent.mkdir()
         self.catalogs = catalogs.Catalogs(self)
-        if settings is not None or catalogs.SERVER:
+        is_apart = catalogs.SERVER or stores.SERVICE
+        if settings is not None or is_apart:
             self.cli("init", "--dir", self.config.parent)
-            self.catalogs.replace_files()
+            if is_apart:
+                self.replace_regions()
             self.config.write_text((settings or "") + self.config.read_text())
         for region, partition in regions:
             self.add_region(region, partition)
@@ -77,7 +81,17 @@ class World:
         self.catalogs.close()
 
     def add_region(self, region, partition):
-        self.cli("region", "add", region, "--partition", partition, *self.catalogs.new(region))
+        self.cli("region", "add", region, "--partition", partition, *self.catalogs.new(region), *stores.new())
+
+    def replace_regions(self):
+        """Makes the regions that `offsite init` has made anew, with their parts where they are to be."""
+        for region in tomllib.loads(self.config.read_text())["region"]:
+            name = region["name"]
+            # A configuration without a region is none, so it is one after the other.
+            table = rf'\[\[region\]\]\nname = "{name}"\n[^[]*'
+            self.config.write_text(re.sub(table, "", self.config.read_text()))
+            shutil.rmtree(self.config.parent / name)
+            self.add_region(name, region["partition"])
 
     def cli(self, *arguments):
         """Runs a command and returns what it printed."""
@@ -134,6 +148,7 @@ class WorldTest(unittest.TestCase):
 
     def away(self, region):
         """Takes a region's store away, so that what is accepted stays in progress. Returns what brings it back."""
+        self.needs_directories()
         store, aside = self.world.config.parent / region / "store", self.world.dir / f"unmounted-{uuid.uuid4()}"
         store.rename(aside)
 
@@ -147,6 +162,10 @@ class WorldTest(unittest.TestCase):
         self.addCleanup(back)
         return back
 
+    def needs_directories(self):
+        if stores.SERVICE:
+            self.skipTest("stores are in a bucket, which all tests share")
+
     def without_keys(self, region):
         """Takes a region's key file away until the test ends: what is inside is broken, and no caller's fault."""
         keys = self.world.config.parent / region / "kms.json"
@@ -155,6 +174,7 @@ class WorldTest(unittest.TestCase):
 
     def damage_packs(self, region, account="*"):
         """Turns a bit over in each pack of an account, or of all, that a region stores."""
+        self.needs_directories()
         for pack in (self.world.config.parent / region / "store").glob(f"{account}/packs/**/*"):
             if pack.is_file():
                 damaged = bytearray(pack.read_bytes())
