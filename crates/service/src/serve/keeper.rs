@@ -46,7 +46,7 @@ impl Keepers {
     }
 }
 
-/// Starts a keeper for each region that is served.
+/// Starts a keeper for each region that is served, and opens those that are not open yet.
 pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
     let mut keepers = JoinSet::new();
     for region in server.regions.served() {
@@ -54,13 +54,16 @@ pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> K
         let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries, settling };
         keepers.spawn(keeper.run(stopping.clone()));
     }
-    let (server, mut stopping) = (Arc::clone(server), stopping.clone());
-    keepers.spawn(async move {
-        while !*stopping.borrow() {
-            drop(tokio::time::timeout(REOPEN, stopping.changed()).await);
-            server.regions.open_missing().await;
-        }
-    });
+    // One that does not answer keeps none of the others closed.
+    for (region, _) in server.regions.known() {
+        let (server, region, mut stopping) = (Arc::clone(server), region.clone(), stopping.clone());
+        keepers.spawn(async move {
+            while !*stopping.borrow() {
+                drop(tokio::time::timeout(REOPEN, stopping.changed()).await);
+                server.regions.open_missing(&region).await;
+            }
+        });
+    }
     Keepers(keepers)
 }
 

@@ -1,12 +1,17 @@
 //! The regions of a server: opened when it starts, and again and again while one cannot be.
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use anyhow::bail;
 use engine::RegionContext;
+use futures::future::join_all;
 use model::{Partition, Region};
 
 use crate::config::RegionSettings;
+
+/// How long a start waits for regions. Those that take longer are opened while the others are served.
+const OPENING_MAX: Duration = Duration::from_secs(5);
 
 /// Every region of the configuration.
 #[derive(Debug)]
@@ -41,24 +46,18 @@ impl Regions {
             opened: RwLock::default(),
         };
         let regions = Self(settings.into_iter().map(slot).collect());
-        regions.open_missing().await;
+        let opening = join_all(regions.0.iter().map(Slot::open));
+        if tokio::time::timeout(OPENING_MAX, opening).await.is_err() {
+            let missing = regions.0.iter().filter(|slot| slot.get().is_none());
+            missing.for_each(|slot| tracing::warn!(region = %slot.settings.region, "the region does not open yet"));
+        }
         Ok(regions)
     }
 
-    /// Tries to open those that are not open yet.
-    pub(crate) async fn open_missing(&self) {
-        for slot in self.0.iter().filter(|slot| slot.get().is_none()) {
-            match slot.settings.open().await {
-                Ok(ctx) => {
-                    if let Ok(mut opened) = slot.opened.write() {
-                        *opened = Some(Arc::new(ctx));
-                    }
-                }
-                Err(error) => {
-                    let region = &slot.settings.region;
-                    tracing::warn!(%region, error = format!("{error:#}"), "the region cannot be opened");
-                }
-            }
+    /// Tries to open a region that is not open yet.
+    pub(crate) async fn open_missing(&self, region: &Region) {
+        if let Some(slot) = self.0.iter().find(|slot| slot.settings.region == *region) {
+            slot.open().await;
         }
     }
 
@@ -95,6 +94,24 @@ impl Regions {
 }
 
 impl Slot {
+    /// Opens it, if it is not open and can be.
+    async fn open(&self) {
+        if self.get().is_some() {
+            return;
+        }
+        match self.settings.open().await {
+            Ok(ctx) => {
+                if let Ok(mut opened) = self.opened.write() {
+                    *opened = Some(Arc::new(ctx));
+                }
+            }
+            Err(error) => {
+                let region = &self.settings.region;
+                tracing::warn!(%region, error = format!("{error:#}"), "the region cannot be opened");
+            }
+        }
+    }
+
     fn get(&self) -> Option<Arc<RegionContext>> {
         self.opened.read().ok().and_then(|opened| opened.clone())
     }

@@ -3,6 +3,7 @@
 //! What the vendors' own clients do is in `tests/clients/`, but for the one that is written in Rust.
 
 mod acceptance;
+mod away;
 mod bad_input;
 mod exchange;
 mod overload;

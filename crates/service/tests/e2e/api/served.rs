@@ -29,7 +29,11 @@ pub(crate) struct Keys {
 
 impl Served {
     pub(crate) fn new() -> Self {
-        Self::start(World::new(), None)
+        Self::of(World::new())
+    }
+
+    pub(crate) fn of(world: World) -> Self {
+        Self::start(world, None)
     }
 
     /// A server whose clock stands still, and that knows these keys.
