@@ -29,7 +29,7 @@ fn aws_cloudhsm() {
 }
 
 #[test]
-fn aws_cloudhsm_with_softhsm() {
+fn softhsm_story() {
     run("test_cloudhsm_story");
 }
 

@@ -14,8 +14,8 @@ use url::Url;
 /// How long a service may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a service may be silent. A request with the largest body, of 40 MiB, must be sent in this time.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// How long a service may be silent. The largest request, of 40 MiB, has to be sent in this time, which takes 140 kB a second.
+const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 /// How often a request is sent again that a service did not answer, or answered with a fault of its own (500 and more).
 /// With waits of 0.1 to 5 seconds between them; who called waits and tries again for longer, where that makes sense.
@@ -23,8 +23,8 @@ const RETRIES_MAX: usize = 6;
 
 /// Where a bucket is: `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`.
 ///
-/// Without an endpoint it is AWS's own, in that region; with one, the bucket's name is part of the path of requests, not
-/// of the host's name. Nothing of it is secret.
+/// Without an endpoint it is AWS's own, in that region (those in China need one). The bucket's name is part of the path of
+/// requests, not of the host's name. Nothing of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketAddress {
     bucket: String,
@@ -42,7 +42,8 @@ impl BucketAddress {
     /// Opens the bucket. It need not be there: what is asked of it first will tell.
     ///
     /// Of `environment`, variables and their values, only credentials are taken, as AWS's SDKs take them: a key, a token of
-    /// a web identity, a container's or an instance's role. Where requests go is the address's alone to say.
+    /// a web identity, a container's or an instance's role. Where requests go is the address's to say, but for the proxies
+    /// that the usual variables name.
     ///
     /// # Errors
     /// When the credentials contradict each other.
@@ -123,12 +124,14 @@ impl FromStr for BucketAddress {
             return Err(bad("a port belongs to the endpoint, and there are no fragments"));
         }
         let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| bad("there is no bucket"))?;
-        let prefix = Path::from_url_path(url.path()).map_err(|error| bad(&error.to_string()))?;
+        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c));
+        let prefix = Some(url.path()).filter(|path| is_plain(path)).and_then(|path| Path::parse(path).ok());
+        let prefix = prefix.ok_or_else(|| bad("a prefix has letters, digits, -, . and _ between single slashes"))?;
         let (mut endpoint, mut region) = (None, None);
         for (name, value) in url.query_pairs() {
             let is_new = match &*name {
                 "endpoint" => endpoint.replace(parse_endpoint(&value)?).is_none(),
-                "region" if value.is_empty() => return Err(bad("the region is empty")),
+                "region" if value.is_empty() || !is_plain(&value) => return Err(bad("that is no name of a region")),
                 "region" => region.replace(value.into_owned()).is_none(),
                 _ => return Err(bad("only endpoint and region can be given")),
             };
@@ -190,14 +193,16 @@ mod tests {
             ("s3:///prefix?region=r", "no bucket"),
             ("http://bucket?region=r", "the scheme"),
             ("s3://key:secret@bucket?region=r", "credentials do not belong here"),
-            ("s3://bucket?region=", "empty"),
+            ("s3://bucket?region=", "no name of a region"),
+            ("s3://bucket?region=%26endpoint%3Dhttp://elsewhere", "no name of a region"),
             ("s3://bucket?region=a&region=b", "once"),
             ("s3://bucket?region=r&secret=secret", "only endpoint and region"),
             ("s3://bucket?endpoint=localhost", "the endpoint"),
             ("s3://bucket?endpoint=http://a:secret@localhost", "the endpoint"),
             ("s3://bucket?endpoint=http://localhost/bucket", "the endpoint"),
             ("s3://bucket:80?region=r", "a port"),
-            ("s3://bucket/a//b?region=r", "empty"),
+            ("s3://bucket/a//b?region=r", "single slashes"),
+            ("s3://bucket/secret%3F?region=r", "single slashes"),
         ] {
             let error = text.parse::<BucketAddress>().unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("secret"), "{text}: {error}");
@@ -216,7 +221,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_an_address_or_refused(text in "(s3://[a-z0-9/?&=:.%é@-]*|\\PC*)") {
+        fn any_text_is_an_address_or_refused(
+            text in "s3://[a-z0-9.-]{1,4}(/[a-z.%?é]{0,3}){0,2}(\\?(endpoint=https?://[a-z0-9.:%/-]{1,6}&?)?(region=[a-z1&=%-]{1,4})?)?|\\PC*"
+        ) {
             if let Ok(address) = text.parse::<BucketAddress>() {
                 prop_assert_eq!(address.to_string().parse::<BucketAddress>(), Ok(address));
             }

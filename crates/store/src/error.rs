@@ -46,6 +46,12 @@ impl StoreErrorKind {
         match error {
             E::NotFound { .. } => Self::NotFound,
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => Self::Denied,
+            // Of lists and deletions, the library tells so in words alone.
+            E::Generic { .. }
+                if ["403 Forbidden", "AccessDenied"].iter().any(|said| error.to_string().contains(said)) =>
+            {
+                Self::Denied
+            }
             other => Self::of_chain(other),
         }
     }

@@ -23,7 +23,8 @@ use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, unwrap_all, unwrap_any};
 use crate::progress::Progress;
 
-/// Packs that are made durable while the next one arrives, so that the disk is not left idle. They need no memory.
+/// Packs that are made durable while the next one arrives, so that the disk is not left idle. Those for a directory need
+/// no memory, those for a bucket up to 40 MiB each.
 const FINISHES_AT_ONCE: usize = 4;
 
 /// Packs that are sealed anew while the next one arrives. Each is in memory twice: as it was, and sealed anew.
@@ -120,7 +121,7 @@ async fn discard(job: &TargetJob, arriving: Option<Arriving>) {
     let Some(arriving) = arriving else { return };
     job.progress.retreat(arriving.bytes);
     if let Form::Verbatim(upload) = arriving.form {
-        // What cannot be removed now, gc removes.
+        // What cannot be removed now, gc removes from a directory; a bucket has a rule of its own.
         drop(upload.discard().await);
     }
 }

@@ -8,6 +8,9 @@ use serde::Serialize;
 use super::policies::Policies;
 use super::question::{Permission, Principal};
 
+/// The longest tags of a question whose decision is remembered: callers say what tags there are.
+const REMEMBERED_TAG_BYTES_MAX: usize = 4 << 10;
+
 /// What was decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Decision {
@@ -25,6 +28,9 @@ impl Policies {
     /// Cedar passes over a policy that cannot be evaluated. One that would have forbidden must not be passed over, so
     /// then nothing is allowed.
     pub(crate) fn decide(&self, principal: &Principal, permission: &Permission) -> Decision {
+        if permission.tag_bytes() > REMEMBERED_TAG_BYTES_MAX {
+            return self.evaluate(principal, permission);
+        }
         let asked = (principal.clone(), permission.clone());
         let decided = || self.decided.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(decision) = decided().get(&asked) {

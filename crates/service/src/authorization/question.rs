@@ -224,6 +224,13 @@ pub(crate) struct Permission {
 }
 
 impl Permission {
+    /// How long the tags are that it speaks of, with something for each.
+    pub(super) fn tag_bytes(&self) -> usize {
+        let Circumstances { request_tags, removed_tags, .. } = &self.circumstances;
+        let pairs = self.resource.tags.iter().chain(request_tags).map(|(key, value)| key.len() + value.len());
+        pairs.chain(removed_tags.iter().map(String::len)).map(|bytes| bytes + 64).sum()
+    }
+
     /// As Cedar is asked: the request, and every entity that it speaks of.
     pub(super) fn question(&self, principal: &Principal) -> Result<(Request, Entities), Unaskable> {
         let action =

@@ -183,6 +183,16 @@ async fn make_store(region: &Region, place: &StorePlace) -> anyhow::Result<Regio
 
 async fn make_catalog(region: &Region, store: &RegionStore, place: &CatalogPlace) -> anyhow::Result<()> {
     let catalog = Catalog::open(&place.url(), Missing::Create).await.map_err(EngineError::from)?;
+    let is_new = catalog.meta(META_STORE_ID).await.map_err(EngineError::from)?.is_none();
+    // To a catalog that knows of no backup, all packs are ones that nothing names, and gc would remove them.
+    if is_new && !store.list_accounts().await.map_err(EngineError::from)?.is_empty() {
+        let error = anyhow::anyhow!("there are backups of {region} in the store already");
+        let hint = format!(
+            "take another place for a new region; for these backups, write the region into the configuration and run \
+             `offsite rebuild --region {region}`"
+        );
+        return Err(hinted(error, hint));
+    }
     for (fact, wanted) in [(META_STORE_ID, store.store_id()), (META_REGION, region.as_str())] {
         match catalog.meta(fact).await.map_err(EngineError::from)? {
             None => catalog.set_meta(fact, wanted).await.map_err(EngineError::from)?,

@@ -109,6 +109,8 @@ fn a_copy_waits_for_a_service_that_is_away() {
     second.run().unwrap();
     let copy = site.run(["copy", &backup, "--to", SECOND]).id();
     assert_eq!(site.state(&copy), "AVAILABLE");
+    let listed = site.run(["backup", "ls", "--region", SECOND, "--json"]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "it is the copy that was begun: {listed}");
     site.run(["backup", "verify", &copy, "--read-data"]).exits(0);
 }
 
@@ -157,6 +159,14 @@ fn what_is_wrong_with_a_bucket_is_said() {
     let server = service();
     let site = Site::new(&server, &server);
     let backup = site.backup();
+    // A store that has backups is not made the store of an empty catalog, whose gc would remove them.
+    let again = World::new();
+    let store = format!("s3://first?endpoint={}", server.endpoint());
+    let mut command = again.command(["region", "add", FIRST, "--partition", "aws", "--store", &store]);
+    let adopted =
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY).output().unwrap();
+    let adopted = Ran::from(adopted).exits(1);
+    assert!(adopted.stderr.contains("there are backups") && adopted.stderr.contains("rebuild"), "{}", adopted.stderr);
     let denied = site.run_with_secret(["backup", "verify", &backup], "another secret").exits(1);
     assert!(denied.stderr.contains("access was denied"), "{}", denied.stderr);
     let taken = site.add_region("eu-north-1", &format!("s3://first?endpoint={}", server.endpoint())).exits(1);

@@ -187,6 +187,11 @@ impl RegionStore {
     /// # Errors
     /// Any [`StoreErrorKind`] but `NotFound` and `Corrupt`.
     pub async fn put_pack(&self, account: &AccountId, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
+        if self.directory.is_none() {
+            let mut upload = self.begin_pack(account, name);
+            upload.write(bytes).await?;
+            return upload.finish().await;
+        }
         let key = pack_key(account, name);
         effect("store.put_pack.before");
         self.write(&key, bytes, "write pack").await?;
@@ -228,7 +233,15 @@ impl RegionStore {
         let key = pack_key(account, name);
         let parts = match self.inner.get_ranges(&key, ranges).await {
             Ok(parts) => parts,
-            Err(error) => return Err(self.unread("read from pack", key.as_ref(), error).await),
+            Err(error) => {
+                let error = self.unread("read from pack", key.as_ref(), error).await;
+                // A range that lies outside of the pack is refused like a request that failed.
+                let end = ranges.iter().map(|range| range.end).max().unwrap_or_default();
+                return match self.pack_len(account, name).await {
+                    Ok(len) if len < end => Err(StoreError { kind: StoreErrorKind::Corrupt, ..error }),
+                    _ => Err(error),
+                };
+            }
         };
         let whole = parts.iter().zip(ranges).all(|(part, range)| part.len() as u64 == range.end - range.start);
         if whole && parts.len() == ranges.len() {
@@ -369,7 +382,9 @@ impl RegionStore {
 
     async fn delete(&self, key: &Path, action: &'static str) -> Result<(), StoreError> {
         match self.inner.delete(key).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) => Ok(()),
+            // It is gone, if the store is not.
+            Err(object_store::Error::NotFound { .. }) => self.still_there().await,
             Err(error) => Err(wrap(&self.region, action, key.as_ref(), error)),
         }
     }

@@ -33,7 +33,7 @@ impl Parts {
     pub(super) const OF_NETWORK: Self = Self { bytes: 40 << 20, under_way_max: 1 };
 }
 
-/// A pack that is being written. One that is dropped was never there.
+/// A pack that is being written. One that is dropped was never there, and a network store is told to forget it.
 #[derive(Debug)]
 pub struct PackUpload {
     store: RegionStore,
@@ -87,9 +87,17 @@ impl PackUpload {
         effect("store.put_pack.before");
         let finished = match &mut self.upload {
             Some(upload) => upload.complete().await,
-            None => self.store.inner.put(&self.key, std::mem::take(&mut self.waiting).into_iter().collect()).await,
+            None => {
+                let (inner, key) = (Arc::clone(&self.store.inner), self.key.clone());
+                let bytes = std::mem::take(&mut self.waiting).into_iter().collect();
+                let runtime = tokio::runtime::Handle::current();
+                // A request is hashed, which takes a while, on the thread that sends it.
+                blocking(move || runtime.block_on(inner.put(&key, bytes))).await
+            }
         };
         finished.map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
+        // There is nothing to forget any more.
+        self.upload = None;
         effect("store.put_pack.after");
         self.store.check_in_place().await
     }
@@ -97,10 +105,11 @@ impl PackUpload {
     /// Gives the pack up, and what was written of it.
     ///
     /// # Errors
-    /// When the store does not answer. What is left then is in nobody's way: see [`RegionStore::remove_staging`].
+    /// When the store does not answer. What is left then is in nobody's way: in a directory, see
+    /// [`RegionStore::remove_staging`]; a bucket removes it when its owner has told it to.
     pub async fn discard(mut self) -> Result<(), StoreError> {
         self.sending.shutdown().await;
-        let Some(mut upload) = self.upload else { return Ok(()) };
+        let Some(mut upload) = self.upload.take() else { return Ok(()) };
         upload.abort().await.map_err(|e| self.store.unwritten("discard pack", &self.key, e))
     }
 
@@ -139,6 +148,16 @@ impl PackUpload {
             sent.expect("sending does not panic").map_err(|e| self.store.unwritten("write pack", &self.key, e))?;
         }
         Ok(())
+    }
+}
+
+impl Drop for PackUpload {
+    fn drop(&mut self) {
+        let is_begun = self.upload.take().filter(|_| self.store.directory.is_none());
+        if let (Some(mut upload), Ok(runtime)) = (is_begun, tokio::runtime::Handle::try_current()) {
+            // Nobody waits for it: where it fails, the store's own rule removes what is left.
+            drop(runtime.spawn(async move { drop(upload.abort().await) }));
+        }
     }
 }
 
@@ -238,6 +257,14 @@ mod tests {
         std::fs::remove_dir(&place).unwrap();
         std::fs::rename(&aside, &place).unwrap();
         store.verify_pack(&account(), &name).await.unwrap();
+        // Shorter than it was.
+        for store in [&remote, &store] {
+            store.put_pack(&account(), &name, Bytes::from_static(b"short")).await.unwrap();
+            let read = store.read_pack_ranges(&account(), &name, &[0..3, 1000..2000]).await;
+            assert_eq!(read.unwrap_err().kind, StoreErrorKind::Corrupt);
+            store.delete_pack(&account(), &name).await.unwrap();
+            store.delete_pack(&account(), &name).await.unwrap();
+        }
         // A bucket that was emptied.
         assert_eq!(unread(&remote).await, [StoreErrorKind::NotFound; 4]);
         remote.inner.delete(&Path::from("format.json")).await.unwrap();
