@@ -192,6 +192,21 @@ fn a_decision_that_is_remembered_is_that_of_the_same_question() {
     }
 }
 
+/// How long the tags of a request are, its caller says.
+#[test]
+fn decisions_about_long_tags_are_not_remembered() {
+    let policies = Policies::built_in();
+    let remembered = |tags: Vec<(String, String)>| {
+        let mut asked = permission("fsx::DeleteBackup", backup(&[]));
+        asked.circumstances.request_tags = tags;
+        assert!(policies.decide(&principal(), &asked).allowed);
+        policies.decided.lock().unwrap().len()
+    };
+    assert_eq!(remembered(vec![("key".to_owned(), "x".repeat(10_000))]), 0);
+    assert_eq!(remembered((0..1000).map(|n| (n.to_string(), String::new())).collect()), 0);
+    assert_eq!(remembered(vec![("key".to_owned(), "value".to_owned())]), 1);
+}
+
 #[test]
 fn what_cannot_be_asked_is_denied() {
     let everything = read("permit (principal, action, resource);").unwrap();

@@ -250,7 +250,11 @@ mod tests {
                 format!("{ids}fsx_requests_per_second = 0\n{REGION}"),
                 "line 2: invalid value: integer `0`, expected a nonzero",
             ),
-            (format!("{ids}{}", REGION.replace("file:store", "s3://x")), "region us-east-1: store: \"s3://x\""),
+            (format!("{ids}{}", REGION.replace("file:store", "gs://x")), "region us-east-1: store: \"gs://x\""),
+            (
+                format!("{ids}{}", REGION.replace("file:store", "s3://x")),
+                "region us-east-1: store: not of the form s3:",
+            ),
             (format!("{ids}{}", REGION.replace("sqlite:a/catalog.db", "sqlite:")), "catalog: \"sqlite:\""),
             (format!("{ids}{}", REGION.replace("us-east-1", "US EAST")), "is not a valid region name"),
             (format!("identities = \"other.toml\"\n{REGION}"), "other.toml"),
