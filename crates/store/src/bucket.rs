@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn where_requests_go_is_not_the_environments_to_say() {
+    fn only_credentials_are_taken_from_the_environment() {
         for name in ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BUCKET", "AWS_ALLOW_HTTP", "PATH"] {
             assert!(credential(name).is_none(), "{name}");
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{ConfigFile, Identities, parse_duration};
+use crate::config::{ConfigFile, Identities, StorePlace, parse_duration};
 
 /// Reads any bytes as each of the files, and as a duration.
 pub(crate) fn read(bytes: &[u8]) {
@@ -12,6 +12,8 @@ pub(crate) fn read(bytes: &[u8]) {
     drop(Identities::parse(&text, file));
     if let Ok((_, regions)) = ConfigFile::parse(&text, file) {
         assert!(regions.iter().all(|region| region.kms.is_absolute() && region.scratch.is_absolute()));
+        let relative = |place: &StorePlace| matches!(place, StorePlace::Directory(path) if path.is_relative());
+        assert!(!regions.iter().any(|region| relative(&region.store)));
     }
 }
 
