@@ -1,10 +1,11 @@
 //! A SeaweedFS server for tests: an S3 service that keeps its objects in a scratch directory.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -16,8 +17,14 @@ pub const SECRET_KEY: &str = "offsite-tests-secret";
 /// How often a server is started anew that found one of its ports taken.
 const STARTS_MAX: usize = 5;
 
-/// What the server prints once it takes requests.
-const READY: &str = "Start Seaweed S3 API Server";
+/// What the server prints once it takes requests. Those for objects may fail until its parts have found each other.
+const LISTENING: &str = "Start Seaweed S3 API Server";
+
+/// How long its parts may take to find each other.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long it is left alone between two questions whether they have.
+const ASKED_EVERY: Duration = Duration::from_millis(50);
 
 /// A server that runs until this is dropped. Buckets come into being with the first object written to them.
 #[derive(Debug)]
@@ -37,7 +44,8 @@ impl Seaweed {
         let folder = tempfile::Builder::new().prefix("offsite-seaweed-").tempdir()?;
         let identity = format!(
             r#"{{"identities": [{{"name": "tests", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-               "credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}}]}}"#
+               "credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}},
+               {{"name": "anonymous", "actions": ["Read:ready"]}}]}}"#
         );
         fs::write(folder.path().join("s3.json"), identity)?;
         fs::create_dir(folder.path().join("data"))?;
@@ -104,16 +112,45 @@ impl Seaweed {
         let mut lines = log.split(b'\n');
         while let Some(line) = lines.next().transpose()? {
             let line = String::from_utf8_lossy(&line).into_owned();
-            if line.contains(READY) {
+            if line.contains(LISTENING) {
                 // What else it says is read, so that it can go on saying it.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(());
+                return self.become_ready();
             }
             said.push(line);
         }
         self.stop();
         Err(io::Error::other(format!("the SeaweedFS server did not come up:\n{}", said.join("\n"))))
     }
+
+    /// Returns once objects can be written, and those written before can be read.
+    fn become_ready(&mut self) -> io::Result<()> {
+        let [s3, .., filer, _] = self.ports;
+        let begun = Instant::now();
+        while begun.elapsed() < READY_WITHIN {
+            match ask(s3, "GET /ready/ready", "") {
+                Ok(200) => return Ok(()),
+                // It runs for the first time. Only what the S3 service is built on takes objects without a signature.
+                Ok(404) => drop(ask(filer, "PUT /buckets/ready/ready", "ready")),
+                _ => {}
+            }
+            std::thread::sleep(ASKED_EVERY);
+        }
+        self.stop();
+        Err(io::Error::other("the SeaweedFS server listens, but does not serve objects"))
+    }
+}
+
+/// The status of the answer to a request that needs no key.
+fn ask(port: u16, what: &str, body: &str) -> io::Result<u16> {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    connection.set_read_timeout(Some(READY_WITHIN))?;
+    let head = format!("{what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}", body.len());
+    write!(connection, "{head}\r\n\r\n{body}")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::other(format!("an answer that is not HTTP: {answer}")))
 }
 
 impl Drop for Seaweed {
