@@ -97,7 +97,7 @@ impl EngineError {
             },
             Self::Key(error) => match error.kind {
                 KeyErrorKind::NotFound => ErrorKind::NotFound,
-                KeyErrorKind::Disabled => ErrorKind::Denied,
+                KeyErrorKind::Disabled | KeyErrorKind::Denied => ErrorKind::Denied,
                 KeyErrorKind::Damaged => ErrorKind::Damaged,
                 KeyErrorKind::Unavailable => ErrorKind::Unavailable,
             },

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use catalog::WrappedKeyRow;
 use model::{AccountId, BackupId, DataKeyId, KmsKeyId};
 use store::manifest::Root;
 use store::record::RecordedKey;
-use store::{DataKey, KeyRing, Record, WrapContext};
+use store::{DataKey, KeyError, KeyRing, Record, WrapContext, Wrapped, WrappedKey};
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -35,7 +36,8 @@ pub(crate) async fn unwrap_all(ctx: &RegionContext, record: &Record) -> Result<K
     let mut ring = KeyRing::new();
     for key in &record.head.wrapped_keys {
         let context = WrapContext { account: record.head.account.clone(), data_key: key.data_key };
-        ring.insert(key.data_key, ctx.keys.unwrap(&record.head.kms_key, &context, &key.wrapped).await?);
+        let wrapped = Wrapped { by: &record.head.kms_key, bytes: &key.wrapped };
+        ring.insert(key.data_key, ctx.keys.unwrap(&context, wrapped).await?);
     }
     Ok(ring)
 }
@@ -56,11 +58,32 @@ pub(crate) async fn unwrap_any(
     account: &AccountId,
     data_key: DataKeyId,
 ) -> Result<DataKey, EngineError> {
+    any_form(ctx, account, data_key, |context, row| async move { ctx.keys.unwrap(&context, wrapped(&row)).await }).await
+}
+
+/// As [`unwrap_any`], but wraps it by `by`: the data key need not leave the key service.
+pub(crate) async fn rewrap_any(
+    ctx: &RegionContext,
+    account: &AccountId,
+    data_key: DataKeyId,
+    by: &KmsKeyId,
+) -> Result<WrappedKey, EngineError> {
+    let make = |context, row| async move { ctx.keys.rewrap(by, &context, wrapped(&row)).await };
+    any_form(ctx, account, data_key, make).await
+}
+
+/// What `make` makes of the first wrapped form of a data key in the region's catalog that it can use.
+async fn any_form<T, F: Future<Output = Result<T, KeyError>>>(
+    ctx: &RegionContext,
+    account: &AccountId,
+    data_key: DataKeyId,
+    make: impl Fn(WrapContext, WrappedKeyRow) -> F,
+) -> Result<T, EngineError> {
     let context = WrapContext { account: account.clone(), data_key };
     let mut failure = None;
     for row in ctx.catalog.wrapped_keys(account, &[data_key], None).await? {
-        match ctx.keys.unwrap(&row.kms_key, &context, &row.wrapped).await {
-            Ok(key) => return Ok(key),
+        match make(context.clone(), row).await {
+            Ok(made) => return Ok(made),
             Err(error) => failure = Some(error),
         }
     }
@@ -70,35 +93,28 @@ pub(crate) async fn unwrap_any(
     ))
 }
 
-/// Wraps `key` by `by` and keeps the wrapped form in the catalog.
-pub(crate) async fn wrap_and_keep(
-    ctx: &RegionContext,
-    account: &AccountId,
-    by: &KmsKeyId,
-    key: &DataKey,
-) -> Result<RecordedKey, EngineError> {
-    let context = WrapContext { account: account.clone(), data_key: key.id() };
-    let wrapped = ctx.keys.wrap(by, &context, key).await?;
-    ctx.catalog.put_wrapped_keys(account, &[(key.id(), by.clone(), wrapped.clone())]).await?;
-    Ok(RecordedKey { data_key: key.id(), wrapped })
+fn wrapped(row: &WrappedKeyRow) -> Wrapped<'_> {
+    Wrapped { by: &row.kms_key, bytes: &row.wrapped }
 }
 
-/// The wrapped forms that a record under `by` needs for `needed`; those that are missing are
-/// made by unwrapping with `unwrap` and wrapping anew.
-pub(crate) async fn record_keys<F: Future<Output = Result<DataKey, EngineError>>>(
+/// The wrapped forms that a record under `by` needs for `needed`; those that the catalog does not have are made by `wrap`
+/// and kept there.
+pub(crate) async fn record_keys<F: Future<Output = Result<WrappedKey, EngineError>>>(
     ctx: &RegionContext,
     account: &AccountId,
     by: &KmsKeyId,
     needed: &BTreeSet<DataKeyId>,
-    unwrap: impl Fn(DataKeyId) -> F,
+    wrap: impl Fn(DataKeyId) -> F,
 ) -> Result<Vec<RecordedKey>, EngineError> {
     let needed: Vec<DataKeyId> = needed.iter().copied().collect();
     let rows = ctx.catalog.wrapped_keys(account, &needed, Some(by)).await?;
     let mut recorded: Vec<RecordedKey> =
         rows.into_iter().map(|row| RecordedKey { data_key: row.data_key, wrapped: row.wrapped }).collect();
     let found: BTreeSet<DataKeyId> = recorded.iter().map(|key| key.data_key).collect();
-    for missing in needed.into_iter().filter(|key| !found.contains(key)) {
-        recorded.push(wrap_and_keep(ctx, account, by, &unwrap(missing).await?).await?);
+    for data_key in needed.into_iter().filter(|key| !found.contains(key)) {
+        let wrapped = wrap(data_key).await?;
+        ctx.catalog.put_wrapped_keys(account, &[(data_key, by.clone(), wrapped.clone())]).await?;
+        recorded.push(RecordedKey { data_key, wrapped });
     }
     recorded.sort_by_key(|key| key.data_key);
     Ok(recorded)

@@ -70,7 +70,7 @@ pub(crate) fn is_pending(kind: ResourceKind) -> bool {
 /// The key that was named, if the region has it, or the region's default.
 pub(crate) async fn choose_key(ctx: &RegionContext, named: Option<KmsKeyId>) -> Result<KmsKeyId, EngineError> {
     let Some(named) = named else { return Ok(ctx.keys.default_key().await?) };
-    if ctx.keys.list().await?.iter().any(|key| key.id == named) {
+    if ctx.keys.find(&named).await?.is_some() {
         return Ok(named);
     }
     let message = format!("there is no KMS key {named} in {}", ctx.region);

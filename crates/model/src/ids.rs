@@ -119,9 +119,9 @@ text_id! {
 }
 
 text_id! {
-    /// A key of a region's key service: a lower-case UUID.
+    /// A key of a region's key service: a lower-case UUID, or `mrk-…` where AWS's service has it in several regions.
     KmsKeyId, "KMS key id", "a UUID such as 0f0e0d0c-0b0a-4908-8706-050403020100",
-    |s| s.len() == 36
+    |s| has_form(s, &[("mrk-", HEX, 32..=32)]) || s.len() == 36
         && s.bytes().enumerate().all(|(i, b)| match i {
             8 | 13 | 18 | 23 => b == b'-',
             _ => HEX.contains(&b),

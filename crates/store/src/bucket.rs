@@ -5,11 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
+
+use crate::aws::{CREDENTIALS_ELSEWHERE, InvalidAddress, REGION_DEFAULT, ServicePlace, credentials, is_name};
 
 /// How long a service may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,14 +31,11 @@ const RETRIES_MAX: usize = 6;
 pub struct BucketAddress {
     bucket: String,
     prefix: Path,
-    endpoint: Option<Url>,
-    region: Option<String>,
+    place: ServicePlace,
 }
 
-/// An address that is none. The message does not repeat the address, which may hold a password by mistake.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not of the form s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]: {0}")]
-pub struct InvalidBucketAddress(String);
+/// How an address is written.
+const FORM: &str = "s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]";
 
 impl BucketAddress {
     /// Opens the bucket. It need not be there: what is asked of it first will tell.
@@ -51,20 +50,15 @@ impl BucketAddress {
         &self,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-        let mut builder = AmazonS3Builder::new();
-        for (name, value) in environment {
-            if let Some(key) = credential(&name) {
-                builder = builder.with_config(key, value);
-            }
-        }
-        builder = builder.with_bucket_name(&self.bucket);
-        if let Some(region) = &self.region {
-            builder = builder.with_region(region);
-        }
-        let is_plain = self.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
-        if let Some(endpoint) = &self.endpoint {
-            builder =
-                builder.with_endpoint(endpoint.as_str().trim_end_matches('/')).with_virtual_hosted_style_request(false);
+        let region = self.place.region.as_deref();
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&self.bucket)
+            .with_region(region.unwrap_or(REGION_DEFAULT))
+            .with_credentials(credentials(environment, region)?);
+        let endpoint = self.place.endpoint();
+        let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http:"));
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
         }
         let client = ClientOptions::new()
             .with_allow_http(is_plain)
@@ -86,85 +80,43 @@ impl BucketAddress {
     }
 }
 
-/// The setting that a variable of the environment is, if it is about credentials.
-fn credential(variable: &str) -> Option<AmazonS3ConfigKey> {
-    use AmazonS3ConfigKey as K;
-    let key = variable.starts_with("AWS_").then(|| variable.to_ascii_lowercase().parse().ok())??;
-    let is_credential = matches!(
-        key,
-        K::AccessKeyId
-            | K::SecretAccessKey
-            | K::Token
-            | K::WebIdentityTokenFile
-            | K::RoleArn
-            | K::RoleSessionName
-            | K::StsEndpoint
-            | K::ContainerCredentialsRelativeUri
-            | K::ContainerCredentialsFullUri
-            | K::ContainerAuthorizationTokenFile
-            | K::MetadataEndpoint
-            | K::ImdsV1Fallback
-    );
-    is_credential.then_some(key)
-}
-
 impl FromStr for BucketAddress {
-    type Err = InvalidBucketAddress;
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, InvalidBucketAddress> {
-        let bad = |why: &str| InvalidBucketAddress(why.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let bad = |why: &str| InvalidAddress::new(FORM, why);
         let url: Url = text.parse().map_err(|error: url::ParseError| bad(&error.to_string()))?;
         if url.scheme() != "s3" {
             return Err(bad("the scheme is not s3"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("credentials do not belong here, but in the environment: AWS_ACCESS_KEY_ID, for one"));
+            return Err(bad(CREDENTIALS_ELSEWHERE));
         }
         if url.port().is_some() || url.fragment().is_some() {
             return Err(bad("a port belongs to the endpoint, and there are no fragments"));
         }
         let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| bad("there is no bucket"))?;
-        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c));
-        let prefix = Some(url.path()).filter(|path| is_plain(path)).and_then(|path| Path::parse(path).ok());
+        let prefix = Some(url.path()).filter(|path| path.is_empty() || is_name(path));
+        let prefix = prefix.and_then(|path| Path::parse(path).ok());
         let prefix = prefix.ok_or_else(|| bad("a prefix has letters, digits, -, . and _ between single slashes"))?;
-        let (mut endpoint, mut region) = (None, None);
+        let mut place = ServicePlace::default();
         for (name, value) in url.query_pairs() {
-            let is_new = match &*name {
-                "endpoint" => endpoint.replace(parse_endpoint(&value)?).is_none(),
-                "region" if value.is_empty() || !is_plain(&value) => return Err(bad("that is no name of a region")),
-                "region" => region.replace(value.into_owned()).is_none(),
-                _ => return Err(bad("only endpoint and region can be given")),
-            };
-            if !is_new {
-                return Err(bad("endpoint and region can be given once"));
+            if !place.take(&name, &value).map_err(|why| bad(&why))? {
+                return Err(bad("only endpoint and region can be given"));
             }
         }
-        if endpoint.is_none() && region.is_none() {
-            return Err(bad("without an endpoint, the region of AWS has to be given"));
-        }
-        Ok(Self { bucket: bucket.to_owned(), prefix, endpoint, region })
+        place.check().map_err(|why| bad(&why))?;
+        Ok(Self { bucket: bucket.to_owned(), prefix, place })
     }
-}
-
-fn parse_endpoint(text: &str) -> Result<Url, InvalidBucketAddress> {
-    let bad = || InvalidBucketAddress("the endpoint is not of the form http[s]://<host>[:<port>]".to_owned());
-    let url: Url = text.parse().map_err(|_| bad())?;
-    let is_bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.path() == "/";
-    let is_served = matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
-    if is_bare && is_served { Ok(url) } else { Err(bad()) }
 }
 
 impl fmt::Display for BucketAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bucket, prefix, endpoint, region } = self;
-        write!(f, "s3://{bucket}")?;
-        if !prefix.as_ref().is_empty() {
-            write!(f, "/{prefix}")?;
+        write!(f, "s3://{}", self.bucket)?;
+        if !self.prefix.as_ref().is_empty() {
+            write!(f, "/{}", self.prefix)?;
         }
-        let endpoint = endpoint.as_ref().map(|url| format!("endpoint={}", url.as_str().trim_end_matches('/')));
-        let region = region.as_ref().map(|region| format!("region={region}"));
-        let query: Vec<String> = endpoint.into_iter().chain(region).collect();
-        if query.is_empty() { Ok(()) } else { write!(f, "?{}", query.join("&")) }
+        write!(f, "?{}", self.place)
     }
 }
 
@@ -206,16 +158,6 @@ mod tests {
         ] {
             let error = text.parse::<BucketAddress>().unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("secret"), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn only_credentials_are_taken_from_the_environment() {
-        for name in ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BUCKET", "AWS_ALLOW_HTTP", "PATH"] {
-            assert!(credential(name).is_none(), "{name}");
-        }
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"] {
-            assert!(credential(name).is_some(), "{name}");
         }
     }
 

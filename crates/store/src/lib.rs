@@ -2,6 +2,7 @@
 //!
 //! The formats are described byte by byte in `docs/format.md`. This crate knows no SQL and no HTTP.
 
+mod aws;
 pub mod bucket;
 pub mod chunks;
 pub mod error;
@@ -13,10 +14,11 @@ pub mod region_store;
 pub mod seal;
 pub mod transfer;
 
-pub use bucket::{BucketAddress, InvalidBucketAddress};
+pub use aws::InvalidAddress;
+pub use bucket::BucketAddress;
 pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
 pub use error::{StoreError, StoreErrorKind};
-pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, WrapContext, WrappedKey};
+pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, KmsAddress, WrapContext, Wrapped, WrappedKey};
 pub use pack::{PackBuilder, SealedPack};
 pub use record::{Lineage, Record, RecordHead};
 pub use region_store::{PackDownload, PackUpload, RegionStore};

@@ -5,15 +5,13 @@ use std::path::Path;
 use bytes::Bytes;
 use model::{AccountId, ObjectName};
 use store::{BucketAddress, RegionStore, StoreErrorKind};
+use testkit::program;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
 
 /// Packs that are one request, and packs that go in parts, of which some do not come to their end.
 #[tokio::test(flavor = "multi_thread")]
 async fn packs_of_any_length_are_there_whole_or_not_at_all() {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
-    let program = target.join("venv/bin/weed");
-    assert!(program.exists(), "SeaweedFS is not installed: run `cargo xtask test` once");
-    let server = Seaweed::start(&program).unwrap();
+    let server = Seaweed::start(&program::installed(Path::new(env!("CARGO_TARGET_TMPDIR")), "weed")).unwrap();
     let address: BucketAddress = format!("s3://packs/a/b?endpoint={}", server.endpoint()).parse().unwrap();
     let key = [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)];
     let bucket = address.open(key.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();

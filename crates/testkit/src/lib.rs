@@ -2,6 +2,7 @@
 
 pub mod corpus;
 pub mod link;
+pub mod moto;
 pub mod postgres;
 pub mod program;
 pub mod seaweed;

@@ -1,9 +1,9 @@
-//! A link to an HTTP server for tests: it counts requests, and answers some of them itself with 503.
+//! A link to an HTTP server for tests: it notes the requests, and answers some of them itself with a refusal.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// What a busy S3 service answers.
@@ -22,6 +22,10 @@ struct State {
     requests: AtomicU64,
     /// How many of ten requests fail.
     failing: AtomicU64,
+    /// The error of AWS's JSON protocol that all requests are refused with.
+    refusal: Mutex<Option<String>>,
+    /// What requests of AWS's JSON protocol asked for.
+    actions: Mutex<Vec<String>>,
     closed: AtomicBool,
 }
 
@@ -34,7 +38,14 @@ impl Link {
         let server = server.parse().map_err(io::Error::other)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let state = State { server, requests: 0.into(), failing: 0.into(), closed: false.into() };
+        let state = State {
+            server,
+            requests: 0.into(),
+            failing: 0.into(),
+            refusal: Mutex::default(),
+            actions: Mutex::default(),
+            closed: false.into(),
+        };
         let link = Self { address, state: Arc::new(state) };
         let state = Arc::clone(&link.state);
         thread::spawn(move || {
@@ -58,6 +69,16 @@ impl Link {
     /// From now on, `of_ten` of ten requests are answered with 503, evenly: no run of luck decides a test.
     pub fn fail(&self, of_ten: u64) {
         self.state.failing.store(of_ten, Ordering::SeqCst);
+    }
+
+    /// From now on, every request is refused with an error of AWS's JSON protocol, or none is.
+    pub fn refuse(&self, code: Option<&str>) {
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = code.map(str::to_owned);
+    }
+
+    /// What requests of AWS's JSON protocol have asked for since the last time this was asked, as `Service.Operation`.
+    pub fn actions(&self) -> Vec<String> {
+        std::mem::take(&mut *self.state.actions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How many requests have come since the last time this was asked.
@@ -84,7 +105,13 @@ impl State {
             if from_client.read_until(b'\n', &mut head)? == 0 {
                 return Ok(());
             }
-            let line = String::from_utf8_lossy(&head[start..]).to_ascii_lowercase();
+            let line = String::from_utf8_lossy(&head[start..]);
+            if let Some((_, action)) =
+                line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("x-amz-target"))
+            {
+                self.actions.lock().unwrap_or_else(PoisonError::into_inner).push(action.trim().to_owned());
+            }
+            let line = line.to_ascii_lowercase();
             if let Some(length) = line.strip_prefix("content-length:") {
                 body_bytes = length.trim().parse().map_err(io::Error::other)?;
             }
@@ -96,10 +123,12 @@ impl State {
         let mut body = from_client.take(body_bytes);
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let failing = self.failing.load(Ordering::SeqCst);
-        if number * failing % 10 < failing {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).as_deref().map(refused_with);
+        let refusal = refusal.or_else(|| (number * failing % 10 < failing).then(|| SLOW_DOWN.to_owned()));
+        if let Some(refusal) = refusal {
             io::copy(&mut body, &mut io::sink())?;
             let mut to_client = client;
-            to_client.write_all(SLOW_DOWN.as_bytes())?;
+            to_client.write_all(refusal.as_bytes())?;
             return client.shutdown(Shutdown::Write);
         }
         let server = TcpStream::connect(self.server)?;
@@ -110,4 +139,11 @@ impl State {
         io::copy(&mut from_server, &mut to_client)?;
         client.shutdown(Shutdown::Write)
     }
+}
+
+/// What a service of AWS's JSON protocol answers that refuses a request.
+fn refused_with(code: &str) -> String {
+    let body = format!(r#"{{"__type":"{code}","message":"so it is here"}}"#);
+    let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.1\r\nConnection: close";
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }

@@ -1,6 +1,6 @@
 //! Outside programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where `program` is: on the path, or where Debian keeps an administrator's programs and PostgreSQL's.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -13,4 +13,15 @@ pub fn find(program: &str) -> Option<PathBuf> {
     let postgres = versions.map(|version| version.path().join("bin"));
     let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(Into::into)).chain(postgres);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// A program that `cargo xtask test` has installed, to a test whose `CARGO_TARGET_TMPDIR` this is.
+///
+/// # Panics
+/// When it is not there.
+pub fn installed(test_directory: &Path, name: &str) -> PathBuf {
+    let target = test_directory.parent().expect("it lies in the target folder");
+    let program = target.join("venv/bin").join(name);
+    assert!(program.exists(), "{name} is not installed: run `cargo xtask test` once");
+    program
 }

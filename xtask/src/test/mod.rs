@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::{tools, workspace};
+use testkit::moto::Moto;
 use testkit::postgres::Postgres;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
 
@@ -47,12 +48,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let mut counts = TestCounts::default();
     step("tests", &mut failures, || run_tests(&TEST, options.filter.as_deref(), &[], &mut counts));
-    step("tests on PostgreSQL and S3", &mut failures, || {
+    step("tests on PostgreSQL, S3 and KMS", &mut failures, || {
         let server = Postgres::start()?;
-        let service = Seaweed::start(&workspace::target_dir()?.join("venv/bin/weed"))?;
+        let programs = workspace::target_dir()?.join("venv/bin");
+        let service = Seaweed::start(&programs.join("weed"))?;
+        let keys = Moto::start(&programs.join("moto_server"))?;
         let variables = [
             (CATALOG_SERVER, server.url()),
             (STORE_SERVICE, service.endpoint()),
+            (KEY_SERVICE, format!("http://{}", keys.address())),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
         ];
@@ -97,6 +101,9 @@ const ON_FILES_ALONE: [&str; 7] = [
 
 /// Tells them where to make their stores.
 const STORE_SERVICE: &str = "OFFSITE_TEST_S3";
+
+/// Tells them where to have their keys.
+const KEY_SERVICE: &str = "OFFSITE_TEST_KMS";
 
 /// Tells them where to make their catalogs.
 const CATALOG_SERVER: &str = "OFFSITE_TEST_POSTGRES";

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use catalog::{Accepted, BackupRow, Fence, NewBackup, PackRow, ResourceRow, Terms};
 use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{DataKey, WrapContext};
+use store::DataKey;
 
 pub(crate) use publish::{pack_ref, publish_record};
 
@@ -160,13 +160,8 @@ pub async fn accept_backup(
     let resource = load_resource(ctx, &request).await?;
     let named = request.kms_key.clone().or_else(|| Some(resource.kms_key.clone()));
     let kms_key = choose_key(ctx, named).await?;
-    // The generator is no `Send`, so it must not live across an await.
-    let (id, data_key) = {
-        let mut rng = rand::rng();
-        (BackupId::random(&mut rng, resource.kind), DataKey::generate(&mut rng))
-    };
-    let context = WrapContext { account: request.account.clone(), data_key: data_key.id() };
-    let wrapped = ctx.keys.wrap(&kms_key, &context, &data_key).await?;
+    let id = BackupId::random(&mut rand::rng(), resource.kind);
+    let (data_key, wrapped) = ctx.keys.generate(&kms_key, &request.account).await?;
     let new = NewBackup {
         id: id.clone(),
         account: request.account.clone(),

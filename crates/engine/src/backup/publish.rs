@@ -11,7 +11,7 @@ use store::{Lineage, PackRef, Record, RecordHead};
 use super::read::Taken;
 use super::{BackupReport, Job};
 use crate::error::{EngineError, ErrorKind};
-use crate::keys::{record_keys, unwrap_any};
+use crate::keys::{record_keys, rewrap_any};
 
 /// Makes a backup visible. Every pack it names has landed by now.
 pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Result<BackupReport, EngineError> {
@@ -29,7 +29,8 @@ pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Re
         omission_pages: taken.assembled.omission_pages,
     };
     let needed: BTreeSet<DataKeyId> = packs.iter().map(|pack| pack.data_key).chain([job.data_key.id()]).collect();
-    let wrapped_keys = record_keys(ctx, account, &job.kms_key, &needed, |key| unwrap_any(ctx, account, key)).await?;
+    let by = &job.kms_key;
+    let wrapped_keys = record_keys(ctx, account, by, &needed, |key| rewrap_any(ctx, account, key, by)).await?;
     let row = ctx.catalog.find_backup(account, &job.id).await?.ok_or_else(gone)?;
     let head = RecordHead {
         backup: job.id.clone(),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use catalog::{Accepted, BackupRow, BackupSource, Fence, NewBackup, Terms};
 use model::{BackupId, DataKeyId, KmsKeyId, Origin, Region, SourceKind};
-use store::{DataKey, WrapContext};
 
 use super::CopyRequest;
 use crate::acceptance::Acceptance;
@@ -199,12 +198,8 @@ async fn accept(
     terms: &Terms,
 ) -> Result<Acceptance<CopyJob>, EngineError> {
     let kms_key = choose_key(target, request.kms_key.clone()).await?;
-    let (id, data_key) = {
-        let mut rng = rand::rng();
-        (BackupId::random(&mut rng, row.resource_kind), DataKey::generate(&mut rng))
-    };
-    let context = WrapContext { account: request.account.clone(), data_key: data_key.id() };
-    let wrapped = target.keys.wrap(&kms_key, &context, &data_key).await?;
+    let id = BackupId::random(&mut rand::rng(), row.resource_kind);
+    let (data_key, wrapped) = target.keys.generate(&kms_key, &request.account).await?;
     let new = NewBackup {
         id: id.clone(),
         account: request.account.clone(),

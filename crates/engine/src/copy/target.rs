@@ -10,7 +10,7 @@ use catalog::{BackupRow, Fence, Standing};
 use futures::stream::{self, StreamExt};
 use model::{AccountId, BackupId, DataKeyId, PackId};
 use store::record::Totals;
-use store::{DataKey, Lineage, PackRef, PackUpload, Record, RecordHead, WrapContext};
+use store::{DataKey, Lineage, PackRef, PackUpload, Record, RecordHead, WrapContext, Wrapped, WrappedKey};
 use tokio::sync::mpsc;
 
 use super::CopyReport;
@@ -20,7 +20,7 @@ use super::submit::CopyJob;
 use crate::backup::{pack_ref, publish_record};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
-use crate::keys::{open_root, record_keys, unwrap_all, unwrap_any};
+use crate::keys::{open_root, record_keys, rewrap_any, unwrap_all, unwrap_any};
 use crate::progress::Progress;
 
 /// Packs that are made durable while the next one arrives, so that the disk is not left idle. Those for a directory need
@@ -225,11 +225,25 @@ async fn seal_anew(job: &TargetJob, pack: PackRef, bytes: Bytes) -> Result<(), E
 
 /// A data key of the source's, unwrapped by the source's key service.
 async fn unwrap_source(job: &TargetJob, data_key: DataKeyId) -> Result<DataKey, EngineError> {
+    let context = WrapContext { account: job.account().clone(), data_key };
+    Ok(job.copy.source.keys.unwrap(&context, source_form(job, data_key)).await?)
+}
+
+/// A data key of the source's, wrapped for the target: by their key service, if it is one, or else by the target's.
+async fn rewrap_source(job: &TargetJob, data_key: DataKeyId) -> Result<WrappedKey, EngineError> {
+    let context = WrapContext { account: job.account().clone(), data_key };
+    let (source, target, by) = (&job.copy.source.keys, &job.ctx.keys, &job.copy.kms_key);
+    if source.place() == target.place() {
+        return Ok(target.rewrap(by, &context, source_form(job, data_key)).await?);
+    }
+    Ok(target.wrap(by, &context, &unwrap_source(job, data_key).await?).await?)
+}
+
+fn source_form(job: &TargetJob, data_key: DataKeyId) -> Wrapped<'_> {
     let head = &job.record.head;
     let found = head.wrapped_keys.iter().find(|key| key.data_key == data_key);
     let found = found.expect("a record that was decoded has every key it needs");
-    let context = WrapContext { account: job.account().clone(), data_key };
-    Ok(job.copy.source.keys.unwrap(&head.kms_key, &context, &found.wrapped).await?)
+    Wrapped { by: &head.kms_key, bytes: &found.wrapped }
 }
 
 /// Ends one target's job: published, failed, or given back to be gone on with.
@@ -263,8 +277,8 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
     let needed: BTreeSet<DataKeyId> = packs.iter().map(|pack| pack.data_key).chain([root_key]).collect();
     let wrapped_keys = record_keys(ctx, job.account(), &job.copy.kms_key, &needed, |key| async move {
         // What the target has under another of its keys, or else what the source has.
-        match unwrap_any(ctx, job.account(), key).await {
-            Err(_) if in_source_set(&job.record, key) => unwrap_source(job, key).await,
+        match rewrap_any(ctx, job.account(), key, &job.copy.kms_key).await {
+            Err(_) if in_source_set(&job.record, key) => rewrap_source(job, key).await,
             other => other,
         }
     })

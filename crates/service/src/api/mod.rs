@@ -96,8 +96,7 @@ pub(crate) fn body_bytes_max(head: &RawRequest<'_>) -> usize {
 
 /// Whether a region has such a key, and it is enabled.
 async fn is_usable_key(ctx: &RegionContext, id: &KmsKeyId) -> bool {
-    let keys = ctx.keys.list().await.unwrap_or_default();
-    keys.iter().any(|key| key.id == *id && key.state == KeyState::Enabled)
+    matches!(ctx.keys.find(id).await, Ok(Some(key)) if key.state == KeyState::Enabled)
 }
 
 /// The most characters of a reason that a reply tells.

@@ -15,12 +15,12 @@ use engine::EngineError;
 use model::effect::effect;
 use model::{Clock, PackId, Partition, Region, SystemClock};
 use serde::Serialize;
-use store::keys::KeyFileService;
 use store::{RegionStore, StoreErrorKind};
 
 use crate::authorization::{DEFAULT, read_policy_files};
 use crate::config::{
-    CONFIG_FILE, CatalogPlace, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry, StorePlace,
+    CONFIG_FILE, CatalogPlace, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry, RegionSettings,
+    StorePlace,
 };
 use crate::exit::{Outcome, hinted};
 use crate::output::say;
@@ -85,11 +85,10 @@ pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> 
     let mut entries = Vec::new();
     for (region, partition) in REGIONS {
         let (region, partition): (Region, Partition) = (region.parse()?, partition.parse()?);
-        let own = dir.join(region.as_str());
-        let store = StorePlace::Directory(own.join(STORE_DIRECTORY));
-        make_region(&region, &own, &store, &CatalogPlace::File(own.join(CATALOG_FILE))).await?;
-        let dir = region.to_string();
-        entries.push(entry(region, partition, &dir));
+        let own = region.to_string();
+        let entry = entry(region, partition, &own);
+        make_region(&entry.check(&dir)?).await?;
+        entries.push(entry);
     }
     let identities = dir.join(IDENTITIES_FILE);
     if !identities.exists() {
@@ -151,22 +150,21 @@ fn make_policies(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the parts of a region, and leaves those alone that are there.
-pub(super) async fn make_region(
-    region: &Region,
-    dir: &Path,
-    store: &StorePlace,
-    catalog: &CatalogPlace,
-) -> anyhow::Result<()> {
-    let mut directories = vec![dir.join("scratch")];
-    if let StorePlace::Directory(directory) = store {
-        directories.push(directory.clone());
+pub(super) async fn make_region(settings: &RegionSettings) -> anyhow::Result<()> {
+    let region = &settings.region;
+    let mut directories = vec![&settings.scratch];
+    if let StorePlace::Directory(directory) = &settings.store {
+        directories.push(directory);
     }
     for made in directories {
-        std::fs::create_dir_all(&made).with_context(|| format!("failed to make {}", made.display()))?;
+        std::fs::create_dir_all(made).with_context(|| format!("failed to make {}", made.display()))?;
     }
-    KeyFileService::create(region, &dir.join("kms.json"), Arc::new(SystemClock)).map_err(EngineError::from)?;
-    let store = make_store(region, store).await.with_context(|| format!("failed to make the store of {region}"))?;
-    make_catalog(region, &store, catalog).await.with_context(|| format!("failed to make the catalog of {region}"))
+    let keys = settings.kms.make(region, Arc::new(SystemClock)).await.map_err(EngineError::from);
+    keys.with_context(|| format!("failed to make the keys of {region}"))?;
+    let store = make_store(region, &settings.store).await;
+    let store = store.with_context(|| format!("failed to make the store of {region}"))?;
+    let catalog = make_catalog(region, &store, &settings.catalog).await;
+    catalog.with_context(|| format!("failed to make the catalog of {region}"))
 }
 
 async fn make_store(region: &Region, place: &StorePlace) -> anyhow::Result<RegionStore> {

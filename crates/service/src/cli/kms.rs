@@ -88,7 +88,8 @@ async fn list(app: &App, region: &Region, format: Format) -> anyhow::Result<()> 
             KeyState::Disabled => "DISABLED",
         };
         let default = if key.default { "yes" } else { "" };
-        let cells = [key.id.to_string(), state.into(), key.created_at.to_string(), key.versions.to_string()];
+        let versions = key.versions.map(|versions| versions.to_string()).unwrap_or_default();
+        let cells = [key.id.to_string(), state.into(), key.created_at.to_string(), versions];
         table.push(cells.into_iter().chain([default.into()]));
     }
     Ok(table.print()?)

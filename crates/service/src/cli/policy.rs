@@ -222,7 +222,7 @@ async fn find_resource(app: &App, args: &CheckArgs) -> anyhow::Result<Found> {
         }
         if let Some(id) = &key {
             let ctx = settings.open_around(catalog).await?;
-            if ctx.keys.list().await.map_err(EngineError::from)?.iter().any(|known| known.id == *id) {
+            if ctx.keys.find(id).await.map_err(EngineError::from)?.is_some() {
                 return Ok(found(Resource::kms_key(id, caller, &region), None));
             }
         }

@@ -42,6 +42,10 @@ pub(crate) struct AddArgs {
     /// A database of PostgreSQL for its catalog, as `postgres://USER@HOST/DATABASE` [default: a file in the directory].
     #[arg(long, value_name = "URL")]
     catalog: Option<String>,
+    /// AWS's key service or another of its protocol for its keys, as `awskms://?[endpoint=URL][&region=NAME][&alias=NAME]`;
+    /// the credentials are those for buckets [default: a key file in the directory].
+    #[arg(long, value_name = "URL")]
+    kms: Option<String>,
 }
 
 pub(super) async fn run(global: &Global, command: RegionCommand) -> anyhow::Result<Outcome> {
@@ -70,8 +74,10 @@ async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow
     if let Some(url) = args.store {
         added.store = url;
     }
-    let settings = added.check(base)?;
-    make_region(&args.region, &base.join(&dir), &settings.store, &settings.catalog).await?;
+    if let Some(url) = args.kms {
+        added.kms = url;
+    }
+    make_region(&added.check(base)?).await?;
     append(file, &added)?;
     if !quiet {
         say(format_args!("made {}; a server that runs serves it once it is started again", args.region));
@@ -102,7 +108,7 @@ fn append(file: &Path, region: &RegionEntry) -> anyhow::Result<()> {
 fn list(config: &Config, format: Format) -> anyhow::Result<()> {
     if format.json {
         let view = config.regions.iter().map(|region| {
-            json!({ "region": region.region, "partition": region.partition, "store": region.store.to_string(), "catalog": region.catalog.to_string() })
+            json!({ "region": region.region, "partition": region.partition, "store": region.store.to_string(), "catalog": region.catalog.to_string(), "kms": region.kms.to_string() })
         });
         return print_json(&view.collect::<Vec<_>>());
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::place::KmsPlace;
 use crate::config::{ConfigFile, Identities, StorePlace, parse_duration};
 
 /// Reads any bytes as each of the files, and as a duration.
@@ -11,9 +12,11 @@ pub(crate) fn read(bytes: &[u8]) {
     drop(parse_duration(&text));
     drop(Identities::parse(&text, file));
     if let Ok((_, regions)) = ConfigFile::parse(&text, file) {
-        assert!(regions.iter().all(|region| region.kms.is_absolute() && region.scratch.is_absolute()));
-        let relative = |place: &StorePlace| matches!(place, StorePlace::Directory(path) if path.is_relative());
-        assert!(!regions.iter().any(|region| relative(&region.store)));
+        for region in regions {
+            assert!(region.scratch.is_absolute());
+            assert!(!matches!(region.store, StorePlace::Directory(path) if path.is_relative()));
+            assert!(!matches!(region.kms, KmsPlace::File(path) if path.is_relative()));
+        }
     }
 }
 
@@ -30,7 +33,9 @@ fn hostile_configuration_is_refused_without_panic() {
     assert!(ConfigFile::parse(config, Path::new("/offsite.toml")).is_ok());
     let bucket = config.replace("file:store", "s3://bucket/prefix?endpoint=http://localhost:8333&region=us-east-1");
     assert!(ConfigFile::parse(&bucket, Path::new("/offsite.toml")).is_ok());
-    let seeds = [config, &bucket, &identities, "24h"].map(|text| text.as_bytes().to_vec());
+    let keys = config.replace("file:kms.json", "awskms://?endpoint=http://localhost:8334&region=us-east-1&alias=a/b");
+    assert!(ConfigFile::parse(&keys, Path::new("/offsite.toml")).is_ok());
+    let seeds = [config, &bucket, &keys, &identities, "24h"].map(|text| text.as_bytes().to_vec());
     for case in 0..5000 {
         let bytes = mutate::hostile(case, &seeds);
         let outcome = std::panic::catch_unwind(|| read(&bytes));

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use catalog::sqlite_url;
-use store::BucketAddress;
+use model::{Clock, Region};
+use store::keys::KeyFileService;
 use store::region_store::{ObjectStore, open_directory};
+use store::{BucketAddress, KeyError, KeyService, KmsAddress};
 
 use super::environment;
 
@@ -91,6 +93,54 @@ impl fmt::Debug for CatalogPlace {
     }
 }
 
+/// Where a region's key service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KmsPlace {
+    /// A key file.
+    File(PathBuf),
+    /// AWS's key service, or one that speaks its protocol.
+    Aws(KmsAddress),
+}
+
+impl KmsPlace {
+    /// Reads `file:<path>`, which starts at `base`, or `awskms://…`.
+    pub(super) fn parse(text: &str, base: &Path) -> anyhow::Result<Self> {
+        match text.starts_with("awskms:") {
+            true => Ok(Self::Aws(text.parse()?)),
+            false => Ok(Self::File(base.join(local_path(
+                text,
+                "file:",
+                "file:<path> or awskms://?endpoint=<URL>&region=<name>",
+            )?))),
+        }
+    }
+
+    /// Opens it. It need not be there: what is asked of it first will tell.
+    pub(crate) fn open(&self, region: &Region, clock: Arc<dyn Clock>) -> Result<Arc<dyn KeyService>, KeyError> {
+        Ok(match self {
+            Self::File(file) => Arc::new(KeyFileService::open(region, file, clock)),
+            Self::Aws(address) => Arc::new(address.open(region, environment::variables())?),
+        })
+    }
+
+    /// Makes the key that is used where none is named, unless there is one.
+    pub(crate) async fn make(&self, region: &Region, clock: Arc<dyn Clock>) -> Result<(), KeyError> {
+        match self {
+            Self::File(file) => KeyFileService::create(region, file, clock).map(drop),
+            Self::Aws(address) => address.open(region, environment::variables())?.create_default().await,
+        }
+    }
+}
+
+impl fmt::Display for KmsPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Aws(address) => address.fmt(f),
+        }
+    }
+}
+
 /// An address as far as its path, without a password; of one that is not well formed, nothing but the scheme, as any part
 /// of it may be of a password.
 fn without_secrets(url: &str) -> String {
@@ -110,7 +160,7 @@ fn without_secrets(url: &str) -> String {
 }
 
 /// The path behind a scheme, as written; `supported` tells what can be written.
-pub(super) fn local_path<'v>(value: &'v str, scheme: &str, supported: &str) -> anyhow::Result<&'v Path> {
+fn local_path<'v>(value: &'v str, scheme: &str, supported: &str) -> anyhow::Result<&'v Path> {
     match value.strip_prefix(scheme) {
         Some(path) if !path.is_empty() => Ok(Path::new(path)),
         // What looks like a server's address may hold a password.

@@ -9,9 +9,8 @@ use engine::{EngineError, RegionContext};
 use model::{Partition, Region, SystemClock};
 use serde::{Deserialize, Serialize};
 use store::RegionStore;
-use store::keys::KeyFileService;
 
-use super::place::{CatalogPlace, StorePlace, local_path};
+use super::place::{CatalogPlace, KmsPlace, StorePlace};
 use crate::exit::hinted;
 
 /// The fact in a catalog's `meta` table that names its region.
@@ -32,7 +31,7 @@ pub(crate) struct RegionEntry {
     pub(crate) store: String,
     /// `sqlite:<file>`, or `postgres://<user>@<host>/<database>`.
     pub(crate) catalog: String,
-    /// `file:<file>`.
+    /// `file:<file>`, or `awskms://?[endpoint=<URL>][&region=<name>][&alias=<name>]`.
     pub(crate) kms: String,
     /// A directory for files that live only while a command runs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +58,7 @@ impl RegionEntry {
         let field = |field| format!("region {}: {field}", self.name);
         let catalog = CatalogPlace::parse(&self.catalog, base).with_context(|| field("catalog"))?;
         let store = StorePlace::parse(&self.store, base).with_context(|| field("store"))?;
-        let kms = base.join(local_path(&self.kms, "file:", "file:<path>").with_context(|| field("kms"))?);
+        let kms = KmsPlace::parse(&self.kms, base).with_context(|| field("kms"))?;
         let own = match &catalog {
             CatalogPlace::File(file) => file.parent().unwrap_or(base).to_owned(),
             CatalogPlace::Server(_) => base.join(self.name.as_str()),
@@ -92,8 +91,8 @@ pub(crate) struct RegionSettings {
     pub(crate) store: StorePlace,
     /// Its catalog.
     pub(crate) catalog: CatalogPlace,
-    /// Its key file.
-    pub(crate) kms: PathBuf,
+    /// Its key service.
+    pub(crate) kms: KmsPlace,
     /// A directory for files that live only while a command runs.
     pub(crate) scratch: PathBuf,
     /// Where file systems, disks and clusters that callers have made are kept.
@@ -173,7 +172,7 @@ impl RegionSettings {
             partition: self.partition.clone(),
             store,
             catalog,
-            keys: Arc::new(KeyFileService::open(&self.region, &self.kms, clock.clone())),
+            keys: self.kms.open(&self.region, clock.clone()).map_err(EngineError::from)?,
             scratch: self.scratch.clone(),
             managed: self.resources.clone(),
             clock,

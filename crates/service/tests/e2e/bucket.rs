@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use testkit::corpus::{self, TreeShape};
 use testkit::link::Link;
+use testkit::program;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
 
 use crate::world::{Ran, World, assert_same_to_rsync};
@@ -22,10 +23,7 @@ struct Site {
 }
 
 fn service() -> Seaweed {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
-    let program = target.join("venv/bin/weed");
-    assert!(program.exists(), "SeaweedFS is not installed: run `cargo xtask test` once");
-    Seaweed::start(&program).unwrap()
+    Seaweed::start(&program::installed(Path::new(env!("CARGO_TARGET_TMPDIR")), "weed")).unwrap()
 }
 
 impl Site {

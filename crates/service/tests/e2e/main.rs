@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod fidelity;
 mod incremental;
+mod kms;
 mod postgres;
 mod trouble;
 mod world;

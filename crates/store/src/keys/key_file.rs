@@ -15,12 +15,12 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use model::effect::effect;
-use model::{Clock, DataKeyId, KmsKeyId, Region, Timestamp};
+use model::{AccountId, Clock, DataKeyId, KmsKeyId, Region, Timestamp};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, WrapContext, WrappedKey};
+use super::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, WrapContext, Wrapped, WrappedKey};
 use crate::seal::DataKey;
 
 const VERSION: u32 = 1;
@@ -42,6 +42,18 @@ struct FileKey {
     created_at: Timestamp,
     /// Oldest first; the last one wraps, all unwrap.
     material: Vec<Material>,
+}
+
+impl FileKey {
+    fn info(&self) -> KeyInfo {
+        KeyInfo {
+            id: self.id.clone(),
+            state: self.state,
+            default: self.default,
+            created_at: self.created_at,
+            versions: Some(self.material.len()),
+        }
+    }
 }
 
 /// Key material: 32 bytes, in base 64 in the file.
@@ -227,6 +239,17 @@ fn associated(by: &KmsKeyId, context: &WrapContext) -> Vec<u8> {
 
 #[async_trait]
 impl KeyService for KeyFileService {
+    fn place(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
+    async fn generate(&self, by: &KmsKeyId, account: &AccountId) -> Result<(DataKey, WrappedKey), KeyError> {
+        let key = DataKey::generate(&mut rand::rng());
+        let context = WrapContext { account: account.clone(), data_key: key.id() };
+        let wrapped = self.wrap(by, &context, &key).await?;
+        Ok((key, wrapped))
+    }
+
     async fn wrap(&self, by: &KmsKeyId, context: &WrapContext, key: &DataKey) -> Result<WrappedKey, KeyError> {
         let file = self.read()?;
         let material = &self.enabled(&file, by)?.material;
@@ -235,16 +258,20 @@ impl KeyService for KeyFileService {
         Ok([&version.to_le_bytes(), sealed.as_slice()].concat())
     }
 
-    async fn unwrap(&self, by: &KmsKeyId, context: &WrapContext, wrapped: &[u8]) -> Result<DataKey, KeyError> {
-        let file = self.read()?;
+    async fn unwrap(&self, context: &WrapContext, wrapped: Wrapped<'_>) -> Result<DataKey, KeyError> {
+        let (file, by) = (self.read()?, wrapped.by);
         let damaged = || self.fault(by, KeyErrorKind::Damaged);
         let key = self.enabled(&file, by)?;
-        let (version, sealed) = wrapped.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (version, sealed) = wrapped.bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
         let material = key.material.get(u32::from_le_bytes(*version) as usize).ok_or_else(damaged)?;
         let opened = material.as_key().open(&associated(by, context), sealed, Some(32)).map_err(|_| damaged())?;
         let opened = Zeroizing::new(opened);
         let secret = opened.as_slice().try_into().expect("opened as 32 bytes");
         Ok(DataKey::from_secret(context.data_key, Zeroizing::new(secret)))
+    }
+
+    async fn rewrap(&self, by: &KmsKeyId, context: &WrapContext, wrapped: Wrapped<'_>) -> Result<WrappedKey, KeyError> {
+        self.wrap(by, context, &self.unwrap(context, wrapped).await?).await
     }
 
     async fn default_key(&self) -> Result<KmsKeyId, KeyError> {
@@ -253,15 +280,12 @@ impl KeyService for KeyFileService {
         key.map(|key| key.id.clone()).ok_or_else(|| self.unavailable("it has no default key"))
     }
 
+    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyInfo>, KeyError> {
+        Ok(self.read()?.keys.iter().find(|key| key.id == *id).map(FileKey::info))
+    }
+
     async fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
-        let info = |key: &FileKey| KeyInfo {
-            id: key.id.clone(),
-            state: key.state,
-            default: key.default,
-            created_at: key.created_at,
-            versions: key.material.len(),
-        };
-        Ok(self.read()?.keys.iter().map(info).collect())
+        Ok(self.read()?.keys.iter().map(FileKey::info).collect())
     }
 
     async fn create(&self) -> Result<KmsKeyId, KeyError> {
@@ -307,7 +331,10 @@ mod tests {
         keys.rotate(&by).await.unwrap();
         let after = keys.wrap(&by, &context(), &secret).await.unwrap();
         for wrapped in [before, after] {
-            assert_eq!(keys.unwrap(&by, &context(), &wrapped).await.unwrap().secret(), secret.secret());
+            assert_eq!(
+                keys.unwrap(&context(), Wrapped { by: &by, bytes: &wrapped }).await.unwrap().secret(),
+                secret.secret()
+            );
         }
     }
 
@@ -317,12 +344,13 @@ mod tests {
         let keys = service(directory.path());
         let by = keys.create().await.unwrap();
         let secret = DataKey::generate(&mut rand::rng());
-        let wrapped = keys.wrap(&by, &context(), &secret).await.unwrap();
+        let bytes = keys.wrap(&by, &context(), &secret).await.unwrap();
+        let wrapped = Wrapped { by: &by, bytes: &bytes };
         keys.set_state(&by, KeyState::Disabled).await.unwrap();
         assert_eq!(keys.wrap(&by, &context(), &secret).await.unwrap_err().kind, KeyErrorKind::Disabled);
-        assert_eq!(keys.unwrap(&by, &context(), &wrapped).await.unwrap_err().kind, KeyErrorKind::Disabled);
+        assert_eq!(keys.unwrap(&context(), wrapped).await.unwrap_err().kind, KeyErrorKind::Disabled);
         keys.set_state(&by, KeyState::Enabled).await.unwrap();
-        assert!(keys.unwrap(&by, &context(), &wrapped).await.is_ok());
+        assert!(keys.unwrap(&context(), wrapped).await.is_ok());
     }
 
     #[tokio::test]
@@ -330,9 +358,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let keys = service(directory.path());
         let by = keys.default_key().await.unwrap();
-        let wrapped = keys.wrap(&by, &context(), &DataKey::generate(&mut rand::rng())).await.unwrap();
-        let other = WrapContext { account: "210987654321".parse().unwrap(), ..context() };
-        assert_eq!(keys.unwrap(&by, &other, &wrapped).await.unwrap_err().kind, KeyErrorKind::Damaged);
+        let (key, bytes) = keys.generate(&by, &context().account).await.unwrap();
+        let wrapped = Wrapped { by: &by, bytes: &bytes };
+        let context = WrapContext { data_key: key.id(), ..context() };
+        assert_eq!(keys.unwrap(&context, wrapped).await.unwrap().secret(), key.secret());
+        let other = WrapContext { account: "210987654321".parse().unwrap(), ..context };
+        assert_eq!(keys.unwrap(&other, wrapped).await.unwrap_err().kind, KeyErrorKind::Damaged);
     }
 
     #[test]

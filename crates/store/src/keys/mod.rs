@@ -1,11 +1,14 @@
 //! Key services: what wraps data keys, one per region.
 
+mod aws_kms;
+mod cache;
 mod key_file;
 
 use async_trait::async_trait;
 use model::{AccountId, DataKeyId, KmsKeyId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use aws_kms::{AwsKms, KmsAddress};
 pub use key_file::{KeyFile, KeyFileService};
 
 use crate::seal::DataKey;
@@ -44,8 +47,8 @@ pub struct KeyInfo {
     pub default: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    /// How many times its material was made: 1, and one more for each rotation.
-    pub versions: usize,
+    /// How many times its material was made: 1, and one more for each rotation. AWS's service does not tell.
+    pub versions: Option<usize>,
 }
 
 /// A failed call on a region's key service.
@@ -54,7 +57,7 @@ pub struct KeyInfo {
 pub struct KeyError {
     /// What the caller can do about it.
     pub kind: KeyErrorKind,
-    /// Which key, or the key file.
+    /// Which key, or where the key service is.
     pub key: String,
     /// Whose key service.
     pub region: Region,
@@ -73,24 +76,48 @@ pub enum KeyErrorKind {
     #[error("the key is disabled; enable it with `offsite kms enable`")]
     Disabled,
     /// The wrapped bytes do not open: damaged, or wrapped for something else.
-    #[error("a wrapped data key does not open under it; the record or the key file is damaged")]
+    #[error("a wrapped data key does not open under it; the record or the key is damaged, or belongs elsewhere")]
     Damaged,
+    /// The key service refuses this caller.
+    #[error("the key service refuses these credentials; check what they and the key's policy permit")]
+    Denied,
     /// The key service cannot be reached or its file cannot be read.
     #[error("the key service is not available")]
     Unavailable,
 }
 
+/// A data key as a KMS key of some service wrapped it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wrapped<'k> {
+    /// The KMS key.
+    pub by: &'k KmsKeyId,
+    /// What [`KeyService::wrap`] made.
+    pub bytes: &'k [u8],
+}
+
 /// Wraps and unwraps data keys, and manages the keys that do.
 #[async_trait]
 pub trait KeyService: std::fmt::Debug + Send + Sync {
+    /// Where it is. Two that are at the same place are one.
+    fn place(&self) -> String;
+
+    /// Makes a new data key of an account's, and wraps it by the KMS key `by`.
+    async fn generate(&self, by: &KmsKeyId, account: &AccountId) -> Result<(DataKey, WrappedKey), KeyError>;
+
     /// Wraps `key` by the KMS key `by`.
     async fn wrap(&self, by: &KmsKeyId, context: &WrapContext, key: &DataKey) -> Result<WrappedKey, KeyError>;
 
-    /// Unwraps what [`KeyService::wrap`] made under the same context.
-    async fn unwrap(&self, by: &KmsKeyId, context: &WrapContext, wrapped: &[u8]) -> Result<DataKey, KeyError>;
+    /// Unwraps what this service wrapped under the same context.
+    async fn unwrap(&self, context: &WrapContext, wrapped: Wrapped<'_>) -> Result<DataKey, KeyError>;
+
+    /// Wraps by the KMS key `by` what this service wrapped under the same context. The data key need not leave the service.
+    async fn rewrap(&self, by: &KmsKeyId, context: &WrapContext, wrapped: Wrapped<'_>) -> Result<WrappedKey, KeyError>;
 
     /// The key used where none is named.
     async fn default_key(&self) -> Result<KmsKeyId, KeyError>;
+
+    /// A key, if there is one of this id. A service elsewhere may not tell here that it is the default.
+    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyInfo>, KeyError>;
 
     /// Every key, oldest first.
     async fn list(&self) -> Result<Vec<KeyInfo>, KeyError>;

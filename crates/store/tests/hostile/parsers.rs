@@ -20,7 +20,7 @@ use store::chunks::read_pack_index;
 use store::keys::{KeyFile, KeyFileService};
 use store::manifest::{Content, ManifestEntry, PageItem, Root, decode_page};
 use store::pack::{HEADER_BYTES, parse_header, read_index, reencrypt};
-use store::{BadSeal, ChunkError, ChunkSource, DataKey, KeyError, KeyService, PackRef, Record, RegionStore};
+use store::{BadSeal, ChunkError, ChunkSource, DataKey, KeyError, KeyService, PackRef, Record, RegionStore, Wrapped};
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
@@ -218,7 +218,7 @@ pub(crate) fn unwrap(wrapped: &[u8]) -> Result<DataKey, KeyError> {
     let path = directory.path().join("kms.json");
     std::fs::write(&path, seeds::key_file_around(seeds::keys_json().as_bytes())).expect("a key file is written");
     let keys = KeyFileService::open(&region(), &path, Arc::new(SystemClock));
-    wait(keys.unwrap(&seeds::kms_key(), &seeds::wrap_context(), wrapped))
+    wait(keys.unwrap(&seeds::wrap_context(), Wrapped { by: &seeds::kms_key(), bytes: wrapped }))
 }
 
 /// A wrapped key of a version (4 bytes) and a body, which is sealed here.

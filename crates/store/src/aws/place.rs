@@ -1,0 +1,67 @@
+//! Where a service is: the query of its address, `[endpoint=<URL>][&region=<name>]`.
+
+use std::fmt;
+
+use url::Url;
+
+/// Where a service is. Without an endpoint it is AWS's own, in the region (those in China need one).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ServicePlace {
+    pub(crate) endpoint: Option<Url>,
+    pub(crate) region: Option<String>,
+}
+
+impl ServicePlace {
+    /// Takes in one part of a query. Says whether it is of this part of the address at all.
+    ///
+    /// # Errors
+    /// What is wrong with its value.
+    pub(crate) fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
+        let is_new = match name {
+            "endpoint" => self.endpoint.replace(parse_endpoint(value)?).is_none(),
+            "region" if !is_name(value) => return Err("that is no name of a region".to_owned()),
+            "region" => self.region.replace(value.to_owned()).is_none(),
+            _ => return Ok(false),
+        };
+        if is_new { Ok(true) } else { Err("endpoint and region can be given once".to_owned()) }
+    }
+
+    /// # Errors
+    /// When nothing says where the service is.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match (&self.endpoint, &self.region) {
+            (None, None) => Err("without an endpoint, the region of AWS has to be given".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The endpoint as it is written, without the `/` that its path is.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/'))
+    }
+
+    /// The parts of the query that it is read from.
+    pub(crate) fn query(&self) -> impl Iterator<Item = String> {
+        let endpoint = self.endpoint().map(|endpoint| format!("endpoint={endpoint}"));
+        endpoint.into_iter().chain(self.region.as_ref().map(|region| format!("region={region}")))
+    }
+}
+
+impl fmt::Display for ServicePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.query().collect::<Vec<_>>().join("&"))
+    }
+}
+
+/// Whether a text is made of what names have, so that it can stand in a query as it is.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c))
+}
+
+fn parse_endpoint(text: &str) -> Result<Url, String> {
+    let bad = || "the endpoint is not of the form http[s]://<host>[:<port>]".to_owned();
+    let url: Url = text.parse().map_err(|_| bad())?;
+    let is_bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.path() == "/";
+    let is_served = matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
+    if is_bare && is_served { Ok(url) } else { Err(bad()) }
+}
