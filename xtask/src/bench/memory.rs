@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 
 use super::corpus::{self, Corpus};
 use super::measure::Meter;
-use super::peers::{self, Offsite, Place, Row};
+use super::peers::{self, Offsite, Place};
+use super::row::Row;
 
 /// What the peak of a backup and of a copy must stay under.
 const PEAK_BYTES_MAX: u64 = 256 << 20;

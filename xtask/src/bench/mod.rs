@@ -7,10 +7,12 @@
 
 mod api;
 mod corpus;
+mod kind;
 mod measure;
 mod memory;
 mod peers;
 mod report;
+mod row;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,9 +23,11 @@ use clap::Args;
 
 use crate::{tools, workspace};
 use corpus::{Corpus, Scale};
+use kind::CandidateKind;
 use measure::Meter;
-use peers::{Candidate, CandidateKind, Row};
+use peers::Candidate;
 use report::{Failure, Measured, Report};
+use row::Row;
 
 pub(crate) use measure::touch_memory;
 
@@ -142,8 +146,8 @@ impl Bench<'_> {
             for (number, candidates) in candidates.iter_mut().enumerate() {
                 let len = candidates.len();
                 candidates.rotate_left(number % len);
-                for candidate in candidates.iter_mut() {
-                    measure_one(candidate.as_mut(), row, &meter, &mut measured);
+                for (kind, candidate) in candidates.iter_mut() {
+                    measure_one(*kind, candidate.as_mut(), row, &meter, &mut measured);
                 }
             }
         }
@@ -153,8 +157,7 @@ impl Bench<'_> {
 }
 
 /// A candidate that fails is noted and shown; the others go on.
-fn measure_one(candidate: &mut dyn Candidate, row: Row, meter: &Meter, measured: &mut Measured) {
-    let kind = candidate.kind();
+fn measure_one(kind: CandidateKind, candidate: &mut dyn Candidate, row: Row, meter: &Meter, measured: &mut Measured) {
     match peers::measure(candidate, row, meter) {
         Ok(None) => {}
         Ok(Some(sample)) => {

@@ -6,8 +6,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::corpus::Corpus;
+use super::kind::CandidateKind;
 use super::measure::Sample;
-use super::peers::{CandidateKind, Row};
+use super::row::Row;
 
 /// Everything that one call of the benchmark found.
 #[derive(Serialize)]
