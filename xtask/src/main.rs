@@ -19,7 +19,7 @@ use clap::Parser;
 enum Task {
     /// Checks everything: formatting, lints, documentation, layers, tests.
     Test(test::Options),
-    /// Times whole processes beside restic, rclone and cp.
+    /// Times whole processes beside restic, rustic, borg, conserve, rclone, rsync and cp.
     Bench(bench::Options),
     /// Makes the trees and images that tests and benchmarks use.
     #[command(subcommand)]

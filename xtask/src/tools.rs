@@ -1,15 +1,38 @@
-//! Outside programs: which are missing, and their installation from Debian's packages.
+//! Outside programs: which are missing, and their installation from Debian's packages or crates.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::workspace;
+
 /// A program and the Debian package that brings it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
     pub(crate) package: &'static str,
 }
+
+/// A program and the release of a crate that it is built from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrateTool {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) version: &'static str,
+    /// What `cargo install` is told besides.
+    pub(crate) options: &'static [&'static str],
+}
+
+impl CrateTool {
+    /// Where [`cargo_install`] puts the program.
+    pub(crate) fn path(&self, target: &Path) -> PathBuf {
+        target.join(CRATE_TOOLS).join("bin").join(self.program)
+    }
+}
+
+/// Holds built programs; in the target folder.
+const CRATE_TOOLS: &str = "tools";
 
 /// What the tests call.
 pub(crate) const FOR_TESTS: [Tool; 16] = [
@@ -30,10 +53,6 @@ pub(crate) const FOR_TESTS: [Tool; 16] = [
     Tool { program: "npm", package: "npm" },
     Tool { program: "initdb", package: "postgresql" },
 ];
-
-/// What the benchmark runs beside offsite.
-pub(crate) const FOR_BENCH: [Tool; 2] =
-    [Tool { program: "restic", package: "restic" }, Tool { program: "rclone", package: "rclone" }];
 
 /// What `bench --api` runs beside offsite.
 pub(crate) const FOR_API_BENCH: [Tool; 2] =
@@ -62,6 +81,21 @@ pub(crate) fn install(tools: &[Tool]) -> Result<()> {
     for tool in tools {
         ensure!(is_there(tool.program), "package {} did not bring {}", tool.package, tool.program);
     }
+    Ok(())
+}
+
+/// Builds `tool` into the target folder unless that version is there already, which cargo knows without a network.
+///
+/// # Errors
+/// When it does not build; cargo has said why.
+pub(crate) fn cargo_install(target: &Path, tool: &CrateTool) -> Result<()> {
+    let release = format!("{}@{}", tool.package, tool.version);
+    if !tool.path(target).exists() {
+        println!("building {release}, which takes minutes");
+    }
+    let mut command = workspace::cargo(&["install", "--locked", "--quiet", &release]);
+    let status = command.arg("--root").arg(target.join(CRATE_TOOLS)).args(tool.options).status();
+    ensure!(status.context("failed to run cargo")?.success(), "cargo install {release} failed: see above");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::row::Row;
 const PEAK_BYTES_MAX: u64 = 256 << 20;
 
 /// Backs up and copies a 16 GiB image, half of it holes, and then a tree of 1,000,000 files.
-pub(super) fn run(work: &Path, offsite: &Path) -> Result<ExitCode> {
+pub(super) fn run(work: &Path, target: &Path) -> Result<ExitCode> {
     let mut within = true;
     for (kind, task, options) in [
         (Corpus::Image, "image", ["--bytes=17179869184", "--filled=0.5"].as_slice()),
@@ -26,7 +26,7 @@ pub(super) fn run(work: &Path, offsite: &Path) -> Result<ExitCode> {
         let source = folder.join("source");
         corpus::make(task, &source, options)?;
         let meter = Meter::new(&folder, 0);
-        let mut candidate = Offsite::new(Place::create(&folder, 0, &source, kind, offsite)?);
+        let mut candidate = Offsite::new(Place::create(&folder, 0, &source, kind, target)?);
         for row in [Row::BackupDayOne, Row::CopyDayOne] {
             let sample = peers::measure(&mut candidate, row, &meter)?.context("offsite has every row")?;
             let verdict = if sample.peak_bytes < PEAK_BYTES_MAX { "fine" } else { "TOO MUCH" };

@@ -7,6 +7,7 @@
 
 mod api;
 mod corpus;
+mod install;
 mod kind;
 mod measure;
 mod memory;
@@ -18,10 +19,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{tools, workspace};
+use crate::workspace;
 use corpus::{Corpus, Scale};
 use kind::CandidateKind;
 use measure::Meter;
@@ -49,8 +50,8 @@ pub(crate) struct Options {
     /// Runs of each row, in place of one or three.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..100))]
     runs: Option<u32>,
-    /// Measures these alone.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = CandidateKind::ALL)]
+    /// Measures these alone. Without it, those that cargo has to build first are left out until --full has built them.
+    #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<CandidateKind>,
     /// Measures this corpus alone.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Corpus::ALL)]
@@ -68,26 +69,27 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let target = workspace::target_dir()?;
     let parent = options.dir.clone().unwrap_or_else(|| target.join("bench"));
     let work = WorkDir::create(&parent)?;
-    let offsite = target.join("release/offsite");
     if options.memory {
-        build_offsite()?;
-        return memory::run(work.path(), &offsite);
+        install::build_offsite()?;
+        return memory::run(work.path(), &target);
     }
     if options.api {
-        build_offsite()?;
-        return api::run(&target, &offsite, options.json.as_deref());
+        install::build_offsite()?;
+        return api::run(&target, options.json.as_deref());
     }
-    check_choice(&options.only)?;
-    tools::install(&tools::FOR_BENCH)?;
-    if options.only.contains(&CandidateKind::Offsite) {
-        build_offsite()?;
+    let is_there = |kind: CandidateKind| kind.program(&target).exists();
+    let (chosen, left_out) = install::choose(&options.only, options.full, is_there);
+    for kind in left_out {
+        println!("{} is left out: --full builds it, and so does naming it with --only", kind.name());
     }
+    install::check_choice(&chosen)?;
+    install::install(&chosen, &target)?;
     let scale = if options.full { Scale::full(options.runs) } else { Scale::quick(options.runs) };
-    let mut report = Report::new(scale.name, &options.only, &offsite);
+    let mut report = Report::new(scale.name, &chosen, &target);
     for corpus in &options.corpus {
         let folder = work.path().join(corpus.name());
-        let bench = Bench { corpus: *corpus, scale: &scale, folder: &folder, offsite: &offsite };
-        let measured = bench.run(&options.only)?;
+        let bench = Bench { corpus: *corpus, scale: &scale, folder: &folder, target: &target };
+        let measured = bench.run(&chosen)?;
         print!("{}", measured.tables());
         report.corpora.push(measured);
         fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
@@ -98,32 +100,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// rclone copies what restic stored, and `cp` what offsite or restic did.
-fn check_choice(chosen: &[CandidateKind]) -> Result<()> {
-    use CandidateKind as K;
-    let restic = chosen.contains(&K::Restic);
-    if !restic && (chosen.contains(&K::Rclone) || chosen.contains(&K::RcloneChecksum)) {
-        bail!("rclone is measured copying restic's repository: name restic too");
-    }
-    ensure!(
-        restic || chosen.contains(&K::Offsite) || !chosen.contains(&K::Cp),
-        "cp is measured copying offsite's store or restic's repository: name one of them too"
-    );
-    Ok(())
-}
-
-fn build_offsite() -> Result<()> {
-    let status = workspace::cargo(&["build", "--release", "--package", "offsite"]).status();
-    ensure!(status.context("failed to run cargo")?.success(), "offsite did not build");
-    Ok(())
-}
-
 /// One corpus and what is needed to measure it.
 struct Bench<'a> {
     corpus: Corpus,
     scale: &'a Scale,
     folder: &'a Path,
-    offsite: &'a Path,
+    target: &'a Path,
 }
 
 impl Bench<'_> {
@@ -135,7 +117,7 @@ impl Bench<'_> {
         let meter = Meter::new(self.folder, self.scale.touched_bytes);
         let mut candidates = Vec::new();
         for number in 0..self.scale.runs {
-            let place = peers::Place::create(self.folder, number, &source, self.corpus, self.offsite)?;
+            let place = peers::Place::create(self.folder, number, &source, self.corpus, self.target)?;
             candidates.push(peers::candidates(chosen, &place));
         }
         let mut measured = Measured::new(self.corpus, chosen);

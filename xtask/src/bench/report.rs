@@ -33,8 +33,8 @@ struct Version {
 }
 
 impl Report {
-    pub(super) fn new(scale: &'static str, chosen: &[CandidateKind], offsite: &Path) -> Self {
-        let versions = chosen.iter().map(|kind| Version { candidate: *kind, version: kind.version(offsite) });
+    pub(super) fn new(scale: &'static str, chosen: &[CandidateKind], target: &Path) -> Self {
+        let versions = chosen.iter().map(|kind| Version { candidate: *kind, version: kind.version(target) });
         let memory = rustix::system::sysinfo();
         let machine = Machine {
             processors: std::thread::available_parallelism().map_or(1, usize::from),

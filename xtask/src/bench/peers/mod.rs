@@ -3,9 +3,12 @@
 //! What is measured is one whole process a row. A candidate only says which; preparing and measuring
 //! it is done here for all of them in the same way.
 
+mod borg;
+mod conserve;
 mod mirrors;
 mod offsite;
 mod restic;
+mod rustic;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +20,11 @@ use super::corpus::Corpus;
 use super::kind::CandidateKind;
 use super::measure::{self, Finished, Meter, Sample};
 use super::row::Row;
-use mirrors::{Cp, Rclone};
+use borg::Borg;
+use conserve::Conserve;
+use mirrors::{Cp, Rclone, Rsync};
 use restic::Restic;
+use rustic::Rustic;
 
 pub(super) use offsite::Offsite;
 
@@ -28,19 +34,28 @@ pub(super) struct Place {
     folder: PathBuf,
     source: PathBuf,
     corpus: Corpus,
-    offsite: PathBuf,
+    /// Where cargo builds to, and programs are installed.
+    target: PathBuf,
 }
 
 impl Place {
     /// Makes the folder of run `number`.
-    pub(super) fn create(folder: &Path, number: u32, source: &Path, corpus: Corpus, offsite: &Path) -> Result<Self> {
+    pub(super) fn create(folder: &Path, number: u32, source: &Path, corpus: Corpus, target: &Path) -> Result<Self> {
         let folder = folder.join(format!("run-{number}"));
         fs::create_dir(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
-        Ok(Self { folder, source: source.to_owned(), corpus, offsite: offsite.to_owned() })
+        Ok(Self { folder, source: source.to_owned(), corpus, target: target.to_owned() })
     }
 
     fn join(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    fn restored(&self, kind: CandidateKind) -> PathBuf {
+        self.join(&format!("{kind:?}-restored").to_lowercase())
+    }
+
+    fn call(&self, kind: CandidateKind) -> Command {
+        Command::new(kind.program(&self.target))
     }
 }
 
@@ -79,8 +94,11 @@ pub(super) fn candidates(chosen: &[CandidateKind], place: &Place) -> Vec<(Candid
         match kind {
             K::Offsite => Box::new(Offsite::new(place)),
             K::Restic => Box::new(Restic { place }),
-            K::Rclone => Box::new(Rclone { place, checksum: false }),
-            K::RcloneChecksum => Box::new(Rclone { place, checksum: true }),
+            K::Rustic => Box::new(Rustic { place }),
+            K::Borg => Box::new(Borg { place }),
+            K::Conserve => Box::new(Conserve { place }),
+            K::Rclone | K::RcloneChecksum | K::RcloneDebian => Box::new(Rclone { place, kind }),
+            K::Rsync => Box::new(Rsync { place }),
             K::Cp => Box::new(Cp { place, with_offsite }),
         }
     };

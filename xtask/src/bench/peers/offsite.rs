@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{Candidate, Place};
 use crate::bench::corpus::Corpus;
+use crate::bench::kind::CandidateKind;
 use crate::bench::measure::{Finished, Meter};
 use crate::bench::row::Row;
 
@@ -29,7 +30,7 @@ impl Offsite {
     }
 
     fn call(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.place.offsite);
+        let mut command = self.place.call(CandidateKind::Offsite);
         command.arg("-q").arg("--config").arg(folder(&self.place).join("offsite.toml")).args(arguments);
         command
     }
@@ -42,7 +43,7 @@ impl Offsite {
 impl Candidate for Offsite {
     /// Makes the regions and registers the source.
     fn prepare(&mut self, meter: &Meter) -> Result<()> {
-        let mut init = Command::new(&self.place.offsite);
+        let mut init = self.place.call(CandidateKind::Offsite);
         meter.prepare(init.args(["-q", "init", "--dir"]).arg(folder(&self.place)))?;
         let mut add = self.call(&["resource", "add"]);
         add.arg(&self.place.source).args(["--region", SOURCE_REGION]);
@@ -62,7 +63,7 @@ impl Candidate for Offsite {
             Row::VerifyReadData => self.call(&["backup", "verify", id(&self.copies, 1)?, "--read-data"]),
             Row::Restore => {
                 let mut command = self.call(&["backup", "restore", id(&self.copies, 1)?]);
-                command.arg(self.place.join("offsite-restored"));
+                command.arg(self.place.restored(CandidateKind::Offsite));
                 command
             }
         }))

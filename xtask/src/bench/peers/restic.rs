@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Candidate, Place};
+use crate::bench::kind::CandidateKind;
 use crate::bench::measure::Meter;
 use crate::bench::row::Row;
 
@@ -16,7 +17,7 @@ pub(super) struct Restic {
 
 impl Restic {
     fn call(&self, repository: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new("restic");
+        let mut command = self.place.call(CandidateKind::Restic);
         command
             .args(["--quiet", "--cache-dir"])
             .arg(self.place.join("restic-cache"))
@@ -49,18 +50,20 @@ impl Candidate for Restic {
     }
 
     fn command(&mut self, row: Row) -> Result<Option<Command>> {
-        let mut command = match row {
-            Row::BackupDayOne | Row::BackupDayTwo => self.call(&repository(&self.place), &["backup"]),
-            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => self.call_both(&["copy"]),
-            Row::Verify => self.call_second(&["check"]),
-            Row::VerifyReadData => self.call_second(&["check", "--read-data"]),
-            Row::Restore => self.call_second(&["restore", "latest", "--target"]),
+        let (mut command, argument) = match row {
+            Row::BackupDayOne | Row::BackupDayTwo => {
+                (self.call(&repository(&self.place), &["backup"]), Some(self.place.source.clone()))
+            }
+            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => (self.call_both(&["copy"]), None),
+            // Without `--read-data` it reads no pack.
+            Row::Verify => return Ok(None),
+            Row::VerifyReadData => (self.call_second(&["check", "--read-data"]), None),
+            Row::Restore => {
+                let restored = self.place.restored(CandidateKind::Restic);
+                (self.call_second(&["restore", "latest", "--target"]), Some(restored))
+            }
         };
-        match row {
-            Row::BackupDayOne | Row::BackupDayTwo => command.arg(&self.place.source),
-            Row::Restore => command.arg(self.place.join("restic-restored")),
-            _ => &mut command,
-        };
+        command.args(argument);
         Ok(Some(command))
     }
 
