@@ -32,6 +32,22 @@ pub(super) enum CandidateKind {
     Rsync,
     /// `cp -r` of offsite's store, or of restic's repository without one; `cp -a` of the source as the restore.
     Cp,
+    /// Reading the corpus as one file.
+    Read,
+    /// Hashing it, on all processors.
+    Blake3,
+    /// Encrypting as many bytes, on one processor.
+    #[value(name = "aes-256-gcm")]
+    #[serde(rename = "aes-256-gcm")]
+    Aes256Gcm,
+    /// Compressing it, on all processors.
+    #[value(name = "zstd-1")]
+    #[serde(rename = "zstd-1")]
+    Zstd1,
+    /// The same at the default level.
+    #[value(name = "zstd-3")]
+    #[serde(rename = "zstd-3")]
+    Zstd3,
 }
 
 /// Where a program comes from.
@@ -60,7 +76,7 @@ const CONSERVE: CrateTool =
     CrateTool { program: "conserve", package: "conserve", version: "24.8.0", options: &["--no-default-features"] };
 
 impl CandidateKind {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Offsite,
         Self::Restic,
         Self::Rustic,
@@ -71,6 +87,11 @@ impl CandidateKind {
         Self::RcloneDebian,
         Self::Rsync,
         Self::Cp,
+        Self::Read,
+        Self::Blake3,
+        Self::Aes256Gcm,
+        Self::Zstd1,
+        Self::Zstd3,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -85,6 +106,11 @@ impl CandidateKind {
             Self::RcloneDebian => "rclone (Debian)",
             Self::Rsync => "rsync -a",
             Self::Cp => "cp -r",
+            Self::Read => "reading",
+            Self::Blake3 => "BLAKE3",
+            Self::Aes256Gcm => "AES-256-GCM",
+            Self::Zstd1 => "zstd -1",
+            Self::Zstd3 => "zstd -3",
         }
     }
 
@@ -100,6 +126,19 @@ impl CandidateKind {
             Self::RcloneDebian => debian("rclone", "rclone"),
             Self::Rsync => debian("rsync", "rsync"),
             Self::Cp => debian("cp", "coreutils"),
+            Self::Read => debian("dd", "coreutils"),
+            Self::Blake3 => debian("b3sum", "b3sum"),
+            Self::Aes256Gcm => debian("openssl", "openssl"),
+            Self::Zstd1 | Self::Zstd3 => debian("zstd", "zstd"),
+        }
+    }
+
+    /// How many stores one run of it fills.
+    pub(super) fn stores(self) -> u64 {
+        match self {
+            Self::Offsite | Self::Restic | Self::Rustic => 2,
+            Self::Read | Self::Blake3 | Self::Aes256Gcm | Self::Zstd1 | Self::Zstd3 => 0,
+            _ => 1,
         }
     }
 
@@ -116,7 +155,7 @@ impl CandidateKind {
     /// What the candidate says its version is.
     pub(super) fn version(self, target: &Path) -> String {
         let argument = match self {
-            Self::Restic | Self::Rclone | Self::RcloneChecksum | Self::RcloneDebian => "version",
+            Self::Restic | Self::Rclone | Self::RcloneChecksum | Self::RcloneDebian | Self::Aes256Gcm => "version",
             _ => "--version",
         };
         let output = Command::new(self.program(target)).arg(argument).output();

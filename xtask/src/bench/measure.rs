@@ -35,16 +35,21 @@ pub(super) struct Finished {
     pub(super) stdout: String,
 }
 
+/// Takes the page cache, and the names and attributes that the kernel remembers.
+const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
+
 /// Runs processes and measures them.
 pub(super) struct Meter {
     log: PathBuf,
     touched_bytes: u64,
+    cold: bool,
 }
 
 impl Meter {
-    /// Keeps the processes' standard error in `folder`; touches so much memory before each.
-    pub(super) fn new(folder: &Path, touched_bytes: u64) -> Self {
-        Self { log: folder.join("stderr.txt"), touched_bytes }
+    /// Keeps the processes' standard error in `folder`. Before each process touches so much memory and, when `cold`,
+    /// has the kernel forget the files it has read.
+    pub(super) fn new(folder: &Path, touched_bytes: u64, cold: bool) -> Self {
+        Self { log: folder.join("stderr.txt"), touched_bytes, cold }
     }
 
     /// Runs `command` under the conditions that every sample has in common.
@@ -54,6 +59,10 @@ impl Meter {
     pub(super) fn run(&self, command: &mut Command) -> Result<Finished> {
         touch_memory_elsewhere(self.touched_bytes)?;
         rustix::fs::sync();
+        if self.cold {
+            fs::write(DROP_CACHES, "3")
+                .with_context(|| format!("failed to write to {DROP_CACHES}: --cold is for root"))?;
+        }
         let log = File::create(&self.log).with_context(|| format!("failed to make {}", self.log.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let start = Instant::now();
@@ -150,7 +159,7 @@ mod tests {
     #[test]
     fn a_process_is_charged_for_its_memory_and_its_children() {
         let scratch = tempfile::tempdir().unwrap();
-        let meter = Meter::new(scratch.path(), 0);
+        let meter = Meter::new(scratch.path(), 0, false);
         let mut command = Command::new("sh");
         command.args(["-c", "echo id-1; head -c 50000000 /dev/zero | tail -c 50000000 | wc -c >&2"]);
         let finished = meter.run(&mut command).unwrap();
@@ -162,7 +171,7 @@ mod tests {
     #[test]
     fn a_failure_shows_what_the_process_said() {
         let scratch = tempfile::tempdir().unwrap();
-        let meter = Meter::new(scratch.path(), 0);
+        let meter = Meter::new(scratch.path(), 0, false);
         let Err(error) = meter.run(Command::new("sh").args(["-c", "echo no such key >&2; exit 7"])) else {
             panic!("status 7 is a failure")
         };

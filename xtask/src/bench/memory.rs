@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::corpus::{self, Corpus};
+use super::kind::CandidateKind;
 use super::measure::Meter;
-use super::peers::{self, Offsite, Place};
+use super::peers::{self, Place};
 use super::row::Row;
 
 /// What the peak of a backup and of a copy must stay under.
@@ -25,10 +26,11 @@ pub(super) fn run(work: &Path, target: &Path) -> Result<ExitCode> {
         fs::create_dir(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
         let source = folder.join("source");
         corpus::make(task, &source, options)?;
-        let meter = Meter::new(&folder, 0);
-        let mut candidate = Offsite::new(Place::create(&folder, 0, &source, kind, target)?);
+        let meter = Meter::new(&folder, 0, false);
+        let place = Place { folder: folder.clone(), source, corpus: kind, target: target.to_owned() };
+        let mut offsite = peers::contenders(&[CandidateKind::Offsite], &place).remove(0);
         for row in [Row::BackupDayOne, Row::CopyDayOne] {
-            let sample = peers::measure(&mut candidate, row, &meter)?.context("offsite has every row")?;
+            let sample = offsite.measure(row, &meter)?.context("offsite has every row")?.sample;
             let verdict = if sample.peak_bytes < PEAK_BYTES_MAX { "fine" } else { "TOO MUCH" };
             within &= sample.peak_bytes < PEAK_BYTES_MAX;
             println!(

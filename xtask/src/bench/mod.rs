@@ -1,19 +1,22 @@
 //! `cargo xtask bench`: whole processes timed beside their peers, all in one run on one machine.
 //!
-//! Absolute times hold for one machine and one day; the ratios are what is worth keeping. They are
-//! only worth it if the candidates meet the same conditions, so every row is measured for all
-//! candidates in turn before the next row, the order rotates, every run has a repository of its own,
-//! and nothing is deleted while a corpus is measured: creating files gets slower after deletions.
+//! Absolute times hold for one machine and one day; the ratios are what is worth keeping. They are only worth it if the
+//! candidates meet the same conditions, so every row is measured for all candidates in turn before the next row, the
+//! order rotates, every run has a source and repositories of its own, and nothing is deleted while a corpus is measured.
 
 mod api;
 mod corpus;
 mod install;
 mod kind;
 mod measure;
+mod measured;
 mod memory;
 mod peers;
 mod report;
 mod row;
+mod scale;
+mod scratch;
+mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,39 +26,48 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::workspace;
-use corpus::{Corpus, Scale};
+use corpus::Corpus;
 use kind::CandidateKind;
 use measure::Meter;
-use peers::Candidate;
-use report::{Failure, Measured, Report};
+use measured::{Failure, Measured};
+use peers::{Contender, Place};
+use report::{Machine, Report};
 use row::Row;
+use scale::Scale;
+use scratch::WorkDir;
 
 pub(crate) use measure::touch_memory;
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Takes minutes: a tree of 300 MB, an image of 512 MiB, one run (the default).
+    /// Takes some minutes: a tree of 300 MB, an image of 512 MiB, two runs (the default).
     #[arg(long)]
     quick: bool,
-    /// Takes an hour: 45,478 files of 2.25 GB, an image of 4 GiB, the median of three runs.
+    /// Takes a quarter of an hour or more: a tree of 45,478 files and 2.25 GB, an image of 4 GiB, two runs.
     #[arg(long, conflicts_with = "quick")]
+    medium: bool,
+    /// Takes hours: the same and /usr, three runs, and rustic and conserve, which are built first.
+    #[arg(long, conflicts_with_all = ["quick", "medium"])]
     full: bool,
     /// Prints the peak memory of offsite's backup and copy of a 16 GiB image and of a million files, instead of times.
-    #[arg(long, conflicts_with_all = ["quick", "full"])]
+    #[arg(long, conflicts_with_all = ["quick", "medium", "full"])]
     memory: bool,
     /// Measures the cloud APIs instead: requests a second with a million backups in the catalog, beside moto's server.
-    #[arg(long, conflicts_with_all = ["quick", "full", "memory"])]
+    #[arg(long, conflicts_with_all = ["quick", "medium", "full", "memory"])]
     api: bool,
-    /// Runs of each row, in place of one or three.
+    /// Runs of each row, in place of two or three.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..100))]
     runs: Option<u32>,
     /// Measures these alone. Without it, those that cargo has to build first are left out until --full has built them.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<CandidateKind>,
-    /// Measures this corpus alone.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Corpus::ALL)]
+    /// Measures these corpora alone.
+    #[arg(long, value_enum, value_delimiter = ',')]
     corpus: Vec<Corpus>,
+    /// Empties the page cache before each process, for which it has to be root. Otherwise files are read from memory.
+    #[arg(long)]
+    cold: bool,
     /// Where corpora and repositories are put, and removed from; a new folder in there is used.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
@@ -77,103 +89,106 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         install::build_offsite()?;
         return api::run(&target, options.json.as_deref());
     }
+    let scale = options.scale();
     let is_there = |kind: CandidateKind| kind.program(&target).exists();
-    let (chosen, left_out) = install::choose(&options.only, options.full, is_there);
+    let (chosen, left_out) = install::choose(&options.only, scale.builds, is_there);
     for kind in left_out {
         println!("{} is left out: --full builds it, and so does naming it with --only", kind.name());
     }
     install::check_choice(&chosen)?;
     install::install(&chosen, &target)?;
-    let scale = if options.full { Scale::full(options.runs) } else { Scale::quick(options.runs) };
-    let mut report = Report::new(scale.name, &chosen, &target);
-    for corpus in &options.corpus {
+    let runs = options.runs.unwrap_or(scale.runs);
+    let mut report = Report {
+        scale: scale.name,
+        runs,
+        cold: options.cold,
+        date: report::today(),
+        machine: Machine::look(work.path()),
+        versions: report::versions(&chosen, &target),
+        corpora: Vec::new(),
+    };
+    let bench = Bench { scale, runs, cold: options.cold, chosen, target: &target };
+    for corpus in if options.corpus.is_empty() { scale.corpora } else { &options.corpus } {
         let folder = work.path().join(corpus.name());
-        let bench = Bench { corpus: *corpus, scale: &scale, folder: &folder, target: &target };
-        let measured = bench.run(&chosen)?;
+        let measured = bench.run(*corpus, &folder)?;
         print!("{}", measured.tables());
         report.corpora.push(measured);
         fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
-    }
-    if let Some(path) = &options.json {
-        fs::write(path, report.to_json()?).with_context(|| format!("failed to write {}", path.display()))?;
+        // After each corpus, so that a long run that is stopped leaves what it has found.
+        if let Some(path) = &options.json {
+            fs::write(path, report.to_json()?).with_context(|| format!("failed to write {}", path.display()))?;
+        }
     }
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One corpus and what is needed to measure it.
+impl Options {
+    fn scale(&self) -> &'static Scale {
+        match (self.medium, self.full) {
+            (_, true) => &scale::FULL,
+            (true, _) => &scale::MEDIUM,
+            _ => &scale::QUICK,
+        }
+    }
+}
+
+/// What is measured with each corpus.
 struct Bench<'a> {
-    corpus: Corpus,
-    scale: &'a Scale,
-    folder: &'a Path,
+    scale: &'static Scale,
+    runs: u32,
+    cold: bool,
+    chosen: Vec<CandidateKind>,
     target: &'a Path,
 }
 
 impl Bench<'_> {
-    fn run(&self, chosen: &[CandidateKind]) -> Result<Measured> {
-        let source = self.folder.join("source").join(self.corpus.name());
-        fs::create_dir_all(self.folder.join("source"))?;
-        let mut made = vec![self.corpus.make(&source, self.scale)?];
-        self.scale.check_space(self.folder, &source)?;
-        let meter = Meter::new(self.folder, self.scale.touched_bytes);
-        let mut candidates = Vec::new();
-        for number in 0..self.scale.runs {
-            let place = peers::Place::create(self.folder, number, &source, self.corpus, self.target)?;
-            candidates.push(peers::candidates(chosen, &place));
+    fn run(&self, corpus: Corpus, folder: &Path) -> Result<Measured> {
+        let mut measured = Measured::new(corpus, &self.chosen);
+        for number in 0..self.runs {
+            let folder = folder.join(format!("run-{number}"));
+            let source = corpus.path(&folder);
+            fs::create_dir_all(folder.join("source"))
+                .with_context(|| format!("failed to make {}", folder.display()))?;
+            // Made of the same seeds each time, so the last run's words hold for all.
+            measured.made = vec![corpus.make(&source, self.scale)?];
+            let stores = self.chosen.iter().map(|kind| kind.stores()).sum();
+            scratch::check_space(&folder, measure::allocated_bytes(&source)?, stores)?;
+            let place = Place { folder: folder.clone(), source, corpus, target: self.target.to_owned() };
+            let mut contenders = peers::contenders(&self.chosen, &place);
+            let len = contenders.len();
+            contenders.rotate_left(number as usize % len);
+            self.run_once(&place, &mut contenders, &mut measured)?;
+            scratch::empty(&folder)?;
         }
-        let mut measured = Measured::new(self.corpus, chosen);
+        Ok(measured)
+    }
+
+    fn run_once(&self, place: &Place, contenders: &mut [Contender], measured: &mut Measured) -> Result<()> {
+        let meter = Meter::new(&place.folder, self.scale.touched_bytes, self.cold);
         for row in Row::ORDER {
             if row == Row::BackupDayTwo {
-                made.push(self.corpus.change(&source)?);
+                measured.made.push(place.corpus.change(&place.source)?);
             }
-            for (number, candidates) in candidates.iter_mut().enumerate() {
-                let len = candidates.len();
-                candidates.rotate_left(number % len);
-                for (kind, candidate) in candidates.iter_mut() {
-                    measure_one(*kind, candidate.as_mut(), row, &meter, &mut measured);
-                }
+            for contender in contenders.iter_mut() {
+                measure_one(contender, row, &meter, measured);
             }
         }
-        measured.made = made;
-        Ok(measured)
+        Ok(())
     }
 }
 
 /// A candidate that fails is noted and shown; the others go on.
-fn measure_one(kind: CandidateKind, candidate: &mut dyn Candidate, row: Row, meter: &Meter, measured: &mut Measured) {
-    match peers::measure(candidate, row, meter) {
+fn measure_one(contender: &mut Contender, row: Row, meter: &Meter, measured: &mut Measured) {
+    let kind = contender.kind;
+    match contender.measure(row, meter) {
         Ok(None) => {}
-        Ok(Some(sample)) => {
-            eprintln!("{:<22} {:<16} {:>9.2} s", row.name(), kind.name(), sample.wall_seconds);
-            measured.add(row, kind, sample);
+        Ok(Some(measurement)) => {
+            eprintln!("{:<22} {:<18} {:>9.2} s", row.name(), kind.name(), measurement.sample.wall_seconds);
+            measured.add(row, kind, measurement);
         }
         Err(error) => {
-            eprintln!("{:<22} {:<16} failed: {error:#}", row.name(), kind.name());
+            eprintln!("{:<22} {:<18} failed: {error:#}", row.name(), kind.name());
             measured.failures.push(Failure { row, candidate: kind, cause: format!("{error:#}") });
-        }
-    }
-}
-
-/// A new folder that is removed when it is dropped.
-struct WorkDir(PathBuf);
-
-impl WorkDir {
-    fn create(parent: &Path) -> Result<Self> {
-        let path = parent.join(format!("run-{}", std::process::id()));
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::create_dir(&path))
-            .with_context(|| format!("failed to make {}", path.display()))?;
-        Ok(Self(path.canonicalize()?))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for WorkDir {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("failed to remove {}: {error}", self.0.display());
         }
     }
 }

@@ -14,11 +14,12 @@ pub(super) enum Row {
     Verify,
     VerifyReadData,
     Restore,
+    Limits,
 }
 
 impl Row {
     /// The order they are measured in; the source changes before [`Row::BackupDayTwo`].
-    pub(super) const ORDER: [Self; 8] = [
+    pub(super) const ORDER: [Self; 9] = [
         Self::BackupDayOne,
         Self::CopyDayOne,
         Self::BackupDayTwo,
@@ -27,6 +28,7 @@ impl Row {
         Self::Verify,
         Self::VerifyReadData,
         Self::Restore,
+        Self::Limits,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Row {
             Self::Verify => "verify",
             Self::VerifyReadData => "verify --read-data",
             Self::Restore => "restore",
+            Self::Limits => "limits of the machine",
         }
     }
 }

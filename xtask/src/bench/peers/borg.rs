@@ -67,7 +67,7 @@ impl Candidate for Borg {
                 command.arg(self.archive("day-2")).current_dir(self.restored());
                 Some(command)
             }
-            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => None,
+            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing | Row::Limits => None,
         })
     }
 

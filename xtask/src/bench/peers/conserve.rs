@@ -24,7 +24,7 @@ impl Conserve {
     fn source(&self) -> Result<&Path> {
         match self.place.corpus {
             Corpus::Image => self.place.source.parent().context("an image lies in a folder"),
-            Corpus::Tree => Ok(&self.place.source),
+            Corpus::Tree | Corpus::Usr => Ok(&self.place.source),
         }
     }
 
@@ -46,7 +46,7 @@ impl Candidate for Conserve {
             Row::BackupDayOne | Row::BackupDayTwo => ("backup", Some(self.source()?.to_owned())),
             Row::VerifyReadData => ("validate", None),
             Row::Restore => ("restore", Some(self.place.restored(CandidateKind::Conserve))),
-            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing | Row::Verify => return Ok(None),
+            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing | Row::Verify | Row::Limits => return Ok(None),
         };
         let mut command = self.call(task);
         command.args(argument);

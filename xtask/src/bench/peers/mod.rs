@@ -5,47 +5,42 @@
 
 mod borg;
 mod conserve;
+mod limits;
 mod mirrors;
 mod offsite;
 mod restic;
 mod rustic;
 
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::corpus::Corpus;
 use super::kind::CandidateKind;
 use super::measure::{self, Finished, Meter, Sample};
 use super::row::Row;
+use super::scratch;
 use borg::Borg;
 use conserve::Conserve;
+use limits::Limit;
 use mirrors::{Cp, Rclone, Rsync};
+use offsite::Offsite;
 use restic::Restic;
 use rustic::Rustic;
-
-pub(super) use offsite::Offsite;
 
 /// Where one run of every candidate finds and puts things.
 #[derive(Clone)]
 pub(super) struct Place {
-    folder: PathBuf,
-    source: PathBuf,
-    corpus: Corpus,
+    pub(super) folder: PathBuf,
+    pub(super) source: PathBuf,
+    pub(super) corpus: Corpus,
     /// Where cargo builds to, and programs are installed.
-    target: PathBuf,
+    pub(super) target: PathBuf,
 }
 
 impl Place {
-    /// Makes the folder of run `number`.
-    pub(super) fn create(folder: &Path, number: u32, source: &Path, corpus: Corpus, target: &Path) -> Result<Self> {
-        let folder = folder.join(format!("run-{number}"));
-        fs::create_dir(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
-        Ok(Self { folder, source: source.to_owned(), corpus, target: target.to_owned() })
-    }
-
     fn join(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -56,6 +51,13 @@ impl Place {
 
     fn call(&self, kind: CandidateKind) -> Command {
         Command::new(kind.program(&self.target))
+    }
+
+    /// What was run, without the folders that are only this run's.
+    fn shown(&self, command: &Command) -> String {
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+        let words = std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy);
+        words.collect::<Vec<_>>().join(" ").replace(&format!("{}/", self.folder.display()), "")
     }
 }
 
@@ -85,42 +87,62 @@ pub(super) trait Candidate {
     }
 }
 
-/// The chosen candidates, each before its first row.
-pub(super) fn candidates(chosen: &[CandidateKind], place: &Place) -> Vec<(CandidateKind, Box<dyn Candidate>)> {
-    use CandidateKind as K;
-    let with_offsite = chosen.contains(&K::Offsite);
-    let candidate = |kind: CandidateKind| -> Box<dyn Candidate> {
-        let place = place.clone();
-        match kind {
-            K::Offsite => Box::new(Offsite::new(place)),
-            K::Restic => Box::new(Restic { place }),
-            K::Rustic => Box::new(Rustic { place }),
-            K::Borg => Box::new(Borg { place }),
-            K::Conserve => Box::new(Conserve { place }),
-            K::Rclone | K::RcloneChecksum | K::RcloneDebian => Box::new(Rclone { place, kind }),
-            K::Rsync => Box::new(Rsync { place }),
-            K::Cp => Box::new(Cp { place, with_offsite }),
-        }
-    };
-    chosen.iter().map(|kind| (*kind, candidate(*kind))).collect()
+/// A candidate in its place.
+pub(super) struct Contender {
+    pub(super) kind: CandidateKind,
+    place: Place,
+    candidate: Box<dyn Candidate>,
 }
 
-/// Runs one row of one candidate; `None` when it has no such row.
-pub(super) fn measure(candidate: &mut dyn Candidate, row: Row, meter: &Meter) -> Result<Option<Sample>> {
-    if row == Row::ORDER[0] {
-        candidate.prepare(meter)?;
-    }
-    let Some(mut command) = candidate.command(row)? else { return Ok(None) };
-    let store = match row {
-        Row::BackupDayOne | Row::BackupDayTwo => candidate.backup_store(),
-        Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => candidate.copy_store(),
-        Row::Verify | Row::VerifyReadData | Row::Restore => None,
+/// What one row of one candidate took, and what was run.
+pub(super) struct Measurement {
+    pub(super) command: String,
+    pub(super) sample: Sample,
+}
+
+/// The chosen candidates, each before its first row.
+pub(super) fn contenders(chosen: &[CandidateKind], place: &Place) -> Vec<Contender> {
+    use CandidateKind as K;
+    let with_offsite = chosen.contains(&K::Offsite);
+    let contender = |kind: CandidateKind| {
+        let own = place.clone();
+        let candidate: Box<dyn Candidate> = match kind {
+            K::Offsite => Box::new(Offsite::new(own)),
+            K::Restic => Box::new(Restic { place: own }),
+            K::Rustic => Box::new(Rustic { place: own }),
+            K::Borg => Box::new(Borg { place: own }),
+            K::Conserve => Box::new(Conserve { place: own }),
+            K::Rclone | K::RcloneChecksum | K::RcloneDebian => Box::new(Rclone { place: own, kind }),
+            K::Rsync => Box::new(Rsync { place: own }),
+            K::Cp => Box::new(Cp { place: own, with_offsite }),
+            K::Read | K::Blake3 | K::Aes256Gcm | K::Zstd1 | K::Zstd3 => Box::new(Limit { place: own, kind }),
+        };
+        Contender { kind, place: place.clone(), candidate }
     };
-    let size = || store.as_deref().map(measure::stored_bytes).transpose();
-    let before = size()?;
-    let mut finished = meter.run(&mut command)?;
-    let after = size()?;
-    finished.sample.stored_bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-    candidate.finish(row, &mut finished)?;
-    Ok(Some(finished.sample))
+    chosen.iter().copied().map(contender).collect()
+}
+
+impl Contender {
+    /// Runs one row; `None` when the candidate has no such row.
+    pub(super) fn measure(&mut self, row: Row, meter: &Meter) -> Result<Option<Measurement>> {
+        if row == Row::ORDER[0] {
+            self.candidate.prepare(meter)?;
+        }
+        let Some(mut command) = self.candidate.command(row)? else { return Ok(None) };
+        let store = match row {
+            Row::BackupDayOne | Row::BackupDayTwo => self.candidate.backup_store(),
+            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => self.candidate.copy_store(),
+            Row::Verify | Row::VerifyReadData | Row::Restore | Row::Limits => None,
+        };
+        let size = || store.as_deref().map(measure::stored_bytes).transpose();
+        let before = size()?;
+        let mut finished = meter.run(&mut command)?;
+        let after = size()?;
+        finished.sample.stored_bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+        self.candidate.finish(row, &mut finished)?;
+        if row == Row::Restore {
+            scratch::empty(&self.place.restored(self.kind))?;
+        }
+        Ok(Some(Measurement { command: self.place.shown(&command), sample: finished.sample }))
+    }
 }

@@ -15,7 +15,7 @@ const SOURCE_REGION: &str = "us-east-1";
 const TARGET_REGION: &str = "us-west-2";
 
 /// Keeps the ids that earlier rows printed.
-pub(in crate::bench) struct Offsite {
+pub(super) struct Offsite {
     place: Place,
     resource: String,
     /// Of day 1 and day 2, in the source region.
@@ -25,7 +25,7 @@ pub(in crate::bench) struct Offsite {
 }
 
 impl Offsite {
-    pub(in crate::bench) fn new(place: Place) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self { place, resource: String::new(), backups: Vec::new(), copies: Vec::new() }
     }
 
@@ -56,6 +56,7 @@ impl Candidate for Offsite {
 
     fn command(&mut self, row: Row) -> Result<Option<Command>> {
         Ok(Some(match row {
+            Row::Limits => return Ok(None),
             Row::BackupDayOne | Row::BackupDayTwo => self.call(&["backup", "create", &self.resource]),
             Row::CopyDayOne => self.copy_of(0)?,
             Row::CopyDayTwo | Row::CopyNothing => self.copy_of(1)?,

@@ -56,7 +56,7 @@ impl Candidate for Restic {
             }
             Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => (self.call_both(&["copy"]), None),
             // Without `--read-data` it reads no pack.
-            Row::Verify => return Ok(None),
+            Row::Verify | Row::Limits => return Ok(None),
             Row::VerifyReadData => (self.call_second(&["check", "--read-data"]), None),
             Row::Restore => {
                 let restored = self.place.restored(CandidateKind::Restic);

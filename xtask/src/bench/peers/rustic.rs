@@ -66,7 +66,7 @@ impl Candidate for Rustic {
                 Some(command)
             }
             Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => Some(self.call(first, &["copy"])),
-            Row::Verify => None,
+            Row::Verify | Row::Limits => None,
             Row::VerifyReadData => Some(self.call(second, &["check", "--read-data"])),
             Row::Restore => {
                 let mut command = self.call(second, &["restore", "latest"]);
