@@ -8,6 +8,9 @@ use super::kind::{self, CandidateKind, Origin};
 use crate::tools::Tool;
 use crate::{python, tools, workspace};
 
+/// What makes environments for packages of PyPI.
+const PYTHON: Tool = Tool { program: "python3", package: "python3-venv" };
+
 /// Chooses those that are named, or else all but those that would have to be built first: these only when `build` says
 /// so. Returns who is left out, too. Pure.
 pub(super) fn choose(
@@ -41,8 +44,13 @@ pub(super) fn install(chosen: &[CandidateKind], target: &Path) -> Result<()> {
     let origins: Vec<Origin> = chosen.iter().map(|kind| kind.origin()).collect();
     let mut packages: Vec<Tool> = Vec::new();
     for origin in &origins {
-        if let Origin::Debian(tool) = origin {
-            packages.extend(Some(*tool).filter(|tool| !packages.contains(tool)));
+        let needed = match origin {
+            Origin::Debian(tool) => *tool,
+            Origin::Pypi => PYTHON,
+            Origin::Workspace | Origin::Crate(_) => continue,
+        };
+        if !packages.contains(&needed) {
+            packages.push(needed);
         }
     }
     tools::install(&packages)?;
