@@ -72,6 +72,18 @@ impl Measured {
         text
     }
 
+    /// What was run for each row, one command a line.
+    pub(super) fn commands(&self) -> String {
+        let mut text = String::new();
+        for row in Row::ORDER {
+            let commands: Vec<&str> = self.cells_of(row).map(|cell| cell.command.as_str()).collect();
+            if !commands.is_empty() {
+                text += &format!("# {}\n{}\n", row.name(), commands.join("\n"));
+            }
+        }
+        text
+    }
+
     fn lines(&self, row: Row) -> Vec<Vec<String>> {
         let cells: Vec<&Cell> = self.cells_of(row).collect();
         let base = cells.first().and_then(|cell| cell.median(|sample| sample.wall_seconds));
@@ -146,6 +158,7 @@ mod tests {
         assert_eq!(line(&tables, "| offsite"), ["offsite", "2.00", "2.00–2.00", "0.00", "0"]);
         assert_eq!(line(&tables, "| restic"), ["restic", "9.00", "8.00–10.00", "4.50", "0.00", "0", "1,234,567"]);
         assert!(!tables.contains("cp -r") && !tables.contains("restore"), "{tables}");
+        assert_eq!(measured.commands(), "# copy day 1\ntool copy\ntool copy\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Absolute times hold for one machine and one day; the ratios are what is worth keeping. They are only worth it if the
 //! candidates meet the same conditions, so every row is measured for all candidates in turn before the next row, the
-//! order rotates, every run has a source and repositories of its own, and nothing is deleted while a corpus is measured.
+//! order rotates, every run has a source and repositories of its own, and nothing is deleted before all is measured.
 
 mod api;
 mod corpus;
@@ -11,6 +11,7 @@ mod kind;
 mod measure;
 mod measured;
 mod memory;
+mod page;
 mod peers;
 mod report;
 mod row;
@@ -74,6 +75,9 @@ pub(crate) struct Options {
     /// Also writes every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also writes docs/benchmarks.md anew: tables, machine, versions, commands. For an idle machine, and at least --medium.
+    #[arg(long, conflicts_with_all = ["memory", "api"])]
+    write_docs: bool,
 }
 
 /// Runs `cargo xtask bench`.
@@ -109,15 +113,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     };
     let bench = Bench { scale, runs, cold: options.cold, chosen, target: &target };
     for corpus in if options.corpus.is_empty() { scale.corpora } else { &options.corpus } {
-        let folder = work.path().join(corpus.name());
-        let measured = bench.run(*corpus, &folder)?;
+        let measured = bench.run(*corpus, &work.path().join(corpus.name()))?;
         print!("{}", measured.tables());
         report.corpora.push(measured);
-        fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
         // After each corpus, so that a long run that is stopped leaves what it has found.
-        if let Some(path) = &options.json {
-            fs::write(path, report.to_json()?).with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        options.save(&report)?;
     }
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -129,6 +129,16 @@ impl Options {
             (true, _) => &scale::MEDIUM,
             _ => &scale::QUICK,
         }
+    }
+
+    fn save(&self, report: &Report) -> Result<()> {
+        if let Some(path) = &self.json {
+            fs::write(path, report.to_json()?).with_context(|| format!("failed to write {}", path.display()))?;
+        }
+        if self.write_docs {
+            println!("\nwrote {}", page::write(report)?.display());
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,6 @@ use super::corpus::Corpus;
 pub(super) struct Scale {
     pub(super) name: &'static str,
     pub(super) runs: u32,
-    /// The image first: it leaves few files behind, which would slow the creation of the tree's.
     pub(super) corpora: &'static [Corpus],
     /// Memory that is touched before each run; see [`super::measure`].
     pub(super) touched_bytes: u64,
