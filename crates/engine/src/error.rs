@@ -96,8 +96,8 @@ impl EngineError {
                 _ => ErrorKind::Conflict,
             },
             Self::Key(error) => match error.kind {
-                KeyErrorKind::NotFound => ErrorKind::NotFound,
-                KeyErrorKind::Disabled | KeyErrorKind::Denied => ErrorKind::Denied,
+                KeyErrorKind::NotFound | KeyErrorKind::Disabled | KeyErrorKind::Denied => ErrorKind::Denied,
+                KeyErrorKind::Unsupported => ErrorKind::Failed,
                 KeyErrorKind::Damaged => ErrorKind::Damaged,
                 KeyErrorKind::Unavailable => ErrorKind::Unavailable,
             },

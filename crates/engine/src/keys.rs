@@ -6,7 +6,7 @@ use catalog::WrappedKeyRow;
 use model::{AccountId, BackupId, DataKeyId, KmsKeyId};
 use store::manifest::Root;
 use store::record::RecordedKey;
-use store::{DataKey, KeyError, KeyRing, Record, WrapContext, Wrapped, WrappedKey};
+use store::{DataKey, KeyError, KeyErrorKind, KeyRing, Record, WrapContext, Wrapped, WrappedKey};
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -84,13 +84,19 @@ async fn any_form<T, F: Future<Output = Result<T, KeyError>>>(
     for row in ctx.catalog.wrapped_keys(account, &[data_key], None).await? {
         match make(context.clone(), row).await {
             Ok(made) => return Ok(made),
-            Err(error) => failure = Some(error),
+            // One that may be there later counts for more than one that is gone for good.
+            Err(error) if failure.as_ref().is_none_or(is_final) => failure = Some(error),
+            Err(_) => {}
         }
     }
     Err(failure.map_or_else(
         || EngineError::refused(ErrorKind::Damaged, format!("data key {data_key} is not in {}'s catalog", ctx.region)),
         EngineError::from,
     ))
+}
+
+fn is_final(error: &KeyError) -> bool {
+    error.kind != KeyErrorKind::Unavailable
 }
 
 fn wrapped(row: &WrappedKeyRow) -> Wrapped<'_> {

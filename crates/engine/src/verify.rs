@@ -74,7 +74,7 @@ const CHUNKS_TOGETHER: usize = 32;
 /// Verifies one backup.
 ///
 /// # Errors
-/// When the backup cannot be found, or the store or the key service cannot be reached; damage is in the report.
+/// When the backup cannot be found, or the store cannot be reached; damage is in the report.
 pub async fn verify_backup(
     ctx: &RegionContext,
     account: &AccountId,
@@ -244,8 +244,6 @@ impl Checks<'_> {
                 cause,
                 files: files.get(&pack).cloned().unwrap_or_default(),
             })),
-            // That says nothing of the backup.
-            Err(error) if error.kind() == crate::ErrorKind::Unavailable => return Err(error),
             Err(error) => {
                 let unnamed = |(pack, (object, cause))| Fault { pack: Some(pack), object, cause, files: Vec::new() };
                 report.faults.extend(faulty.into_iter().map(unnamed));

@@ -278,7 +278,9 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
     let wrapped_keys = record_keys(ctx, job.account(), &job.copy.kms_key, &needed, |key| async move {
         // What the target has under another of its keys, or else what the source has.
         match rewrap_any(ctx, job.account(), key, &job.copy.kms_key).await {
-            Err(_) if in_source_set(&job.record, key) => rewrap_source(job, key).await,
+            Err(error) if !error.is_worth_retrying() && in_source_set(&job.record, key) => {
+                rewrap_source(job, key).await
+            }
             other => other,
         }
     })

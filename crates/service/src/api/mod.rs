@@ -16,9 +16,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use engine::RegionContext;
+use engine::{EngineError, RegionContext};
 use model::KmsKeyId;
-use store::KeyState;
+use store::{KeyErrorKind, KeyState};
 use uuid::Uuid;
 use wire::http::{RawRequest, Reply};
 
@@ -95,8 +95,16 @@ pub(crate) fn body_bytes_max(head: &RawRequest<'_>) -> usize {
 }
 
 /// Whether a region has such a key, and it is enabled.
-async fn is_usable_key(ctx: &RegionContext, id: &KmsKeyId) -> bool {
-    matches!(ctx.keys.find(id).await, Ok(Some(key)) if key.state == KeyState::Enabled)
+async fn is_usable_key(ctx: &RegionContext, id: &KmsKeyId) -> Result<bool, EngineError> {
+    Ok(ctx.keys.find(id).await? == Some(KeyState::Enabled))
+}
+
+/// The key that a region uses where none is named, if it has one.
+async fn default_key(ctx: &RegionContext) -> Result<Option<KmsKeyId>, EngineError> {
+    match ctx.keys.default_key().await {
+        Err(error) if error.kind == KeyErrorKind::NotFound => Ok(None),
+        found => Ok(Some(found?)),
+    }
 }
 
 /// The most characters of a reason that a reply tells.

@@ -124,7 +124,7 @@ class Errors(ErrorsTest):
         back()
         self.available(stuck)
         self.without_keys(WEST)
-        self.table(west.copy_backup, wanted, ("the target's key file is gone", "InvalidDestinationKmsKey", {}))
+        self.table(west.copy_backup, wanted, ("the target's key file is gone", "InternalServerError", {}))
 
     def test_copy_backup_of_what_some_regions_lack(self):
         windows = {"FileSystemType": "WINDOWS", "StorageCapacity": 32, "OpenZFSConfiguration": None}

@@ -98,7 +98,7 @@ fn data_keys_are_wrapped_by_the_service_and_do_not_leave_it_without_need() {
     site.run(["backup", "verify", &copy, "--read-data"]).exits(0);
     site.server = None;
     let refused = site.run(["backup", "verify", &copy, "--read-data"]).exits(1);
-    assert!(refused.stderr.contains("the key service is not available"), "{}", refused.stderr);
+    assert!(refused.stdout.contains("the key service is not available"), "{}", refused.stdout);
     assert!(site.backup().exits(1).stderr.contains("the key service is not available"));
     site.assert_restorable(&away);
 }
@@ -119,7 +119,7 @@ fn keys_of_the_service_are_managed_and_its_refusals_explained() {
     site.run(["kms", "enable", &key, "--region", FIRST]).exits(0);
     site.run(["copy", &backup, "--to", FIRST, "--kms-key", &key]).exits(0);
     for (code, said) in [
-        ("DisabledException", "enable it with `offsite kms enable`"),
+        ("DisabledException", "`offsite kms enable` enables one"),
         ("AccessDeniedException", "check what they and the key's policy permit"),
     ] {
         site.link.refuse(Some(code));

@@ -6,8 +6,8 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 
-/// How often a question for credentials is asked again. What answers it is near, or is not there at all.
-const RETRIES_MAX: usize = 2;
+/// How often a question for credentials is asked again. What answers it is mostly near, or is not there at all.
+const RETRIES_MAX: usize = 4;
 
 /// Where a service is taken to be that does not tell regions apart.
 pub(crate) const REGION_DEFAULT: &str = "us-east-1";

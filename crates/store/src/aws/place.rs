@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-/// Where a service is. Without an endpoint it is AWS's own, in the region (those in China need one).
+/// Where a service is. Without an endpoint it is AWS's own, in the region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServicePlace {
     pub(crate) endpoint: Option<Url>,

@@ -1,4 +1,6 @@
 //! Data keys that were unwrapped a moment ago, so that a key service elsewhere is not asked for each again and again.
+//!
+//! Each lies in a box of its own, which is overwritten when it goes: the map leaves what it held where it was.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,15 +11,15 @@ use model::{AccountId, DataKeyId, KmsKeyId};
 use super::{WrapContext, Wrapped};
 use crate::seal::DataKey;
 
-/// How long a data key is kept. For so long a KMS key that was disabled may seem not to be.
+/// How long a data key is used. For so long a KMS key that was disabled may seem not to be.
 pub(super) const KEPT: Duration = Duration::from_secs(30);
 
 /// How many are kept.
 const KEPT_MAX: usize = 1024;
 
-/// Data keys, each for a short time; overwritten in memory as they go.
+/// Data keys, each for a short time. One that is too old goes with the next question.
 #[derive(Debug)]
-pub(super) struct DataKeyCache(Mutex<LruCache<Form, (DataKey, Instant)>>);
+pub(super) struct DataKeyCache(Mutex<LruCache<Form, (Box<DataKey>, Instant)>>);
 
 /// All that unwrapping depends on: what was wrapped, by its hash.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -46,28 +48,19 @@ impl DataKeyCache {
 
     /// The data key, if it was kept less than [`KEPT`] before `now`.
     pub(super) fn find(&self, context: &WrapContext, wrapped: Wrapped<'_>, now: Instant) -> Option<DataKey> {
-        let (mut kept, form) = (self.kept(), Form::of(context, wrapped));
-        kept.get(&form).filter(|(_, since)| is_fresh(*since, now)).map(|(key, _)| key.clone())
+        self.fresh(now).get(&Form::of(context, wrapped)).map(|(key, _)| DataKey::clone(key))
     }
 
     pub(super) fn keep(&self, context: &WrapContext, wrapped: Wrapped<'_>, key: &DataKey, now: Instant) {
-        let mut kept = self.kept();
-        kept.retain(|_, (_, since)| is_fresh(*since, now));
-        kept.insert(Form::of(context, wrapped), (key.clone(), now));
+        self.fresh(now).insert(Form::of(context, wrapped), (Box::new(key.clone()), now));
     }
 
-    /// Forgets all, as a KMS key has been changed.
-    pub(super) fn clear(&self) {
-        self.kept().clear();
+    /// What is not too old, and nothing else from here on.
+    fn fresh(&self, now: Instant) -> MutexGuard<'_, LruCache<Form, (Box<DataKey>, Instant)>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (_, since)| now.saturating_duration_since(*since) < KEPT);
+        kept
     }
-
-    fn kept(&self) -> MutexGuard<'_, LruCache<Form, (DataKey, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn is_fresh(since: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(since) < KEPT
 }
 
 #[cfg(test)]
@@ -87,13 +80,12 @@ mod tests {
         cache.keep(&context(1), wrapped, &key, now);
         let found = |context: &WrapContext, wrapped, now| cache.find(context, wrapped, now).map(|key| *key.secret());
         assert_eq!(found(&context(1), wrapped, now + KEPT / 2), Some(*key.secret()));
-        assert_eq!(found(&context(1), wrapped, now + KEPT), None);
         assert_eq!(found(&context(2), wrapped, now), None);
         assert_eq!(found(&context(1), Wrapped { bytes: b"other", ..wrapped }, now), None);
         let other = KmsKeyId::random(&mut rand::rng());
         assert_eq!(found(&context(1), Wrapped { by: &other, ..wrapped }, now), None);
-        cache.clear();
-        assert_eq!(found(&context(1), wrapped, now), None);
+        assert_eq!(found(&context(1), wrapped, now + KEPT), None);
+        assert_eq!(cache.fresh(now).len(), 0, "it is gone");
     }
 
     #[test]
@@ -104,8 +96,8 @@ mod tests {
         for number in 0..2 * KEPT_MAX {
             cache.keep(&context(1), Wrapped { by: &by, bytes: &number.to_le_bytes() }, &key, now);
         }
-        assert_eq!(cache.kept().len(), KEPT_MAX);
+        assert_eq!(cache.fresh(now).len(), KEPT_MAX);
         cache.keep(&context(1), Wrapped { by: &by, bytes: b"later" }, &key, now + KEPT);
-        assert_eq!(cache.kept().len(), 1);
+        assert_eq!(cache.fresh(now).len(), 1);
     }
 }

@@ -44,18 +44,6 @@ struct FileKey {
     material: Vec<Material>,
 }
 
-impl FileKey {
-    fn info(&self) -> KeyInfo {
-        KeyInfo {
-            id: self.id.clone(),
-            state: self.state,
-            default: self.default,
-            created_at: self.created_at,
-            versions: Some(self.material.len()),
-        }
-    }
-}
-
 /// Key material: 32 bytes, in base 64 in the file.
 struct Material(Zeroizing<[u8; 32]>);
 
@@ -280,12 +268,19 @@ impl KeyService for KeyFileService {
         key.map(|key| key.id.clone()).ok_or_else(|| self.unavailable("it has no default key"))
     }
 
-    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyInfo>, KeyError> {
-        Ok(self.read()?.keys.iter().find(|key| key.id == *id).map(FileKey::info))
+    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyState>, KeyError> {
+        Ok(self.read()?.keys.iter().find(|key| key.id == *id).map(|key| key.state))
     }
 
     async fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
-        Ok(self.read()?.keys.iter().map(FileKey::info).collect())
+        let info = |key: &FileKey| KeyInfo {
+            id: key.id.clone(),
+            state: key.state,
+            default: key.default,
+            created_at: key.created_at,
+            versions: Some(key.material.len()),
+        };
+        Ok(self.read()?.keys.iter().map(info).collect())
     }
 
     async fn create(&self) -> Result<KmsKeyId, KeyError> {

@@ -72,8 +72,8 @@ pub enum KeyErrorKind {
     /// There is no such key.
     #[error("there is no such key; `offsite kms ls` shows those there are")]
     NotFound,
-    /// The key is disabled.
-    #[error("the key is disabled; enable it with `offsite kms enable`")]
+    /// The key is disabled, or it is about to be deleted.
+    #[error("the key is disabled or is to be deleted; `offsite kms enable` enables one that is disabled")]
     Disabled,
     /// The wrapped bytes do not open: damaged, or wrapped for something else.
     #[error("a wrapped data key does not open under it; the record or the key is damaged, or belongs elsewhere")]
@@ -81,6 +81,9 @@ pub enum KeyErrorKind {
     /// The key service refuses this caller.
     #[error("the key service refuses these credentials; check what they and the key's policy permit")]
     Denied,
+    /// The key service does not do this.
+    #[error("the key service does not do this with the key")]
+    Unsupported,
     /// The key service cannot be reached or its file cannot be read.
     #[error("the key service is not available")]
     Unavailable,
@@ -116,8 +119,8 @@ pub trait KeyService: std::fmt::Debug + Send + Sync {
     /// The key used where none is named.
     async fn default_key(&self) -> Result<KmsKeyId, KeyError>;
 
-    /// A key, if there is one of this id. A service elsewhere may not tell here that it is the default.
-    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyInfo>, KeyError>;
+    /// Whether a key may be used, if there is one of this id.
+    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyState>, KeyError>;
 
     /// Every key, oldest first.
     async fn list(&self) -> Result<Vec<KeyInfo>, KeyError>;

@@ -76,7 +76,7 @@ fn is_zone_of(region: &str, zone: &str) -> bool {
 /// The key that snapshots of the disks will be sealed under.
 async fn find_key(call: &Call, given: &str) -> Result<KmsKeyId, CbsError> {
     match given.parse() {
-        Ok(id) if is_usable_key(&call.ctx, &id).await => Ok(id),
+        Ok(id) if is_usable_key(&call.ctx, &id).await.map_err(internal)? => Ok(id),
         _ => Err(bad_value("KmsKeyId is not a key of this region that can be used.")),
     }
 }

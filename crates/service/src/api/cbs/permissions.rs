@@ -16,6 +16,7 @@ use super::disks::tags;
 use super::snapshots::passing_snapshots;
 use super::{Call, internal};
 use crate::api::authorize::Denied;
+use crate::api::default_key;
 use crate::authorization::{Circumstances, Copying, Permission, Resource, ResourceType};
 
 /// Refuses what the policies do not allow. Returns the ids that they were asked about.
@@ -49,7 +50,7 @@ async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, CbsEr
         }
         Request::CreateDisks(request) => {
             circumstances.request_tags = tags(request.tags.as_deref());
-            keys.extend(to_encrypt(call, &call.ctx, request.kms_key_id.as_deref()).await);
+            keys.extend(to_encrypt(call, &call.ctx, request.kms_key_id.as_deref()).await?);
             let mut resources = vec![here()];
             if let Some(id) = &request.snapshot_id {
                 let snapshot = snapshot(call, id).await?;
@@ -96,7 +97,7 @@ async fn needed_to_copy(call: &Call, request: &CopySnapshotCrossRegions) -> Resu
     for target in &request.destination_regions {
         let known = call.region(target);
         let target_key = match &known {
-            Some(target) => target.keys.default_key().await.ok(),
+            Some(target) => default_key(target).await.map_err(internal)?,
             None => None,
         };
         let copying = Copying {
@@ -148,13 +149,19 @@ fn to_decrypt(call: &Call, snapshot: Option<&BackupRow>) -> Option<Permission> {
 }
 
 /// To seal something new under the key that is named, or a region's default.
-async fn to_encrypt(call: &Call, ctx: &Arc<RegionContext>, named: Option<&str>) -> Option<Permission> {
+async fn to_encrypt(
+    call: &Call,
+    ctx: &Arc<RegionContext>,
+    named: Option<&str>,
+) -> Result<Option<Permission>, CbsError> {
     let key = match named {
-        Some(named) => named.parse().ok()?,
-        None => ctx.keys.default_key().await.ok()?,
+        Some(named) => named.parse().ok(),
+        None => default_key(ctx).await.map_err(internal)?,
     };
-    let resource = Resource::kms_key(&key, &call.account.id, &ctx.region);
-    Some(Permission { action: "kms::Encrypt".to_owned(), resource, circumstances: Circumstances::default() })
+    Ok(key.map(|key| {
+        let resource = Resource::kms_key(&key, &call.account.id, &ctx.region);
+        Permission { action: "kms::Encrypt".to_owned(), resource, circumstances: Circumstances::default() }
+    }))
 }
 
 /// A snapshot that is asked about, and its row if the caller can see one.

@@ -36,7 +36,7 @@ pub(super) async fn copy(
         return Err(FsxError::new(FsxCode::UnsupportedOperation, message));
     }
     check_multi_az(call, &row)?;
-    let target_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await;
+    let target_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await?;
     let copying = Copying {
         source_region: source.region.to_string(),
         target_region: call.ctx.region.to_string(),
@@ -44,7 +44,7 @@ pub(super) async fn copy(
         target_key: target_key.as_ref().map(ToString::to_string),
     };
     let may_read = KeyUse::to_decrypt(&source, &row.kms_key).in_copy(&copying);
-    if !is_usable_key(&source, &row.kms_key).await || !may_read.ask(call).await {
+    if !is_usable_key(&source, &row.kms_key).await.map_err(internal)? || !may_read.ask(call).await {
         let message = format!("The key of backup '{}' cannot be used.", row.id);
         return Err(FsxError::new(FsxCode::InvalidSourceKmsKey, message));
     }

@@ -174,7 +174,7 @@ async fn accept(
 ) -> Result<FileSystemReply, FsxError> {
     check_directory(&call.account, &described)?;
     let unusable = || FsxError::bad_request("The KMS key does not exist or cannot be used.");
-    let kms_key = keys::find(&call.ctx, call.names(), kms_key.as_deref()).await.ok_or_else(unusable)?;
+    let kms_key = keys::find(&call.ctx, call.names(), kms_key.as_deref()).await?.ok_or_else(unusable)?;
     if !KeyUse::to_encrypt(&call.ctx, &kms_key).ask(call).await {
         return Err(unusable());
     }

@@ -95,7 +95,7 @@ struct Source {
 
 async fn find_source(call: &Call, request: &CopyBackup) -> Result<Source, FsxError> {
     let given = request.tags.as_deref().unwrap_or_default();
-    let target_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await;
+    let target_key = keys::find(&call.ctx, call.names(), request.kms_key_id.as_deref()).await?;
     let name = request.source_region.as_deref().unwrap_or(call.ctx.region.as_str());
     let mut copying = Copying {
         source_region: name.to_owned(),

@@ -15,7 +15,7 @@ const ALIAS_DEFAULT: &str = "offsite";
 
 /// Where a key service is: `awskms://?[endpoint=<URL>][&region=<name>][&alias=<name>]`.
 ///
-/// Without an endpoint it is AWS's own, in that region (those in China need one). `alias/<name>` is the key that is used
+/// Without an endpoint it is AWS's own, in that region. `alias/<name>` is the key that is used
 /// where none is named. Nothing of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsAddress {
@@ -51,8 +51,7 @@ impl FromStr for KmsAddress {
         let (mut place, mut alias) = (ServicePlace::default(), None);
         for (name, value) in url.query_pairs() {
             match &*name {
-                // AWS keeps those that begin so for itself.
-                "alias" if !is_name(&value) || value.starts_with("aws/") => return Err(bad("that is no alias")),
+                "alias" if !is_alias(&value) => return Err(bad("that is no alias")),
                 "alias" if alias.replace(value.clone().into_owned()).is_some() => {
                     return Err(bad("an alias can be given once"));
                 }
@@ -64,6 +63,11 @@ impl FromStr for KmsAddress {
         place.check().map_err(|why| bad(&why))?;
         Ok(Self { place, alias: alias.unwrap_or_else(|| ALIAS_DEFAULT.to_owned()) })
     }
+}
+
+/// As <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html> has them, without the `alias/`.
+fn is_alias(name: &str) -> bool {
+    is_name(name) && !name.contains('.') && !name.starts_with("aws/")
 }
 
 impl fmt::Display for KmsAddress {
@@ -106,6 +110,7 @@ mod tests {
             ("awskms://?region=a&alias=b&alias=c", "once"),
             ("awskms://?region=a&alias=aws/secret", "no alias"),
             ("awskms://?region=a&alias=", "no alias"),
+            ("awskms://?region=a&alias=a.secret", "no alias"),
             ("awskms://?region=r&secret=secret", "only endpoint, region and alias"),
             ("awskms://?endpoint=http://a:secret@localhost", "the endpoint"),
             ("awskms://?region=r#secret", "fragments"),

@@ -23,19 +23,22 @@ where
 fn kind(code: &str) -> KeyErrorKind {
     match code {
         "NotFoundException" | "InvalidKeyUsageException" | "InvalidArnException" => KeyErrorKind::NotFound,
-        // The second: its deletion is pending, or its material has been taken away.
+        // The second: its deletion is pending, or its material is not there.
         "DisabledException" | "KMSInvalidStateException" => KeyErrorKind::Disabled,
         "InvalidCiphertextException" | "IncorrectKeyException" => KeyErrorKind::Damaged,
         "AccessDeniedException"
         | "ExpiredTokenException"
         | "IncompleteSignature"
+        | "IncompleteSignatureException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "NotAuthorized"
         | "OptInRequired"
+        | "RequestExpired"
         | "UnrecognizedClientException" => KeyErrorKind::Denied,
+        "ConflictException" | "UnsupportedOperationException" | "ValidationException" => KeyErrorKind::Unsupported,
         // Throttling, timeouts and its own faults, after as many tries as are made.
         _ => KeyErrorKind::Unavailable,
     }

@@ -16,7 +16,7 @@ use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::{IdentityCache, SharedCredentialsProvider};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{KeyMetadata, KeySpec};
+use aws_sdk_kms::types::{KeyManagerType, KeyMetadata, KeySpec};
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{AccountId, DataKeyId, KmsKeyId, Region, Timestamp};
 use zeroize::{Zeroize, Zeroizing};
@@ -66,7 +66,8 @@ impl fmt::Debug for AwsKms {
 impl KmsAddress {
     /// The key service for a region. It need not be there: what is asked of it first will tell.
     ///
-    /// Of `environment`, variables and their values, only credentials are taken, as AWS's SDKs take them.
+    /// Of `environment`, variables and their values, only credentials are taken, as AWS's SDKs take them. Where requests go is
+    /// the address's to say, but for the proxies that the usual variables name.
     ///
     /// # Errors
     /// [`KeyErrorKind::Denied`] when the credentials contradict each other.
@@ -117,9 +118,9 @@ impl AwsKms {
         let alias = self.address.alias();
         let created = self.client.create_alias().alias_name(&alias).target_key_id(key.as_str()).send().await;
         match created {
-            // Another was faster. Its key is the default, and this one is one more key.
-            Err(error) if error.code() == Some("AlreadyExistsException") => Ok(()),
-            created => created.map(drop).map_err(|error| self.fault(alias, &error)),
+            // Another was faster, whose key is the default now; or the alias is that of a key of another kind.
+            Err(error) if error.code() == Some("AlreadyExistsException") => self.default_key().await.map(drop),
+            created => created.map(drop).map_err(|error| self.fault(format!("{alias} for the new key {key}"), &error)),
         }
     }
 
@@ -205,7 +206,9 @@ impl KeyService for AwsKms {
         let call = call.source_key_id(wrapped.by.as_str()).set_source_encryption_context(Some(bound_to(context)));
         let call = call.destination_key_id(by.as_str()).set_destination_encryption_context(Some(bound_to(context)));
         let sent = call.send().await;
-        self.wrapped(by, sent.map_err(|error| self.fault(by.as_str(), &error))?.ciphertext_blob)
+        // The service does not say whose fault it is.
+        let either = || format!("{} or {by}", wrapped.by);
+        self.wrapped(by, sent.map_err(|error| self.fault(either(), &error))?.ciphertext_blob)
     }
 
     async fn default_key(&self) -> Result<KmsKeyId, KeyError> {
@@ -214,8 +217,8 @@ impl KeyService for AwsKms {
         key.ok_or_else(|| self.error(alias, KeyErrorKind::NotFound, None))
     }
 
-    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyInfo>, KeyError> {
-        Ok(self.describe(id.as_str()).await?.and_then(|key| info(&key, None)))
+    async fn find(&self, id: &KmsKeyId) -> Result<Option<KeyState>, KeyError> {
+        Ok(self.describe(id.as_str()).await?.map(|key| state(&key)))
     }
 
     async fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
@@ -229,7 +232,12 @@ impl KeyService for AwsKms {
             Err(error) if error.kind == KeyErrorKind::NotFound => None,
             found => Some(found?),
         };
-        let described = stream::iter(ids).map(async |id: String| self.describe(&id).await).buffered(DESCRIBED_AT_ONCE);
+        let describe = async |id: String| match self.describe(&id).await {
+            // There may be keys that are none of this caller's business.
+            Err(error) if error.kind == KeyErrorKind::Denied => Ok(None),
+            described => described,
+        };
+        let described = stream::iter(ids).map(describe).buffered(DESCRIBED_AT_ONCE);
         let described: Vec<Option<KeyMetadata>> = described.try_collect().await?;
         let mut keys: Vec<KeyInfo> = described.iter().flatten().filter_map(|key| info(key, default.as_ref())).collect();
         keys.sort_by_key(|key| key.created_at);
@@ -254,7 +262,6 @@ impl KeyService for AwsKms {
                 self.client.disable_key().key_id(id).send().await.err().map(|error| self.fault(id, &error))
             }
         };
-        self.unwrapped.clear();
         fault.map_or(Ok(()), Err)
     }
 
@@ -264,16 +271,21 @@ impl KeyService for AwsKms {
     }
 }
 
-/// Whether it is a key of the kind that is made where none is asked for. All of these are for encryption.
+/// Whether it is a key of the kind that is made where none is asked for, all of which are for encryption, and not one that
+/// AWS has made for a service of its own.
 fn can_wrap(key: &KeyMetadata) -> bool {
-    key.key_spec == Some(KeySpec::SymmetricDefault)
+    key.key_spec == Some(KeySpec::SymmetricDefault) && key.key_manager != Some(KeyManagerType::Aws)
+}
+
+fn state(key: &KeyMetadata) -> KeyState {
+    if key.enabled { KeyState::Enabled } else { KeyState::Disabled }
 }
 
 /// What can be told of a key, if its id is one.
 fn info(key: &KeyMetadata, default: Option<&KmsKeyId>) -> Option<KeyInfo> {
     let id: KmsKeyId = key.key_id.parse().ok()?;
     Some(KeyInfo {
-        state: if key.enabled { KeyState::Enabled } else { KeyState::Disabled },
+        state: state(key),
         default: default == Some(&id),
         created_at: Timestamp(key.creation_date.and_then(|date| date.to_millis().ok()).unwrap_or(0)),
         versions: None,
