@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// Takes some minutes: a tree of 300 MB, an image of 512 MiB, two runs (the default).
     #[arg(long)]
     quick: bool,
-    /// Takes a quarter of an hour or more: a tree of 45,478 files and 2.25 GB, an image of 4 GiB, two runs.
+    /// Takes half an hour or more: a tree of 45,478 files and 2.25 GB, an image of 4 GiB, two runs.
     #[arg(long, conflicts_with = "quick")]
     medium: bool,
     /// Takes hours: the same and /usr, three runs, and rustic and conserve, which are built first.
