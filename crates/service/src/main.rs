@@ -21,8 +21,8 @@ use clap::Parser;
 
 use crate::exit::Outcome;
 
-/// The system's allocator keeps a heap for each thread, which takes up to three times the memory of restores and
-/// verifications. `.cargo/config.toml` has its settings.
+/// The system's allocator keeps a heap for each thread, and restores take about twice the memory with it.
+/// `.cargo/config.toml` has the settings of this one.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
