@@ -25,6 +25,7 @@ mod meta;
 mod pack;
 mod policy;
 mod resource;
+mod settling;
 mod share;
 mod token;
 
@@ -42,6 +43,7 @@ pub use lifecycle::{BackupSource, NewBackup, Published, RestoredBackup};
 pub use pack::PackRow;
 pub use policy::{Binding, PolicyRow, ScheduledRun};
 pub use resource::ResourceRow;
+pub use settling::UnsettledRow;
 pub use share::ShareRow;
 pub use token::{Earlier, RequestToken};
 
@@ -49,7 +51,7 @@ pub use token::{Earlier, RequestToken};
 mod tests {
     use sqlx::AssertSqlSafe;
 
-    use super::{Catalog, Missing, backup, policy, resource, sqlite_url};
+    use super::{Catalog, Missing, backup, policy, resource, settling, sqlite_url};
 
     /// The keeper asks twice a second: what is not due costs nothing, however many backups there are.
     #[tokio::test]
@@ -67,7 +69,7 @@ mod tests {
                 "SEARCH backup USING INDEX backup_by_state (state=?)",
             ),
             (&resource::DUE.to_owned(), "SEARCH resource USING INDEX resource_due (next_backup_at<?)"),
-            (&resource::UNSETTLED.to_owned(), "SEARCH resource USING INDEX resource_unsettled (state=?)"),
+            (&settling::UNSETTLED.to_owned(), "SEARCH resource USING INDEX resource_unsettled (state=?)"),
             (&resource::PENDING.to_owned(), "SEARCH resource USING INDEX resource_pending (pending=?)"),
             (&policy::DUE_POLICIES.to_owned(), "SEARCH policy USING INDEX policy_due (next_run_at<?)"),
             (&policy::SCHEDULED_RUNS.to_owned(), "SEARCH policy_resource USING INDEX policy_resource_due (due_at>?)"),

@@ -70,20 +70,24 @@ impl FromRow<'_, AnyRow> for ResourceRow {
     }
 }
 
-/// A `SELECT` of whole resource rows.
+/// A `SELECT` of whole resource rows, and of more columns beside.
 macro_rules! select_resources {
     ($tail:literal) => {
+        $crate::resource::select_resources!("", $tail)
+    };
+    ($more:literal, $tail:literal) => {
         concat!(
             "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, tags, \
-             attributes, next_backup_at, pending FROM resource ",
+             attributes, next_backup_at, pending",
+            $more,
+            " FROM resource ",
             $tail
         )
     };
 }
+pub(crate) use select_resources;
 
 pub(crate) const DUE: &str = select_resources!("WHERE next_backup_at <= $1 AND state = 'AVAILABLE'");
-
-pub(crate) const UNSETTLED: &str = select_resources!("WHERE state IN ('CREATING', 'DELETING') ORDER BY id");
 
 pub(crate) const PENDING: &str = select_resources!("WHERE pending = 1");
 
@@ -178,14 +182,6 @@ impl Catalog {
         let query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str()).bind(after).bind(i64::from(limit));
         let query = kinds.iter().fold(query, |query, kind| query.bind(kind.as_str()));
         self.read("list resources").list(query).await
-    }
-
-    /// Every account's resources that are being made or removed.
-    ///
-    /// # Errors
-    /// `Busy`, `Corrupt` or `Unavailable`.
-    pub async fn unsettled_resources(&self) -> Result<Vec<ResourceRow>, CatalogError> {
-        self.read("list resources").list(sqlx::query(UNSETTLED)).await
     }
 
     /// Every account's available resources of an API whose next backup's time has come, by the database's clock.
@@ -317,7 +313,11 @@ impl Catalog {
 
 impl Write {
     /// Reads a resource and locks its row, on engines with many writers, until the transaction ends.
-    async fn lock_resource(&mut self, account: &AccountId, id: &ResourceId) -> Result<ResourceRow, CatalogError> {
+    pub(crate) async fn lock_resource(
+        &mut self,
+        account: &AccountId,
+        id: &ResourceId,
+    ) -> Result<ResourceRow, CatalogError> {
         let lock = sqlx::query("UPDATE resource SET state = state WHERE account = $1 AND id = $2");
         self.run(lock.bind(account.as_str()).bind(id.as_str())).await?;
         let query = sqlx::query(select_resources!("WHERE account = $1 AND id = $2"));
@@ -325,7 +325,7 @@ impl Write {
         found.ok_or_else(|| self.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")))
     }
 
-    async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
+    pub(crate) async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
         let sql = "UPDATE resource SET state = $2, failure = $3, name = $4, tags = $5, attributes = $6, \
                    made_from = $7, next_backup_at = $8, pending = $9 WHERE id = $1";
         let query = sqlx::query(sql)

@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::worker::{Worker, is_dead};
 
 // Renew at a third of the lease, so that two renewals in a row can be lost before it expires.
-const RENEWALS_PER_LEASE: u32 = 3;
+pub(crate) const RENEWALS_PER_LEASE: u32 = 3;
 
 /// Work that is repeated until this is dropped.
 #[derive(Debug)]
@@ -66,7 +66,8 @@ impl Lease {
     }
 }
 
-fn is_lost(error: &CatalogError) -> bool {
+/// Whether it says that another has the lease, or that there is none any more.
+pub(crate) fn is_lost(error: &CatalogError) -> bool {
     error.kind == catalog::CatalogErrorKind::LostLease
 }
 

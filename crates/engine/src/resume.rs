@@ -8,15 +8,11 @@ use model::Timestamp;
 
 use crate::context::RegionContext;
 use crate::error::EngineError;
-use crate::worker::{Worker, is_dead};
+use crate::worker::{Worker, is_free};
 
-/// Whether nobody is at work on a backup or copy that is in progress: its lease was given back, has run out, or belongs
-/// to a process that is known to be dead.
+/// Whether nobody is at work on a backup or copy that is in progress.
 pub fn is_idle(row: &BackupRow, now: Timestamp) -> bool {
-    match &row.lease_owner {
-        Some(owner) => row.lease_expires_at <= now || is_dead(owner),
-        None => true,
-    }
+    is_free(row.lease_owner.as_deref(), row.lease_expires_at, now)
 }
 
 /// Gives back everything that this worker holds a lease on, so that others need not wait for the leases to run out.
@@ -24,12 +20,12 @@ pub fn is_idle(row: &BackupRow, now: Timestamp) -> bool {
 ///
 /// # Errors
 /// When the catalog fails.
-pub async fn give_back(ctx: &RegionContext, worker: &Worker) -> Result<usize, EngineError> {
+pub async fn give_back(ctx: &RegionContext, worker: &Worker) -> Result<u64, EngineError> {
     let rows = ctx.catalog.backups_in_progress().await?;
     let mut given_back = 0;
     for row in rows.into_iter().filter(|row| row.lease_owner.as_ref() == Some(&worker.owner)) {
         // One that ended meanwhile needs no giving back.
-        given_back += usize::from(ctx.catalog.release(&row.id, row.lease_fence).await.is_ok());
+        given_back += u64::from(ctx.catalog.release(&row.id, row.lease_fence).await.is_ok());
     }
-    Ok(given_back)
+    Ok(given_back + ctx.catalog.release_resources_of(&worker.owner).await?)
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use catalog::LeaseRequest;
+use model::Timestamp;
 
 /// The process that does the work, and how long its leases last without renewal.
 #[derive(Clone, Debug)]
@@ -28,6 +29,12 @@ impl Worker {
     pub(crate) fn lease_request(&self) -> LeaseRequest {
         LeaseRequest { owner: self.owner.clone(), ttl: self.lease }
     }
+}
+
+/// Whether nobody is at work under a lease: it was given back, has run out, or belongs to a process that is known to be
+/// dead.
+pub(crate) fn is_free(owner: Option<&str>, expires_at: Timestamp, now: Timestamp) -> bool {
+    owner.is_none_or(|owner| expires_at <= now || is_dead(owner))
 }
 
 /// Whether `owner` names a process of this machine that no longer exists.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use catalog::{CatalogErrorKind as Kind, Fence};
+use catalog::{CatalogErrorKind as Kind, Fence, ResourceRow};
+use model::{ResourceKind, ResourceState, Timestamp};
 
-use crate::support::{Fresh, HOUR, account, assert_kind, backup_id, lease, pack, published};
+use crate::support::{Fresh, HOUR, account, assert_kind, backup_id, is_sqlite, kms_key, lease, pack, published};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_claimants_exactly_one_wins_each_round() {
@@ -79,4 +80,99 @@ async fn a_worker_that_gave_the_work_back_can_write_nothing() {
     let (id, fence) = fresh.begin(1).await;
     fresh.release(&id, fence).await.unwrap();
     assert_kind(fresh.intend_packs(&account(), &id, fence, &[pack(1)]).await, Kind::LostLease);
+}
+
+fn disk() -> ResourceRow {
+    ResourceRow {
+        id: "disk-abcdefgh".parse().unwrap(),
+        account: account(),
+        kind: ResourceKind::Disk,
+        path: b"/disks/a".to_vec(),
+        name: None,
+        kms_key: kms_key(),
+        created_at: Timestamp(5),
+        state: ResourceState::Creating,
+        failure: None,
+        managed: true,
+        made_from: None,
+        tags: Vec::new(),
+        attributes: "{}".to_owned(),
+        next_backup_at: None,
+        pending: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_would_settle_a_resource_one_does_and_those_before_it_can_not() {
+    let fresh = Fresh::new_in_memory().await;
+    let disk = disk();
+    fresh.insert_resource(&disk).await.unwrap();
+    let mut stale = None;
+    for round in 1..=10 {
+        let claimants: Vec<_> = (0..16)
+            .map(|number| {
+                let (catalog, id) = (fresh.catalog.clone(), disk.id.clone());
+                tokio::spawn(async move { catalog.claim_resource(&id, &lease(&format!("{number}"), HOUR), None).await })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for claimant in claimants {
+            winners.extend(claimant.await.unwrap().unwrap());
+        }
+        assert_eq!(winners, [(disk.clone(), Fence(round))]);
+        if let Some(stale) = stale.replace(Fence(round)) {
+            assert_kind(fresh.renew_resource(&disk.id, stale, HOUR).await, Kind::LostLease);
+            let publish = |row: &mut ResourceRow| row.state = ResourceState::Available;
+            assert_kind(fresh.release_resource(&account(), &disk.id, stale, publish).await, Kind::LostLease);
+            assert_eq!(fresh.find_resource(&account(), &disk.id).await.unwrap(), Some(disk.clone()));
+        }
+        fresh.renew_resource(&disk.id, Fence(round), Duration::ZERO).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_settled_resource_can_not_be_claimed() {
+    let fresh = Fresh::new().await;
+    let disk = disk();
+    fresh.insert_resource(&disk).await.unwrap();
+    let claim = async || fresh.claim_resource(&disk.id, &lease("worker", HOUR), None).await.unwrap();
+    let (_, fence) = claim().await.unwrap();
+    assert_eq!(claim().await, None);
+    let publish = |row: &mut ResourceRow| row.state = ResourceState::Available;
+    fresh.release_resource(&account(), &disk.id, fence, publish).await.unwrap();
+    assert_eq!(claim().await, None);
+    assert_eq!(fresh.unsettled_resources().await.unwrap(), []);
+}
+
+/// Two nodes: whoever has claimed last commits, and the other one does not, which had the lease before or believed so. In
+/// every other round a lease ends at once, as if the database's clock had jumped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_race_for_one_lease_and_one_commits() {
+    let fresh = Fresh::new_in_memory().await;
+    let (id, mut last) = fresh.begin(1).await;
+    let mut owner = "worker".to_owned();
+    let nodes = [fresh.catalog.clone(), fresh.open_again().await];
+    let races = if is_sqlite() { 1_000 } else { 10_000 };
+    for round in 1..=races {
+        let ttl = if round % 2 == 0 { HOUR } else { Duration::ZERO };
+        let race = async |node: usize| {
+            let name = format!("node {node}, round {round}");
+            let claimed = nodes[node].claim(&id, &lease(&name, ttl), Some(&owner)).await.unwrap();
+            let committed = nodes[node].set_progress(&id, claimed.unwrap_or(last), round, races).await.is_ok();
+            (claimed, committed, name)
+        };
+        let both = tokio::join!(race(0), race(1));
+        let [(first, ..), (second, ..)] = [&both.0, &both.1];
+        let newest = (*first).max(*second).expect("one of them got it");
+        for (claimed, committed, name) in [both.0, both.1] {
+            // Where the lease of one had run out before the other one asked, both had it, in turn.
+            let may_commit = claimed == Some(newest) || (claimed.is_some() && ttl.is_zero());
+            assert!(may_commit || !committed, "{name} has committed with {claimed:?} beside {newest}");
+            assert!(claimed != Some(newest) || committed, "{name} has lost the newest lease, {newest}");
+            if claimed == Some(newest) {
+                owner = name;
+            }
+        }
+        last = newest;
+    }
 }

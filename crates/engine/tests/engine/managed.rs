@@ -1,9 +1,12 @@
 //! Managed resources: made, filled from a backup, removed; and nothing that is not ours.
 
-use catalog::{ResourceRow, Terms};
+use std::time::Duration;
+
+use catalog::{LeaseRequest, ResourceRow, Terms, UnsettledRow};
 use engine::backup::{BackupRequest, create_backup};
-use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, settle};
-use engine::{Acceptance, ErrorKind};
+use engine::managed::{NewManaged, accept_managed, is_idle, path_of, restored_resource, settle};
+use engine::{Acceptance, EngineError, ErrorKind, Worker};
+use futures::FutureExt;
 use model::{AccountId, Origin, ResourceKind, ResourceState};
 
 use crate::support::{TestRegion, account, add, back_up, region, scratch, worker};
@@ -29,10 +32,22 @@ async fn accept(region: &TestRegion, new: NewManaged) -> ResourceRow {
     }
 }
 
+async fn find_unsettled(region: &TestRegion, row: &ResourceRow) -> UnsettledRow {
+    let rows = region.ctx.catalog.unsettled_resources().await.unwrap();
+    rows.into_iter().find(|found| found.resource.id == row.id).unwrap()
+}
+
+async fn settle_by(region: &TestRegion, worker: &Worker, row: &ResourceRow) -> Result<(), EngineError> {
+    settle(&region.ctx, worker, &find_unsettled(region, row).await).await
+}
+
+async fn find(region: &TestRegion, row: &ResourceRow) -> Option<ResourceRow> {
+    region.ctx.catalog.find_resource(&row.account, &row.id).await.unwrap()
+}
+
 async fn settled(region: &TestRegion, row: &ResourceRow) -> Option<ResourceRow> {
-    let row = region.ctx.catalog.find_resource(&account(), &row.id).await.unwrap().unwrap();
-    settle(&region.ctx, &row).await.unwrap();
-    region.ctx.catalog.find_resource(&account(), &row.id).await.unwrap()
+    settle_by(region, &worker(), row).await.unwrap();
+    find(region, row).await
 }
 
 async fn begin_removal(region: &TestRegion, row: &ResourceRow) {
@@ -113,8 +128,7 @@ async fn a_resource_is_filled_from_a_backup_that_another_account_shares() {
     };
     // What was accepted is filled although the share has ended since; nothing more is accepted.
     catalog.unshare_backups(&account(), backups, receivers).await.unwrap();
-    settle(&region.ctx, &row).await.unwrap();
-    let row = catalog.find_resource(&receiver, &row.id).await.unwrap().unwrap();
+    let row = settled(&region, &row).await.unwrap();
     assert_eq!(row.state, ResourceState::Available, "{:?}", row.failure);
     assert!(std::fs::read(path_of(&row)).unwrap().starts_with(b"theirs to read"));
     let refused = accept_managed(&region.ctx, &receiver, filled(), &Terms::default()).await.unwrap_err();
@@ -133,5 +147,95 @@ async fn automatic_backups_go_with_a_file_system_only() {
         begin_removal(&region, &row).await;
         assert_eq!(settled(&region, &row).await, None);
         assert_eq!(region.ctx.catalog.all_backups(&account()).await.unwrap().len(), left, "{kind}");
+    }
+}
+
+fn server(name: &str, lease: Duration) -> Worker {
+    Worker { owner: name.to_owned(), lease }
+}
+
+/// What lies among the region's managed resources, by name.
+fn names_in(region: &TestRegion) -> Vec<String> {
+    let listed = std::fs::read_dir(&region.ctx.managed).unwrap();
+    let mut names: Vec<_> = listed.map(|found| found.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_server_settles_the_others_leave_alone_until_it_gives_it_back() {
+    let folder = scratch();
+    let region = region(folder.path(), "us-east-1").await;
+    let row = accept(&region, new(ResourceKind::Lustre)).await;
+    let hour = Duration::from_secs(3600);
+    let request = LeaseRequest { owner: "first".to_owned(), ttl: hour };
+    let (_, fence) = region.ctx.catalog.claim_resource(&row.id, &request, None).await.unwrap().unwrap();
+    settle_by(&region, &server("second", hour), &row).await.unwrap();
+    assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Creating);
+    assert_eq!(region.ctx.catalog.release_resources_of("second").await.unwrap(), 0);
+    assert_eq!(region.ctx.catalog.release_resources_of("first").await.unwrap(), 1);
+    let late = region.ctx.catalog.release_resource(&account(), &row.id, fence, |_| {}).await.unwrap_err();
+    assert_eq!(late.kind, catalog::CatalogErrorKind::LostLease);
+    settle_by(&region, &server("second", hour), &row).await.unwrap();
+    assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
+}
+
+/// Whether someone stands still in the middle of a write. Others wait for that until it has ended, or its connection has.
+async fn is_writing(region: &TestRegion) -> bool {
+    let asked = region.ctx.catalog.release_resources_of("nobody");
+    tokio::time::timeout(Duration::from_millis(50), asked).await.is_err()
+}
+
+async fn is_free(region: &TestRegion, row: &ResourceRow) -> bool {
+    is_idle(&find_unsettled(region, row).await, region.ctx.catalog.now().await.unwrap())
+}
+
+/// A server that stands still wherever it is in filling a resource, for longer than its lease: another fills it, its owner
+/// writes into it, and the first wakes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_wakes_after_its_lease_changes_nothing() {
+    for kind in [ResourceKind::Lustre, ResourceKind::Disk] {
+        let folder = scratch();
+        let region = region(folder.path(), "us-east-1").await;
+        let first = settled(&region, &accept(&region, new(kind)).await).await.unwrap();
+        let write = |row: &ResourceRow, bytes: &str| {
+            let path = path_of(row);
+            std::fs::write(if path.is_dir() { path.join("file") } else { path }, bytes).unwrap();
+        };
+        let read = |row: &ResourceRow| {
+            let path = path_of(row);
+            std::fs::read(if path.is_dir() { path.join("file") } else { path }).unwrap()
+        };
+        write(&first, "of the backup");
+        let backup = back_up(&region.ctx, &first.id).await.unwrap();
+        let (mut stopped, mut ended_alone) = (0, false);
+        while !ended_alone {
+            let row = accept(&region, NewManaged { made_from: Some(backup.clone()), ..new(kind) }).await;
+            let found = find_unsettled(&region, &row).await;
+            let slow = server("slow", Duration::from_millis(200));
+            let mut settling = Box::pin(settle(&region.ctx, &slow, &found));
+            let mut steps = 0;
+            while !ended_alone && (steps < stopped || is_writing(&region).await) {
+                ended_alone |= settling.as_mut().now_or_never().is_some();
+                // Whatever it waits for has a while to happen.
+                tokio::task::spawn_blocking(|| {}).await.unwrap();
+                steps += 1;
+            }
+            // On a slow machine the first may have lost its lease without being stopped.
+            if find(&region, &row).await.unwrap().state == ResourceState::Creating {
+                while !is_free(&region, &row).await {}
+                settle_by(&region, &worker(), &row).await.unwrap();
+            }
+            assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
+            write(&row, "of its owner");
+            if !ended_alone {
+                drop(settling.await);
+            }
+            assert_eq!(read(&row), b"of its owner", "{kind}, stopped after {stopped} steps");
+            assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
+            assert!(names_in(&region).iter().all(|name| !name.contains('.')), "{:?}", names_in(&region));
+            stopped += 7;
+        }
+        assert!(stopped > 7, "it was stopped nowhere");
     }
 }

@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{BackupRow, ResourceRow};
+use catalog::BackupRow;
 use engine::backup::resume_backup;
 use engine::copy::{resume_copy, source_region};
 use engine::gc::GcOptions;
-use engine::managed::settle;
+use engine::managed;
 use engine::resume::is_idle;
 use engine::{EngineError, Progress, RegionContext};
-use model::{BackupId, BackupState, Region, ResourceId};
+use model::{BackupId, BackupState, Region};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -41,8 +41,8 @@ pub(super) struct Keepers(JoinSet<()>);
 
 impl Keepers {
     /// Ends them now.
-    pub(super) fn abort(mut self) {
-        self.0.abort_all();
+    pub(super) async fn stop(mut self) {
+        self.0.shutdown().await;
     }
 }
 
@@ -72,8 +72,8 @@ struct Keeper {
     region: Region,
     /// Work that this keeper has resumed: how often, and when it may be again.
     tries: HashMap<BackupId, (u32, Instant)>,
-    /// Resources that are being settled: filling one may take long, and holds up nothing else.
-    settling: HashMap<ResourceId, JoinHandle<()>>,
+    /// Settles resources: filling one may take long, and holds up nothing else.
+    settling: JoinSet<()>,
 }
 
 impl Keeper {
@@ -94,15 +94,16 @@ impl Keeper {
     }
 
     async fn look(&mut self, ctx: &Arc<RegionContext>) -> Result<(), EngineError> {
-        self.settling.retain(|_, task| !task.is_finished());
-        for row in ctx.catalog.unsettled_resources().await? {
-            let settled = |ctx: Arc<RegionContext>, row: ResourceRow| async move {
-                if let Err(error) = settle(&ctx, &row).await {
-                    tracing::warn!(region = %ctx.region, resource = %row.id, %error, "a resource is not settled yet");
+        while self.settling.try_join_next().is_some() {}
+        let now = ctx.catalog.now().await?;
+        for found in ctx.catalog.unsettled_resources().await?.into_iter().filter(|found| managed::is_idle(found, now)) {
+            let (ctx, worker) = (Arc::clone(ctx), self.server.worker.clone());
+            self.settling.spawn(async move {
+                if let Err(error) = managed::settle(&ctx, &worker, &found).await {
+                    let (region, id) = (&ctx.region, &found.resource.id);
+                    tracing::warn!(%region, resource = %id, %error, "a resource is not settled yet");
                 }
-            };
-            let task = self.settling.entry(row.id.clone());
-            task.or_insert_with(|| tokio::spawn(settled(Arc::clone(ctx), row)));
+            });
         }
         for row in engine::backups::find_due(ctx).await? {
             if let Err(error) = engine::backups::expire_backup(ctx, &row).await {
@@ -118,7 +119,7 @@ impl Keeper {
         if let Err(error) = self.server.take_daily_backups(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the daily backups failed");
         }
-        let (now, mut idle) = (ctx.catalog.now().await?, ctx.catalog.backups_in_progress().await?);
+        let mut idle = ctx.catalog.backups_in_progress().await?;
         metrics::in_progress(&self.region, &idle, now);
         idle.retain(|row| is_idle(row, now));
         let ids: HashSet<&BackupId> = idle.iter().map(|row| &row.id).collect();

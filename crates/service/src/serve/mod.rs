@@ -124,7 +124,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
     stop.send_replace(true);
     // What does not end in time is as if the process had been killed, which loses nothing.
     drop(tokio::time::timeout(GRACE, serving).await);
-    keepers.abort();
+    keepers.stop().await;
     server.jobs.stop().await;
     server.give_back().await;
     Ok(Outcome::Done)

@@ -1,29 +1,25 @@
 //! Managed resources: directories and images that callers have made, filled from backups and removed.
 //!
-//! A call changes the row and returns; [`settle`] does what the row says, and is safe to repeat after a
+//! A call changes the row and returns; [`settle`] does what the row says, under a lease, and is safe to repeat after a
 //! crash at any point. Only what lies in the region's own directory for it is ever removed.
+
+mod settle;
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{Accepted, BackupFilter, BackupRow, ResourceRow, Terms};
-use model::{
-    AccountId, BackupId, BackupState, KmsKeyId, Origin, ResourceId, ResourceKind, ResourceState, Service, SourceKind,
-    Timestamp,
-};
+use catalog::{Accepted, ResourceRow, Terms};
+use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceState, SourceKind, Timestamp};
 
 use crate::acceptance::Acceptance;
-use crate::backup::describe;
-use crate::backups::{delete_backup, load_available, load_readable};
+use crate::backups::{load_available, load_readable};
 use crate::context::RegionContext;
 use crate::error::EngineError;
-use crate::lease::Renewal;
-use crate::progress::Progress;
 use crate::resources::{choose_key, is_pending};
-use crate::restore::{RestoreRequest, restore};
+
+pub use settle::{is_idle, settle};
 
 /// How long a backup stays held for a restore that has stopped renewing.
 const HOLD: Duration = Duration::from_secs(15 * 60);
@@ -137,62 +133,6 @@ pub fn restored_resource(holder: &str) -> Option<ResourceId> {
     holder.strip_prefix(RESTORE)?.parse().ok()
 }
 
-/// Does what an unsettled resource's row says: makes and fills it, or removes it. Safe to repeat.
-///
-/// # Errors
-/// What may pass leaves the row as it is, to be tried again. What does not is written into the row.
-pub async fn settle(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
-    let done = match row.state {
-        ResourceState::Creating => fill(ctx, row).await,
-        // What its API has to do about it comes first.
-        ResourceState::Deleting if row.pending => return Ok(()),
-        ResourceState::Deleting => return remove(ctx, row).await,
-        ResourceState::Available | ResourceState::Failed => return Ok(()),
-    };
-    let failure = match done {
-        Err(error) if error.is_worth_retrying() => return Err(error),
-        other => other.err().map(|error| describe(&error)),
-    };
-    let edit = |row: &mut ResourceRow| {
-        // A removal may have begun meanwhile.
-        if row.state == ResourceState::Creating {
-            row.state = if failure.is_some() { ResourceState::Failed } else { ResourceState::Available };
-            row.failure = failure;
-        }
-    };
-    ctx.catalog.edit_resource(&row.account, &row.id, edit).await?;
-    if let Some(backup) = &row.made_from {
-        drop(ctx.catalog.release_hold(backup, &holder(&row.id)).await);
-    }
-    Ok(())
-}
-
-async fn fill(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
-    let Some(backup) = &row.made_from else { return Ok(()) };
-    let holder = holder(&row.id);
-    // Whether the account may read another's backup was decided when the resource was accepted; the hold has kept the
-    // backup since.
-    let owner = ctx.catalog.find_owner(backup).await?.unwrap_or_else(|| row.account.clone());
-    ctx.catalog.place_hold(&owner, backup, &holder, HOLD).await?;
-    let (catalog, held) = (ctx.catalog.clone(), backup.clone());
-    let hold = Renewal::of(HOLD, move || {
-        let (catalog, held, holder) = (catalog.clone(), held.clone(), holder.clone());
-        async move { catalog.renew_hold(&held, &holder, HOLD).await.unwrap_or(true) }
-    });
-    let target = path_of(row);
-    std::fs::create_dir_all(&ctx.managed).map_err(EngineError::file(format!("make {}", ctx.managed.display())))?;
-    let request = RestoreRequest {
-        account: owner,
-        backup: backup.clone(),
-        overwrite: target.exists(),
-        target,
-        paths: Vec::new(),
-    };
-    restore(ctx, request, Arc::<Progress>::default()).await?;
-    drop(hold);
-    Ok(())
-}
-
 /// Makes an empty directory, or an image that is one hole.
 fn make(ctx: &RegionContext, row: &ResourceRow, size_bytes: u64) -> Result<(), EngineError> {
     let path = path_of(row);
@@ -202,7 +142,13 @@ fn make(ctx: &RegionContext, row: &ResourceRow, size_bytes: u64) -> Result<(), E
         SourceKind::Tree => std::fs::DirBuilder::new().mode(mode_of(row.kind)).create(&path).map_err(failed())?,
         SourceKind::Image => std::fs::File::create_new(&path).and_then(|f| f.set_len(size_bytes)).map_err(failed())?,
     }
-    std::fs::File::open(&ctx.managed).and_then(|dir| dir.sync_all()).map_err(failed())
+    sync_managed(ctx)
+}
+
+/// Makes the names in the directory of managed resources durable.
+fn sync_managed(ctx: &RegionContext) -> Result<(), EngineError> {
+    let synced = std::fs::File::open(&ctx.managed).and_then(|dir| dir.sync_all());
+    synced.map_err(EngineError::file(format!("sync {}", ctx.managed.display())))
 }
 
 /// Who may look into a directory besides its owner: nobody where it holds keys.
@@ -210,40 +156,16 @@ fn mode_of(kind: ResourceKind) -> u32 {
     if kind == ResourceKind::Hsm { 0o700 } else { 0o777 }
 }
 
-/// Removes a resource once no backup of it is being made: its bytes if they are ours, its row, and its automatic
-/// backups where these go with it.
-async fn remove(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
-    let backups = all_of(ctx, row).await?;
-    if backups.iter().any(|backup| backup.state.is_in_progress()) {
-        return Ok(());
-    }
-    // Of disks and clusters, backups that were taken on a schedule stay until their own time.
-    let goes = |backup: &&BackupRow| backup.origin == Origin::Automatic && !backup.is_copy();
-    for backup in backups.iter().filter(goes).filter(|_| row.kind.service() == Service::Fsx) {
-        // One that is being copied now goes with the next try.
-        delete_backup(ctx, &row.account, &backup.id).await?;
-    }
-    remove_path(ctx, row)?;
-    ctx.catalog.delete_resource(&row.account, &row.id).await?;
-    ctx.catalog.record_event(&row.account, "RemoveResource", row.id.as_str(), "").await?;
-    Ok(())
-}
-
-async fn all_of(ctx: &RegionContext, row: &ResourceRow) -> Result<Vec<BackupRow>, EngineError> {
-    let filter = BackupFilter { resources: vec![row.id.clone()], limit: u32::MAX, ..BackupFilter::default() };
-    let mut backups = ctx.catalog.list_backups(&row.account, &filter).await?;
-    backups.retain(|backup| backup.state != BackupState::Deleting);
-    Ok(backups)
-}
-
+/// Removes a resource's bytes if they are ours.
 fn remove_path(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
     let path = path_of(row);
-    if !row.managed || path.parent() != Some(ctx.managed.as_path()) {
-        return Ok(());
-    }
+    if row.managed && path.parent() == Some(ctx.managed.as_path()) { remove_at(row, &path) } else { Ok(()) }
+}
+
+fn remove_at(row: &ResourceRow, path: &Path) -> Result<(), EngineError> {
     let removed = match row.kind.source_kind() {
-        SourceKind::Tree => std::fs::remove_dir_all(&path),
-        SourceKind::Image => std::fs::remove_file(&path),
+        SourceKind::Tree => std::fs::remove_dir_all(path),
+        SourceKind::Image => std::fs::remove_file(path),
     };
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
