@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt};
 use model::{AccountId, BackupId, BackupState, ChunkLocation, Extent, PackId, RelPath};
 use store::manifest::{Content, ManifestEntry, ManifestReader};
 use store::{ChunkError, KeyRing, PackRef};
+use tokio::sync::mpsc;
 
 use crate::backup::describe;
 use crate::context::RegionContext;
@@ -68,8 +69,11 @@ const PACKS_AT_ONCE: usize = 2;
 /// Rows read from the catalog at a time.
 const PAGE: u32 = 1000;
 
-/// Chunks opened together.
-const CHUNKS_TOGETHER: usize = 32;
+/// Bytes of chunks that are opened together, or one chunk.
+const GROUP_BYTES: u64 = 8 << 20;
+
+/// Such groups that are read and opened at the same time.
+const GROUPS_AT_ONCE: usize = 4;
 
 /// Verifies one backup.
 ///
@@ -309,51 +313,68 @@ impl Checks<'_> {
             return Ok(HashMap::new());
         }
         let manifest = reader_of(self.ctx, crate::keys::OpenedRecord { record, keys, root });
-        let mut files: HashMap<PackId, Vec<RelPath>> = HashMap::new();
         if self.depth == Depth::ReadData {
             self.progress.begin("opening every chunk", 0);
         }
-        let mut waiting: Vec<ChunkLocation> = Vec::new();
+        let (groups, incoming) = mpsc::channel(1);
+        let progress = self.progress;
+        let walked = self.walk(&manifest, faulty, groups);
+        let (files, chunks) = tokio::try_join!(walked, open_chunks(&manifest, incoming, progress))?;
+        report.chunks += chunks;
+        Ok(files)
+    }
+
+    /// Reads the manifest; hands on chunks that were not opened yet, if that is asked for; names the files of faulty packs.
+    async fn walk(
+        &mut self,
+        manifest: &ManifestReader,
+        faulty: &BTreeMap<PackId, (String, String)>,
+        groups: mpsc::Sender<Vec<ChunkLocation>>,
+    ) -> Result<HashMap<PackId, Vec<RelPath>>, EngineError> {
+        let mut files: HashMap<PackId, Vec<RelPath>> = HashMap::new();
+        let (mut group, mut group_bytes) = (Vec::new(), 0);
         let mut entries = manifest.entries();
         while let Some(ManifestEntry { entry, content }) = entries.next().await? {
             let mut needs = HashSet::new();
-            for extent in extents_of(&manifest, &content).await? {
+            for extent in extents_of(manifest, &content).await? {
                 let Some(chunk) = extent.chunk() else { continue };
                 needs.insert(chunk.pack);
-                if self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack) {
-                    self.queue(*chunk, &mut waiting);
+                let is_opened = self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack);
+                if is_opened && self.chunks.insert((chunk.pack, chunk.offset)) {
+                    group_bytes += u64::from(chunk.plain_len);
+                    group.push(*chunk);
+                }
+                if group_bytes >= GROUP_BYTES {
+                    group_bytes = 0;
+                    // Who opens them has stopped at an error, which is told there.
+                    drop(groups.send(std::mem::take(&mut group)).await);
                 }
             }
             for pack in faulty.keys().filter(|pack| needs.contains(pack)) {
                 files.entry(*pack).or_default().push(entry.path.clone());
             }
-            if waiting.len() >= CHUNKS_TOGETHER {
-                self.open_chunks(&manifest, &mut waiting, report).await?;
-            }
         }
-        self.open_chunks(&manifest, &mut waiting, report).await?;
+        drop(groups.send(group).await);
         Ok(files)
     }
+}
 
-    fn queue(&mut self, chunk: ChunkLocation, waiting: &mut Vec<ChunkLocation>) {
-        if self.chunks.insert((chunk.pack, chunk.offset)) {
-            waiting.push(chunk);
-        }
+/// Opens chunks, several groups at the same time. Returns how many there were.
+async fn open_chunks(
+    manifest: &ManifestReader,
+    mut groups: mpsc::Receiver<Vec<ChunkLocation>>,
+    progress: &Progress,
+) -> Result<u64, EngineError> {
+    let mut opened = stream::poll_fn(move |context| groups.poll_recv(context))
+        .map(|group| async move { manifest.source().fetch(&group).await.map(|_| group) })
+        .buffer_unordered(GROUPS_AT_ONCE);
+    let mut chunks = 0;
+    while let Some(group) = opened.next().await {
+        let group = group?;
+        chunks += group.len() as u64;
+        progress.advance(group.iter().map(|chunk| u64::from(chunk.plain_len)).sum());
     }
-
-    async fn open_chunks(
-        &mut self,
-        manifest: &ManifestReader,
-        waiting: &mut Vec<ChunkLocation>,
-        report: &mut VerifyReport,
-    ) -> Result<(), EngineError> {
-        for group in std::mem::take(waiting).chunks(CHUNKS_TOGETHER) {
-            manifest.source().fetch(group).await?;
-            report.chunks += group.len() as u64;
-            self.progress.advance(group.iter().map(|chunk| u64::from(chunk.plain_len)).sum());
-        }
-        Ok(())
-    }
+    Ok(chunks)
 }
 
 async fn extents_of(manifest: &ManifestReader, content: &Content) -> Result<Vec<Extent>, ChunkError> {
