@@ -3,6 +3,7 @@
 //! Compiled before anything else, so it depends on little and on no crate of the product.
 
 mod bench;
+mod cluster;
 mod corpus;
 mod python;
 mod test;
@@ -21,6 +22,10 @@ enum Task {
     Test(test::Options),
     /// Times whole processes beside restic, rustic, borg, conserve, rclone, rsync and cp.
     Bench(bench::Options),
+    /// Runs two regions with two nodes each on PostgreSQL, SeaweedFS and moto, until Ctrl-C.
+    Cluster(cluster::ClusterOptions),
+    /// Kills, pauses and cuts off parts of such a cluster at random while clients work, and checks that nothing is lost.
+    Chaos(cluster::ChaosOptions),
     /// Makes the trees and images that tests and benchmarks use.
     #[command(subcommand)]
     Corpus(corpus::Task),
@@ -36,6 +41,8 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Cluster(options) => cluster::run(&options),
+        Task::Chaos(options) => cluster::chaos(&options),
         Task::Corpus(task) => corpus::run(&task),
         Task::TouchMemory { bytes } => {
             bench::touch_memory(bytes);

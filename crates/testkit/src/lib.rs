@@ -1,5 +1,6 @@
 //! What tests and benchmarks are built from; never part of the product.
 
+pub mod cluster;
 pub mod corpus;
 pub mod link;
 pub mod moto;

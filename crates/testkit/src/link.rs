@@ -1,10 +1,12 @@
-//! A link to an HTTP server for tests: it notes the requests, and answers some of them itself with a refusal.
+//! A link to an HTTP server for tests: it notes the requests, answers some of them itself with a refusal, and can be cut
+//! or slow.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What a busy S3 service answers.
 const SLOW_DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -26,6 +28,10 @@ struct State {
     refusal: Mutex<Option<String>>,
     /// What requests of AWS's JSON protocol asked for.
     actions: Mutex<Vec<String>>,
+    /// Whether connections end at once.
+    cut: AtomicBool,
+    /// How long each request is on its way, in milliseconds.
+    delay: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -44,6 +50,8 @@ impl Link {
             failing: 0.into(),
             refusal: Mutex::default(),
             actions: Mutex::default(),
+            cut: false.into(),
+            delay: 0.into(),
             closed: false.into(),
         };
         let link = Self { address, state: Arc::new(state) };
@@ -76,6 +84,16 @@ impl Link {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = code.map(str::to_owned);
     }
 
+    /// From now on, new connections end at once, or no longer do.
+    pub fn cut(&self, cut: bool) {
+        self.state.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// From now on, each request is on its way for so many milliseconds.
+    pub fn delay(&self, milliseconds: u64) {
+        self.state.delay.store(milliseconds, Ordering::SeqCst);
+    }
+
     /// What requests of AWS's JSON protocol have asked for since the last time this was asked, as `Service.Operation`.
     pub fn actions(&self) -> Vec<String> {
         std::mem::take(&mut *self.state.actions.lock().unwrap_or_else(PoisonError::into_inner))
@@ -98,6 +116,10 @@ impl Drop for Link {
 impl State {
     /// Carries one request and its reply. Each has a connection of its own.
     fn carry(&self, client: &TcpStream) -> io::Result<()> {
+        if self.cut.load(Ordering::SeqCst) {
+            return client.shutdown(Shutdown::Both);
+        }
+        thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
         let mut from_client = BufReader::new(client);
         let (mut head, mut body_bytes) = (Vec::new(), 0);
         loop {

@@ -38,6 +38,15 @@ impl Postgres {
         Ok(server)
     }
 
+    /// Ends the server as a crash would, and starts it again at the same place.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn crash(&self) -> io::Result<()> {
+        let log = self.folder.path().join("log");
+        check(self.control()?.args(["--wait", "--mode=immediate", "--log"]).arg(log).arg("restart"))
+    }
+
     /// The address of a database that is there from the start, in which anything can be made.
     pub fn url(&self) -> String {
         self.address("postgres")
@@ -53,16 +62,24 @@ impl Postgres {
         Ok(self.address(name))
     }
 
-    /// Anyone may connect, with whatever password.
-    fn address(&self, database: &str) -> String {
+    /// The address of a database. Anyone may connect, with whatever password.
+    pub fn address(&self, database: &str) -> String {
         format!("postgres://offsite:secret@localhost/{database}?host={}", self.folder.path().display())
     }
 
-    /// The first column of what a query says of the database that is there from the start, a line for each row.
+    /// As [`Postgres::ask_in`], of the database that is there from the start.
     ///
     /// # Errors
     /// When it cannot be asked.
     pub fn ask(&self, query: &str) -> io::Result<String> {
+        self.ask_in("postgres", query)
+    }
+
+    /// The first column of what a query says of a database, a line for each row.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn ask_in(&self, database: &str, query: &str) -> io::Result<String> {
         let mut command = server_program("psql")?;
         command.args([
             "--username=offsite",
@@ -73,7 +90,7 @@ impl Postgres {
             query,
             "--host",
         ]);
-        let output = command.arg(self.folder.path()).arg("postgres").output()?;
+        let output = command.arg(self.folder.path()).arg(database).output()?;
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
             false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),

@@ -108,7 +108,8 @@ const KEY_SERVICE: &str = "OFFSITE_TEST_KMS";
 /// Tells them where to make their catalogs.
 const CATALOG_SERVER: &str = "OFFSITE_TEST_POSTGRES";
 
-fn install() -> Result<()> {
+/// Installs all outside programs that tests need.
+pub(crate) fn install() -> Result<()> {
     tools::install(&tools::FOR_TESTS)?;
     clients::install(&workspace::target_dir()?)
 }

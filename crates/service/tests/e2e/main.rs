@@ -4,12 +4,14 @@
 
 mod api;
 mod bucket;
+mod chaos;
 mod copying;
 mod crash;
 mod damage;
 mod fidelity;
 mod incremental;
 mod kms;
+mod nodes;
 mod postgres;
 mod trouble;
 mod world;

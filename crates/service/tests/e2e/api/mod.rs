@@ -5,9 +5,9 @@
 mod acceptance;
 mod away;
 mod bad_input;
-mod exchange;
+pub(crate) mod exchange;
 mod overload;
 mod recorded;
 mod rust_sdk;
-mod served;
+pub(crate) mod served;
 mod sign;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ impl Served {
     pub(crate) fn frozen(seconds: i64, keys: &Keys) -> Self {
         let world = World::new();
         let file = world.site().join("identities.toml");
-        let old = read_keys(&world);
+        let old = Keys::read(&client_env(&world));
         let mut text = std::fs::read_to_string(&file).unwrap();
         for (old, new) in old.all().zip(keys.all()) {
             text = text.replace(old, new);
@@ -74,7 +75,7 @@ impl Served {
         };
         // So that it never waits for a reader.
         std::thread::spawn(move || io::copy(&mut said, &mut log));
-        let keys = read_keys(&world);
+        let keys = Keys::read(&client_env(&world));
         Self { world, host, keys, server, frozen }
     }
 
@@ -138,9 +139,27 @@ impl Drop for Served {
 }
 
 impl Keys {
+    /// Reads what `init` has written for clients.
+    pub(crate) fn read(client_env: &Path) -> Self {
+        let text = std::fs::read_to_string(client_env).unwrap();
+        let value = |name: &str| {
+            let line =
+                text.lines().find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
+            line.expect("client.env has it").to_owned()
+        };
+        Self {
+            aws: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(value),
+            tencent: ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"].map(value),
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = &str> {
         self.aws.iter().chain(&self.tencent).map(String::as_str)
     }
+}
+
+fn client_env(world: &World) -> PathBuf {
+    world.site().join("client.env")
 }
 
 /// Looks until there is something, and returns it.
@@ -153,18 +172,6 @@ pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < end, "nothing came of it in time");
         std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-fn read_keys(world: &World) -> Keys {
-    let text = std::fs::read_to_string(world.site().join("client.env")).unwrap();
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
-        line.expect("client.env has it").to_owned()
-    };
-    Keys {
-        aws: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(value),
-        tencent: ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"].map(value),
     }
 }
 

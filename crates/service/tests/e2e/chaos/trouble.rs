@@ -1,0 +1,114 @@
+//! What is done to the cluster.
+
+use std::time::{Duration, Instant};
+
+use testkit::cluster::Cluster;
+use testkit::corpus::Random;
+
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    /// A node is killed, and started again.
+    Kill,
+    /// A node is told to end, and started again.
+    Stop,
+    /// A node stands still for longer than its leases.
+    Pause,
+    /// A region's database crashes.
+    CrashCatalog,
+    /// A region's store is killed, and started again.
+    CrashStore,
+    /// A region's store says for a while that it is busy.
+    BusyStore,
+    /// What leads from one region to the other's store is cut.
+    Cut,
+    /// It is slow.
+    Slow,
+    /// The key service says for a while that it is busy.
+    BusyKeys,
+}
+
+const ALL: [Trouble; 9] = [
+    Trouble::Kill,
+    Trouble::Stop,
+    Trouble::Pause,
+    Trouble::CrashCatalog,
+    Trouble::CrashStore,
+    Trouble::BusyStore,
+    Trouble::Cut,
+    Trouble::Slow,
+    Trouble::BusyKeys,
+];
+
+/// Makes trouble until the time has come and each kind has come once, and then mends everything.
+pub(super) fn make(cluster: &mut Cluster, random: &mut Random, end: Instant) {
+    let mut rounds = 0;
+    loop {
+        let mut kinds = ALL;
+        random.shuffle(&mut kinds);
+        for kind in kinds {
+            if rounds > 0 && Instant::now() > end {
+                return;
+            }
+            pass(random, 200, 1_500);
+            trouble(kind, cluster, random);
+        }
+        rounds += 1;
+    }
+}
+
+fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
+    let (node, site) = (random.index(cluster.nodes.len()), random.index(cluster.sites.len()));
+    eprintln!("{kind:?}, node {node}, region {site}");
+    let (node, site) = (&mut cluster.nodes[node], &mut cluster.sites[site]);
+    match kind {
+        Trouble::Kill => {
+            node.kill();
+            pass(random, 100, 2_000);
+            node.run().unwrap();
+        }
+        Trouble::Stop => {
+            node.stop().unwrap();
+            pass(random, 100, 1_000);
+            node.run().unwrap();
+        }
+        Trouble::Pause => {
+            node.pause();
+            pass(random, 3_500, 5_000);
+            node.resume();
+        }
+        Trouble::CrashCatalog => site.catalog.crash().unwrap(),
+        Trouble::CrashStore => {
+            site.store.stop();
+            pass(random, 100, 1_000);
+            site.store.run().unwrap();
+        }
+        Trouble::BusyStore => {
+            site.near.fail(10);
+            pass(random, 500, 3_000);
+            site.near.fail(0);
+        }
+        Trouble::Cut => {
+            site.far.cut(true);
+            pass(random, 500, 3_000);
+            site.far.cut(false);
+        }
+        Trouble::Slow => {
+            site.far.delay(100);
+            pass(random, 1_000, 3_000);
+            site.far.delay(0);
+        }
+        Trouble::BusyKeys => {
+            cluster.keys.refuse(Some("ThrottlingException"));
+            pass(random, 500, 2_000);
+            cluster.keys.refuse(None);
+        }
+    }
+}
+
+/// Lets so many milliseconds pass.
+fn pass(random: &mut Random, low: u64, high: u64) {
+    let end = Instant::now() + Duration::from_millis(random.between(low, high));
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
+    }
+}
