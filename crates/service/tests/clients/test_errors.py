@@ -20,15 +20,12 @@ PERSISTENT = {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50}
 OPENZFS = {"FileSystemType": "OPENZFS", "StorageCapacity": 64, "SubnetIds": [SUBNET]}
 SETTINGS = {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64}
 NETWORK, DIRECTORY = "InvalidNetworkSettings", "ActiveDirectoryError"
-TAGGING = ["TagResource", "UntagResource", "ListTagsForResource"]
 
 # Not reached, and why.
 UNREACHED = [
     # Filters never fail (contract, 9.11).
     ("FileSystemNotFound", ["DescribeBackups"]),
     ("VolumeNotFound", ["DescribeBackups"]),
-    # The model's own pattern refuses names of other services first.
-    ("NotServiceResourceError", TAGGING),
     # Nothing that can be asked for here is unsupported, and there is no quota of what file systems grow by.
     ("UnsupportedOperation", ["UpdateFileSystem"]),
     ("ServiceLimitExceeded", ["UpdateFileSystem"]),
@@ -378,10 +375,12 @@ class Errors(ErrorsTest):
         east = self.client()
         arn = self.backup(self.take(self.file_system()))["ResourceARN"]
         unknown, kind = arn[:-17] + "0" * 17, arn.replace(":backup/", ":association/")
+        bucket = "arn:aws:s3:::bucket"
         rows = [
             ("no ARN", "BadRequest", {"ResourceARN": "nonsense"}),
             ("an unknown backup", "ResourceNotFound", {"ResourceARN": unknown}, {"ResourceARN": unknown}),
             ("what has no tags", "ResourceDoesNotSupportTagging", {"ResourceARN": kind}, {"ResourceARN": kind}),
+            ("another service's", "NotServiceResourceError", {"ResourceARN": bucket}, {"ResourceARN": bucket}),
         ]
         self.table(east.list_tags_for_resource, {"ResourceARN": arn}, *rows)
         self.table(east.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}, *rows)

@@ -62,7 +62,7 @@ texts! {
     FILE_SYSTEM_ID: 11..=21, Pattern::new("^(fs-[0-9a-f]{8,})$");
     VOLUME_ID: 23..=23, Pattern::new("^(fsvol-[0-9a-f]{17,})$");
     STORAGE_VIRTUAL_MACHINE_ID: 21..=21, Pattern::new("^(svm-[0-9a-f]{17,})$");
-    RESOURCE_ARN: 8..=512, Pattern::by_hand(FSX_ARN, is_fsx_arn);
+    RESOURCE_ARN: 8..=512, Pattern::by_hand(FSX_ARN, is_fsx_or_foreign_arn);
     TAG_KEY: 1..=128, Pattern::new(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$");
     TAG_VALUE: 0..=256, Pattern::new(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$");
     NEXT_TOKEN: 1..=255, Pattern::new(r"^(?:[A-Za-z0-9+\/]{4})*(?:[A-Za-z0-9+\/]{2}==|[A-Za-z0-9+\/]{3}=)?$");
@@ -128,14 +128,17 @@ pub(super) const FILTERS: Count = Count(0..=10);
 
 /// The model's pattern for ARNs of FSx has look-around, which is put into words here: an account of twelve
 /// digits; partition and region of letters, digits, dots and single dashes, none of them an IP address;
-/// the resource not starting with a slash.
-fn is_fsx_arn(text: &str) -> bool {
+/// the resource not starting with a slash. Names of other services are let through, some of which have neither
+/// region nor account: there is an error of its own for them, which the model's pattern would leave without a cause.
+fn is_fsx_or_foreign_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, "fsx", region, account, resource] = parts[..] else { return false };
+    let ["arn", partition, service, region, account, resource] = parts[..] else { return false };
+    let is_foreign = service != "fsx";
     let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
     is_label(partition)
-        && is_label(region)
-        && is_account
+        && is_label(service)
+        && (is_label(region) || is_foreign && region.is_empty())
+        && (is_account || is_foreign && account.is_empty())
         && !resource.starts_with('/')
         && !resource.contains('\n')
         && resource.chars().count() <= 1024
@@ -201,9 +204,12 @@ mod tests {
             &[
                 "arn:aws:fsx:us-west-1:111122223333:backup/backup-0a3364eded1014b28",
                 "arn:aws-cn:fsx:cn-north-1:111122223333:",
+                "arn:aws:s3:::bucket",
+                "arn:aws:ec2:us-west-1:111122223333:volume/x",
             ],
             &[
-                "arn:aws:s3:us-west-1:111122223333:x",
+                "arn:aws:s3:::/bucket",
+                "arn:aws::us-west-1:111122223333:x",
                 "arn:aws:fsx:us-west-1:11112222333:x",
                 "arn:aws:fsx:us--west:111122223333:x",
                 "arn:aws:fsx:1.2.3.4:111122223333:x",
