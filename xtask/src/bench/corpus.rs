@@ -6,12 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use super::measure;
 use super::scale::Scale;
 
 /// The kinds of source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Corpus {
     /// A raw disk image with holes.
     Image,

@@ -1,6 +1,6 @@
 //! What was found with one corpus, and its tables: one a row, with a line for each candidate.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::corpus::Corpus;
 use super::kind::CandidateKind;
@@ -10,19 +10,18 @@ use super::row::Row;
 use super::table;
 
 /// What was found with one corpus.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Measured {
-    pub(super) corpus: &'static str,
+    pub(super) corpus: Corpus,
     /// What the corpus holds, and what its second day changed.
     pub(super) made: Vec<String>,
     cells: Vec<Cell>,
     pub(super) failures: Vec<Failure>,
-    #[serde(skip)]
-    chosen: Vec<CandidateKind>,
 }
 
-#[derive(Serialize)]
-struct Cell {
+/// What one candidate took for one row, in all runs.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Cell {
     row: Row,
     candidate: CandidateKind,
     /// What was run.
@@ -31,7 +30,7 @@ struct Cell {
 }
 
 /// A command that did not do what it should.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) row: Row,
     pub(super) candidate: CandidateKind,
@@ -41,9 +40,8 @@ pub(super) struct Failure {
 const HEADING: [&str; 7] = ["", "wall s", "lowest–highest", "× the first", "CPU s", "peak MiB", "bytes stored"];
 
 impl Measured {
-    pub(super) fn new(corpus: Corpus, chosen: &[CandidateKind]) -> Self {
-        let chosen = chosen.to_vec();
-        Self { corpus: corpus.name(), made: Vec::new(), cells: Vec::new(), failures: Vec::new(), chosen }
+    pub(super) fn new(corpus: Corpus) -> Self {
+        Self { corpus, made: Vec::new(), cells: Vec::new(), failures: Vec::new() }
     }
 
     pub(super) fn add(&mut self, row: Row, candidate: CandidateKind, measurement: Measurement) {
@@ -54,16 +52,22 @@ impl Measured {
         }
     }
 
-    /// The heading, what was made, and all tables, in Markdown.
-    pub(super) fn tables(&self) -> String {
-        let mut text = format!("\n## {}\n\n", self.corpus);
+    /// The heading and what was made, in Markdown.
+    pub(super) fn heading(&self) -> String {
+        let mut text = format!("\n## {}\n\n", self.corpus.name());
         for (day, line) in self.made.iter().enumerate() {
             text += &format!("- day {}: {line}\n", day + 1);
         }
+        text
+    }
+
+    /// All tables, in Markdown.
+    pub(super) fn tables(&self) -> String {
+        let mut text = String::new();
         for row in Row::ORDER {
             let lines = self.lines(row);
             if lines.len() > 1 {
-                text += &format!("\n### {}: {}\n\n{}", self.corpus, row.name(), table::render(&lines));
+                text += &format!("\n### {}: {}\n\n{}", self.corpus.name(), row.name(), table::render(&lines));
             }
         }
         for Failure { row, candidate, cause } in &self.failures {
@@ -84,9 +88,14 @@ impl Measured {
         text
     }
 
+    /// What one candidate took for one row, if it has such a row.
+    pub(super) fn cell(&self, row: Row, candidate: CandidateKind) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.row == row && cell.candidate == candidate)
+    }
+
     fn lines(&self, row: Row) -> Vec<Vec<String>> {
         let cells: Vec<&Cell> = self.cells_of(row).collect();
-        let base = cells.first().and_then(|cell| cell.median(|sample| sample.wall_seconds));
+        let base = cells.first().and_then(|cell| cell.wall_seconds());
         let mut lines = vec![HEADING.map(str::to_owned).to_vec()];
         lines.extend(cells.iter().enumerate().map(|(index, cell)| cell.line(base.filter(|_| index > 0))));
         if cells.iter().all(|cell| cell.stored_bytes().is_none()) {
@@ -97,9 +106,7 @@ impl Measured {
 
     /// In the order of the candidates, which the runs have changed.
     fn cells_of(&self, row: Row) -> impl Iterator<Item = &Cell> {
-        let find =
-            move |kind: &CandidateKind| self.cells.iter().find(|cell| cell.row == row && cell.candidate == *kind);
-        self.chosen.iter().filter_map(find)
+        CandidateKind::ALL.into_iter().filter_map(move |kind| self.cell(row, kind))
     }
 }
 
@@ -107,7 +114,7 @@ impl Cell {
     /// Medians; the spread of the wall time, and how many times `base` it is.
     fn line(&self, base: Option<f64>) -> Vec<String> {
         let seconds = |figure: Option<f64>| figure.map(|figure| format!("{figure:.2}")).unwrap_or_default();
-        let wall = self.median(|sample| sample.wall_seconds);
+        let wall = self.wall_seconds();
         let walls = || self.samples.iter().map(|sample| sample.wall_seconds);
         let ratio = wall.zip(base.filter(|base| *base > 0.0)).map(|(wall, base)| wall / base);
         let peak = self.median(|sample| sample.peak_bytes as f64 / f64::from(1 << 20));
@@ -116,10 +123,25 @@ impl Cell {
             seconds(wall),
             format!("{:.2}–{:.2}", walls().fold(f64::INFINITY, f64::min), walls().fold(0.0, f64::max)),
             seconds(ratio),
-            seconds(self.median(|sample| sample.cpu_seconds)),
+            seconds(self.cpu_seconds()),
             peak.map(|peak| format!("{peak:.0}")).unwrap_or_default(),
             self.stored_bytes().map(table::grouped).unwrap_or_default(),
         ]
+    }
+
+    /// The median.
+    pub(super) fn wall_seconds(&self) -> Option<f64> {
+        self.median(|sample| sample.wall_seconds)
+    }
+
+    /// The median.
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        self.median(|sample| sample.cpu_seconds)
+    }
+
+    /// The highest of all runs.
+    pub(super) fn peak_bytes_max(&self) -> Option<u64> {
+        self.samples.iter().map(|sample| sample.peak_bytes).max()
     }
 
     fn median(&self, of: impl Fn(&Sample) -> f64) -> Option<f64> {
@@ -127,7 +149,7 @@ impl Cell {
     }
 
     /// The first run's: seeded sources fill each store the same but for some bytes.
-    fn stored_bytes(&self) -> Option<u64> {
+    pub(super) fn stored_bytes(&self) -> Option<u64> {
         self.samples.first()?.stored_bytes
     }
 }
@@ -149,7 +171,7 @@ mod tests {
     #[test]
     fn a_line_shows_median_spread_and_the_ratio_to_the_first() {
         let [offsite, restic] = [CandidateKind::Offsite, CandidateKind::Restic];
-        let mut measured = Measured::new(Corpus::Tree, &[offsite, restic, CandidateKind::Cp]);
+        let mut measured = Measured::new(Corpus::Tree);
         for seconds in [9.0, 8.0, 10.0] {
             measured.add(Row::CopyDayOne, restic, measurement(seconds, Some(1_234_567)));
         }
@@ -163,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_table_of_what_stores_nothing_has_no_such_column() {
-        let mut measured = Measured::new(Corpus::Tree, &[CandidateKind::Offsite]);
+        let mut measured = Measured::new(Corpus::Tree);
         measured.add(Row::Restore, CandidateKind::Offsite, measurement(2.0, None));
         assert!(!measured.tables().contains("bytes stored"), "{}", measured.tables());
     }

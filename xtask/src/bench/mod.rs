@@ -18,6 +18,7 @@ mod row;
 mod scale;
 mod scratch;
 mod table;
+mod targets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,13 +76,21 @@ pub(crate) struct Options {
     /// Also writes every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also writes docs/benchmarks.md anew: tables, machine, versions, commands. For an idle machine, and at least --medium.
+    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus. For an idle
+    /// machine, and at least --medium.
     #[arg(long, conflicts_with_all = ["memory", "api"])]
     write_docs: bool,
+    /// Measures nothing: does what --write-docs does with a file that --json wrote.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    docs_from: Option<PathBuf>,
 }
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(path) = &options.docs_from {
+        println!("wrote {}", page::write(&Report::load(path)?)?.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let target = workspace::target_dir()?;
     let parent = options.dir.clone().unwrap_or_else(|| target.join("bench"));
     let work = WorkDir::create(&parent)?;
@@ -103,7 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     install::install(&chosen, &target)?;
     let runs = options.runs.unwrap_or(scale.runs);
     let mut report = Report {
-        scale: scale.name,
+        scale: scale.name.to_owned(),
         runs,
         cold: options.cold,
         date: report::today(),
@@ -114,7 +123,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let bench = Bench { scale, runs, cold: options.cold, chosen, target: &target };
     for corpus in if options.corpus.is_empty() { scale.corpora } else { &options.corpus } {
         let measured = bench.run(*corpus, &work.path().join(corpus.name()))?;
-        print!("{}", measured.tables());
+        print!("{}{}", measured.heading(), measured.tables());
         report.corpora.push(measured);
         // After each corpus, so that a long run that is stopped leaves what it has found.
         options.save(&report)?;
@@ -133,7 +142,7 @@ impl Options {
 
     fn save(&self, report: &Report) -> Result<()> {
         if let Some(path) = &self.json {
-            fs::write(path, report.to_json()?).with_context(|| format!("failed to write {}", path.display()))?;
+            report.save(path)?;
         }
         if self.write_docs {
             println!("\nwrote {}", page::write(report)?.display());
@@ -153,7 +162,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn run(&self, corpus: Corpus, folder: &Path) -> Result<Measured> {
-        let mut measured = Measured::new(corpus, &self.chosen);
+        let mut measured = Measured::new(corpus);
         for number in 0..self.runs {
             let folder = folder.join(format!("run-{number}"));
             let source = corpus.path(&folder);

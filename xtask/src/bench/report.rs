@@ -1,19 +1,20 @@
 //! Everything that one call of the benchmark found, and where it did.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use super::kind::CandidateKind;
 use super::measured::Measured;
 use crate::workspace;
 
 /// What goes into the JSON file.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Report {
-    pub(super) scale: &'static str,
+    pub(super) scale: String,
     pub(super) runs: u32,
     /// Whether the page cache was emptied before each process.
     pub(super) cold: bool,
@@ -25,7 +26,7 @@ pub(super) struct Report {
 }
 
 /// What the figures hold for.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Machine {
     pub(super) processor: String,
     pub(super) processors: usize,
@@ -35,7 +36,7 @@ pub(super) struct Machine {
 }
 
 /// What one candidate says it is.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Version {
     pub(super) candidate: CandidateKind,
     pub(super) version: String,
@@ -47,8 +48,19 @@ impl Report {
         self.corpora.iter().all(|measured| measured.failures.is_empty())
     }
 
-    pub(super) fn to_json(&self) -> Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let text = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} holds no results", path.display()))
+    }
+
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// The same of one corpus alone.
+    pub(super) fn only(&self, corpus: &Measured) -> Self {
+        Self { corpora: vec![corpus.clone()], ..self.clone() }
     }
 }
 

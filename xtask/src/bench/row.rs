@@ -1,9 +1,9 @@
 //! The rows of the tables, in the order they are measured.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing that a user of backups waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Row {
     BackupDayOne,
