@@ -12,6 +12,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
 use crate::aws::{CREDENTIALS_ELSEWHERE, InvalidAddress, REGION_DEFAULT, ServicePlace, credentials, is_name};
+use crate::courtesy::Courteous;
 
 /// How long a service may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 /// How often a request is sent again that a service did not answer, or answered with a fault of its own (500 and more).
-/// With waits of 0.1 to 5 seconds between them; who called waits and tries again for longer, where that makes sense.
+/// With waits of 0.1 to 5 seconds between them, or those that a busy service asks for; who called waits and tries again for longer, where that makes sense.
 const RETRIES_MAX: usize = 6;
 
 /// Where a bucket is: `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`.
@@ -72,7 +73,7 @@ impl BucketAddress {
             ..BackoffConfig::default()
         };
         let retry = RetryConfig { backoff, max_retries: RETRIES_MAX, ..RetryConfig::default() };
-        let bucket = builder.with_client_options(client).with_retry(retry).build()?;
+        let bucket = builder.with_client_options(client).with_retry(retry).with_http_connector(Courteous).build()?;
         Ok(match self.prefix.as_ref() {
             "" => Arc::new(bucket),
             _ => Arc::new(PrefixStore::new(bucket, self.prefix.clone())),

@@ -5,6 +5,7 @@
 mod aws;
 pub mod bucket;
 pub mod chunks;
+mod courtesy;
 pub mod error;
 pub mod keys;
 pub mod manifest;

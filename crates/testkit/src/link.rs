@@ -26,6 +26,8 @@ struct State {
     failing: AtomicU64,
     /// The error of AWS's JSON protocol that all requests are refused with.
     refusal: Mutex<Option<String>>,
+    /// For how many seconds whoever asks next is told to stay away.
+    patience: Mutex<Option<u64>>,
     /// What requests of AWS's JSON protocol asked for.
     actions: Mutex<Vec<String>>,
     /// Whether connections end at once.
@@ -49,6 +51,7 @@ impl Link {
             requests: 0.into(),
             failing: 0.into(),
             refusal: Mutex::default(),
+            patience: Mutex::default(),
             actions: Mutex::default(),
             cut: false.into(),
             delay: 0.into(),
@@ -77,6 +80,11 @@ impl Link {
     /// From now on, `of_ten` of ten requests are answered with 503, evenly: no run of luck decides a test.
     pub fn fail(&self, of_ten: u64) {
         self.state.failing.store(of_ten, Ordering::SeqCst);
+    }
+
+    /// The next request is answered with 429, and that it may come again in so many seconds.
+    pub fn ask_for_patience(&self, seconds: u64) {
+        *self.state.patience.lock().unwrap_or_else(PoisonError::into_inner) = Some(seconds);
     }
 
     /// From now on, every request is refused with an error of AWS's JSON protocol, or none is.
@@ -146,7 +154,8 @@ impl State {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let failing = self.failing.load(Ordering::SeqCst);
         let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).as_deref().map(refused_with);
-        let refusal = refusal.or_else(|| (number * failing % 10 < failing).then(|| SLOW_DOWN.to_owned()));
+        let patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner).take().map(too_many);
+        let refusal = refusal.or(patience).or_else(|| (number * failing % 10 < failing).then(|| SLOW_DOWN.to_owned()));
         if let Some(refusal) = refusal {
             io::copy(&mut body, &mut io::sink())?;
             let mut to_client = client;
@@ -161,6 +170,12 @@ impl State {
         io::copy(&mut from_server, &mut to_client)?;
         client.shutdown(Shutdown::Write)
     }
+}
+
+fn too_many(seconds: u64) -> String {
+    format!(
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
 }
 
 /// What a service of AWS's JSON protocol answers that refuses a request.
