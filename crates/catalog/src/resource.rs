@@ -37,6 +37,8 @@ pub struct ResourceRow {
     pub managed: bool,
     /// The backup in this region that it is made from.
     pub made_from: Option<BackupId>,
+    /// Whether that backup is to replace what it holds.
+    pub rolls_back: bool,
     /// Its tags, in the order in which they were given.
     pub tags: Vec<(String, String)>,
     /// What only its API knows of it: a JSON object.
@@ -62,6 +64,7 @@ impl FromRow<'_, AnyRow> for ResourceRow {
             failure: row.try_get("failure")?,
             managed: row.flag("managed")?,
             made_from: row.parsed_or_null("made_from")?,
+            rolls_back: row.flag("rolls_back")?,
             tags: serde_json::from_str(tags).map_err(|error| damaged("tags", error))?,
             attributes: row.try_get("attributes")?,
             next_backup_at: row.time_or_null("next_backup_at")?,
@@ -77,8 +80,8 @@ macro_rules! select_resources {
     };
     ($more:literal, $tail:literal) => {
         concat!(
-            "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, tags, \
-             attributes, next_backup_at, pending",
+            "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, rolls_back, \
+             tags, attributes, next_backup_at, pending",
             $more,
             " FROM resource ",
             $tail
@@ -114,8 +117,8 @@ impl Catalog {
             write.put_token(&resource.account, token, resource.id.as_str(), now).await?;
         }
         let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
-                   managed, made_from, tags, attributes, next_backup_at, pending) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+                   managed, made_from, tags, attributes, next_backup_at, pending, rolls_back) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
         let query = sqlx::query(sql)
             .bind(resource.id.as_str())
             .bind(resource.account.as_str())
@@ -131,7 +134,8 @@ impl Catalog {
             .bind(as_json(&resource.tags))
             .bind(resource.attributes.as_str())
             .bind(resource.next_backup_at.map(|time| time.0))
-            .bind(i64::from(resource.pending));
+            .bind(i64::from(resource.pending))
+            .bind(i64::from(resource.rolls_back));
         write.run(query).await?;
         if resource.managed {
             let (id, kind) = (resource.id.as_str(), resource.kind.as_str());
@@ -251,7 +255,7 @@ impl Catalog {
         Ok(edited)
     }
 
-    /// Changes a resource's state, failure, source, name, tags, attributes, next backup and pending steps, and returns
+    /// Changes a resource's state, failure, source, roll-back, name, tags, attributes, next backup and pending steps, and returns
     /// it as it is then.
     ///
     /// # Errors
@@ -303,8 +307,7 @@ impl Catalog {
         let query = sqlx::query("DELETE FROM resource WHERE account = $1 AND id = $2");
         let deleted = write.run(query.bind(account.as_str()).bind(id.as_str())).await?;
         if deleted == 1 {
-            let query = sqlx::query("DELETE FROM policy_resource WHERE resource_id = $1");
-            write.run(query.bind(id.as_str())).await?;
+            write.unbind_resource(id).await?;
         }
         write.commit().await?;
         Ok(deleted == 1)
@@ -325,9 +328,15 @@ impl Write {
         found.ok_or_else(|| self.refused(CatalogErrorKind::NotFound, format!("{id} does not exist")))
     }
 
+    /// Takes a resource off the policies that it is bound to.
+    pub(crate) async fn unbind_resource(&mut self, id: &ResourceId) -> Result<(), CatalogError> {
+        let query = sqlx::query("DELETE FROM policy_resource WHERE resource_id = $1");
+        self.run(query.bind(id.as_str())).await.map(|_| ())
+    }
+
     pub(crate) async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
         let sql = "UPDATE resource SET state = $2, failure = $3, name = $4, tags = $5, attributes = $6, \
-                   made_from = $7, next_backup_at = $8, pending = $9 WHERE id = $1";
+                   made_from = $7, next_backup_at = $8, pending = $9, rolls_back = $10 WHERE id = $1";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.state.as_str())
@@ -337,7 +346,8 @@ impl Write {
             .bind(row.attributes.as_str())
             .bind(row.made_from.as_ref().map(BackupId::as_str))
             .bind(row.next_backup_at.map(|time| time.0))
-            .bind(i64::from(row.pending));
+            .bind(i64::from(row.pending))
+            .bind(i64::from(row.rolls_back));
         self.run(query).await.map(|_| ())
     }
 }

@@ -33,7 +33,7 @@ impl FromRow<'_, AnyRow> for UnsettledRow {
     }
 }
 
-/// Ends an `UPDATE resource` so that it changes the row only for the holder of the lease: `$1` is the resource's id, `$2`
+/// Ends a statement that changes a resource so that it does so only for the holder of the lease: `$1` is the resource's id, `$2`
 /// the fence.
 macro_rules! fenced {
     ($update:literal) => {
@@ -119,6 +119,22 @@ impl Catalog {
         }
         edit(&mut row);
         write.update_resource(&row).await?;
+        write.commit().await
+    }
+
+    /// Forgets a resource that was removed and what policies it is bound to, and notes the event; its backups stay.
+    ///
+    /// # Errors
+    /// `LostLease` when another claimed, or it was released.
+    pub async fn remove_resource(&self, row: &ResourceRow, fence: Fence) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("remove_resource", "forget the resource")).await?;
+        let now = write.now().await?;
+        let query = sqlx::query(fenced!("DELETE FROM resource")).bind(row.id.as_str()).bind(fence.0);
+        if write.run(query).await? == 0 {
+            return Err(write.lost_resource(&row.id));
+        }
+        write.unbind_resource(&row.id).await?;
+        write.record_event(now, &row.account, "RemoveResource", row.id.as_str(), "").await?;
         write.commit().await
     }
 

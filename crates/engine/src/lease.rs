@@ -22,12 +22,22 @@ pub(crate) const RENEWALS_PER_LEASE: u32 = 3;
 pub(crate) struct Renewal(JoinHandle<()>);
 
 impl Renewal {
+    /// Does `work`, which ends when there is nothing left to renew.
+    pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    /// Waits until there is nothing left to renew.
+    pub(crate) async fn ended(&mut self) {
+        drop((&mut self.0).await);
+    }
+
     /// Calls `renew` several times per `ttl` until it says that there is nothing left to renew.
     pub(crate) fn of<F>(ttl: Duration, renew: impl Fn() -> F + Send + 'static) -> Self
     where
         F: Future<Output = bool> + Send,
     {
-        Self(tokio::spawn(async move {
+        Self::spawn(async move {
             let mut ticks = tokio::time::interval(ttl / RENEWALS_PER_LEASE);
             ticks.tick().await;
             loop {
@@ -36,7 +46,7 @@ impl Renewal {
                     return;
                 }
             }
-        }))
+        })
     }
 }
 

@@ -158,6 +158,7 @@ fn resource_of(record: &Record, root: Root) -> Option<ResourceRow> {
         failure: None,
         managed: false,
         made_from: None,
+        rolls_back: false,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: None,

@@ -52,6 +52,7 @@ pub async fn add_resource(
         failure: None,
         managed: false,
         made_from: None,
+        rolls_back: false,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: None,

@@ -319,19 +319,22 @@ impl Checks<'_> {
         let (groups, incoming) = mpsc::channel(1);
         let progress = self.progress;
         let walked = self.walk(&manifest, faulty, groups);
-        let (files, chunks) = tokio::try_join!(walked, open_chunks(&manifest, incoming, progress))?;
+        let opened = open_chunks(&manifest, incoming, progress);
+        let ((files, sound), chunks) = tokio::try_join!(walked, opened)?;
         report.chunks += chunks;
+        self.chunks.extend(sound);
         Ok(files)
     }
 
-    /// Reads the manifest; hands on chunks that were not opened yet, if that is asked for; names the files of faulty packs.
+    /// Reads the manifest; hands on chunks that were not opened yet, if that is asked for, and lists them; names the files
+    /// of faulty packs.
     async fn walk(
-        &mut self,
+        &self,
         manifest: &ManifestReader,
         faulty: &BTreeMap<PackId, (String, String)>,
         groups: mpsc::Sender<Vec<ChunkLocation>>,
-    ) -> Result<HashMap<PackId, Vec<RelPath>>, EngineError> {
-        let mut files: HashMap<PackId, Vec<RelPath>> = HashMap::new();
+    ) -> Result<(HashMap<PackId, Vec<RelPath>>, HashSet<(PackId, u32)>), EngineError> {
+        let (mut files, mut handed_on) = (HashMap::<PackId, Vec<RelPath>>::new(), HashSet::new());
         let (mut group, mut group_bytes) = (Vec::new(), 0);
         let mut entries = manifest.entries();
         while let Some(ManifestEntry { entry, content }) = entries.next().await? {
@@ -339,8 +342,9 @@ impl Checks<'_> {
             for extent in extents_of(manifest, &content).await? {
                 let Some(chunk) = extent.chunk() else { continue };
                 needs.insert(chunk.pack);
-                let is_opened = self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack);
-                if is_opened && self.chunks.insert((chunk.pack, chunk.offset)) {
+                let place = (chunk.pack, chunk.offset);
+                let is_wanted = self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack);
+                if is_wanted && !self.chunks.contains(&place) && handed_on.insert(place) {
                     group_bytes += u64::from(chunk.plain_len);
                     group.push(*chunk);
                 }
@@ -355,7 +359,7 @@ impl Checks<'_> {
             }
         }
         drop(groups.send(group).await);
-        Ok(files)
+        Ok((files, handed_on))
     }
 }
 

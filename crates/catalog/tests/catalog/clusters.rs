@@ -19,6 +19,7 @@ fn cluster(letter: char) -> ResourceRow {
         failure: None,
         managed: true,
         made_from: None,
+        rolls_back: false,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: None,

@@ -95,6 +95,7 @@ fn disk() -> ResourceRow {
         failure: None,
         managed: true,
         made_from: None,
+        rolls_back: false,
         tags: Vec::new(),
         attributes: "{}".to_owned(),
         next_backup_at: None,

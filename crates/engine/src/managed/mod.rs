@@ -16,10 +16,10 @@ use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceSta
 use crate::acceptance::Acceptance;
 use crate::backups::{load_available, load_readable};
 use crate::context::RegionContext;
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
 use crate::resources::{choose_key, is_pending};
 
-pub use settle::{is_idle, settle};
+pub use settle::{is_due, settle};
 
 /// How long a backup stays held for a restore that has stopped renewing.
 const HOLD: Duration = Duration::from_secs(15 * 60);
@@ -76,6 +76,7 @@ pub async fn accept_managed(
         failure: None,
         managed: true,
         made_from: new.made_from.clone(),
+        rolls_back: false,
         tags: new.tags,
         attributes: new.attributes,
         next_backup_at: new.next_backup_at,
@@ -102,7 +103,7 @@ pub async fn accept_managed(
 /// the row tells of it.
 ///
 /// # Errors
-/// `Conflict` when the backup is not available.
+/// `Conflict` when the backup is not available, or the resource is not.
 pub async fn roll_back(
     ctx: &RegionContext,
     resource: &ResourceRow,
@@ -110,13 +111,26 @@ pub async fn roll_back(
     mark: impl FnOnce(&mut ResourceRow) + Send,
 ) -> Result<(), EngineError> {
     ctx.catalog.place_hold(&resource.account, backup, &holder(&resource.id), HOLD).await?;
-    let backup = backup.clone();
+    let mut mark = Some(mark);
     let edit = |row: &mut ResourceRow| {
+        if row.state != ResourceState::Available {
+            return Err((row.state, row.made_from.clone()));
+        }
         row.state = ResourceState::Creating;
-        row.made_from = Some(backup);
-        mark(row);
+        row.made_from = Some(backup.clone());
+        row.rolls_back = true;
+        mark.take().into_iter().for_each(|mark| mark(row));
+        Ok(())
     };
-    ctx.catalog.edit_resource(&resource.account, &resource.id, edit).await?;
+    let ids = std::slice::from_ref(&resource.id);
+    if let Err((state, filled_from)) = ctx.catalog.edit_resources(&resource.account, ids, edit).await? {
+        // The hold may be that of another call, which came first.
+        if filled_from.as_ref() != Some(backup) {
+            drop(ctx.catalog.release_hold(backup, &holder(&resource.id)).await);
+        }
+        let message = format!("{} is {}", resource.id, state.as_str());
+        return Err(EngineError::refused(ErrorKind::Conflict, message));
+    }
     ctx.catalog.record_event(&resource.account, "RollBack", resource.id.as_str(), "").await?;
     Ok(())
 }
@@ -159,13 +173,14 @@ fn mode_of(kind: ResourceKind) -> u32 {
 /// Removes a resource's bytes if they are ours.
 fn remove_path(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
     let path = path_of(row);
-    if row.managed && path.parent() == Some(ctx.managed.as_path()) { remove_at(row, &path) } else { Ok(()) }
+    if row.managed && path.parent() == Some(ctx.managed.as_path()) { remove_at(&path) } else { Ok(()) }
 }
 
-fn remove_at(row: &ResourceRow, path: &Path) -> Result<(), EngineError> {
-    let removed = match row.kind.source_kind() {
-        SourceKind::Tree => std::fs::remove_dir_all(path),
-        SourceKind::Image => std::fs::remove_file(path),
+fn remove_at(path: &Path) -> Result<(), EngineError> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
     };
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -1,16 +1,19 @@
 //! What the row of an unsettled resource says, done: the resource is filled, or removed.
 //!
-//! Of any number of servers the one with the resource's lease does it. A resource that is new is filled under a name of
-//! that lease alone and appears under its own when it is whole, so a server that was paused past its lease and wakes can
-//! spoil nothing that others use by then.
+//! Of any number of servers the one with the resource's lease does it. A managed resource is filled under a name of that
+//! lease alone, and takes its own once it is whole and the catalog has said that the lease still holds. One that is new
+//! never takes the place of anything. So a server that was paused past its lease, and wakes, spoils nothing that others
+//! use by then.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use catalog::{BackupFilter, BackupRow, Fence, ResourceRow, UnsettledRow};
 use model::{BackupState, Origin, ResourceId, ResourceState, Service, SourceKind, Timestamp};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio::time::Instant;
 
 use super::{HOLD, holder, path_of, remove_at, remove_path, sync_managed};
 use crate::backup::describe;
@@ -28,8 +31,29 @@ enum Settled {
     Made(Option<String>),
     /// Its row is gone.
     Removed,
-    /// It has to wait for something else.
+    /// It has to wait for its backups to end.
     Waits,
+}
+
+/// A resource and the lease on it.
+struct Claim<'a> {
+    ctx: &'a RegionContext,
+    row: ResourceRow,
+    fence: Fence,
+    lease: Duration,
+}
+
+/// Whether there is something to do for a resource that is not settled: nobody is at work on it, and it waits for nothing.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn is_due(ctx: &RegionContext, found: &UnsettledRow, now: Timestamp) -> Result<bool, EngineError> {
+    let row = &found.resource;
+    if !is_free(found.lease_owner.as_deref(), found.lease_expires_at, now) {
+        return Ok(false);
+    }
+    // What its API has to do about it comes first.
+    Ok(row.state != ResourceState::Deleting || !row.pending && !is_being_backed_up(ctx, row).await?)
 }
 
 /// Does what an unsettled resource's row says, unless someone else is at work on it: makes and fills it, or removes it.
@@ -38,155 +62,196 @@ enum Settled {
 /// # Errors
 /// What may pass leaves the row as it is, to be tried again. What does not is written into the row.
 pub async fn settle(ctx: &RegionContext, worker: &Worker, found: &UnsettledRow) -> Result<(), EngineError> {
-    let id = &found.resource.id;
+    let (id, asked) = (&found.resource.id, Instant::now());
     let dead_owner = found.lease_owner.as_deref().filter(|owner| is_dead(owner));
     let claimed = ctx.catalog.claim_resource(id, &worker.lease_request(), dead_owner).await?;
     let Some((row, fence)) = claimed else { return Ok(()) };
+    let mut renewal = Renewal::spawn(renew_until_lost(ctx.clone(), id.clone(), fence, worker.lease, asked));
+    let claim = Claim { ctx, row, fence, lease: worker.lease };
     let settled = tokio::select! {
-        settled = work(ctx, &row, fence) => settled,
-        // What it has begun elsewhere ends here; another goes on, or begins anew.
-        () = renew_until_lost(ctx, worker, id, fence) => return Ok(()),
+        settled = claim.work() => settled,
+        () = renewal.ended() => {
+            // Another goes on, or begins anew.
+            claim.remove_part().await;
+            let message = format!("{id} is another server's to settle by now");
+            return Err(EngineError::refused(crate::ErrorKind::Conflict, message));
+        }
     };
     let made = match &settled {
         Ok(Settled::Removed) => return Ok(()),
         Ok(Settled::Made(failure)) => Some(failure.clone()),
         Ok(Settled::Waits) | Err(_) => None,
     };
+    if !matches!(made, Some(None)) {
+        claim.remove_part().await;
+    }
     let edit = |row: &mut ResourceRow| {
         // A removal may have begun meanwhile.
         if let (Some(failure), ResourceState::Creating) = (made, row.state) {
             row.state = if failure.is_some() { ResourceState::Failed } else { ResourceState::Available };
             row.failure = failure;
+            row.rolls_back = false;
         }
     };
-    ctx.catalog.release_resource(&row.account, id, fence, edit).await?;
-    if let (Ok(Settled::Made(_)), Some(backup)) = (&settled, &row.made_from) {
+    ctx.catalog.release_resource(&claim.row.account, id, fence, edit).await?;
+    if let (Ok(Settled::Made(_)), Some(backup)) = (&settled, &claim.row.made_from) {
         drop(ctx.catalog.release_hold(backup, &holder(id)).await);
     }
     settled.map(drop)
 }
 
-/// Whether nobody is at work on a resource that is not settled.
-pub fn is_idle(found: &UnsettledRow, now: Timestamp) -> bool {
-    is_free(found.lease_owner.as_deref(), found.lease_expires_at, now)
-}
-
-/// Keeps the lease until another has it, or may have it: while the catalog cannot be asked, nobody can tell.
-async fn renew_until_lost(ctx: &RegionContext, worker: &Worker, id: &ResourceId, fence: Fence) {
-    let mut renewed = Instant::now();
-    while renewed.elapsed() < worker.lease {
-        tokio::time::sleep(worker.lease / RENEWALS_PER_LEASE).await;
+/// Keeps the lease until another has it or may have it. While the catalog does not answer, nobody can tell.
+async fn renew_until_lost(ctx: RegionContext, id: ResourceId, fence: Fence, lease: Duration, claimed: Instant) {
+    let mut end = claimed + lease;
+    loop {
+        tokio::time::sleep(lease / RENEWALS_PER_LEASE).await;
         let asked = Instant::now();
-        match ctx.catalog.renew_resource(id, fence, worker.lease).await {
-            Ok(()) => renewed = asked,
-            Err(error) if is_lost(&error) => return,
-            Err(_) => {}
+        match tokio::time::timeout_at(end, ctx.catalog.renew_resource(&id, fence, lease)).await {
+            Ok(Ok(())) => end = asked + lease,
+            Ok(Err(error)) if !is_lost(&error) && asked < end => {}
+            _ => return,
         }
     }
 }
 
-async fn work(ctx: &RegionContext, row: &ResourceRow, fence: Fence) -> Result<Settled, EngineError> {
-    let made = match row.state {
-        ResourceState::Creating => fill(ctx, row, fence).await,
-        // What its API has to do about it comes first.
-        ResourceState::Deleting if row.pending => return Ok(Settled::Waits),
-        ResourceState::Deleting => return remove(ctx, row).await,
-        ResourceState::Available | ResourceState::Failed => return Ok(Settled::Waits),
-    };
-    match made {
-        Err(error) if error.is_worth_retrying() => Err(error),
-        other => Ok(Settled::Made(other.err().map(|error| describe(&error)))),
+impl Claim<'_> {
+    async fn work(&self) -> Result<Settled, EngineError> {
+        if self.row.state == ResourceState::Deleting {
+            return self.remove().await;
+        }
+        match self.fill().await {
+            Err(error) if error.is_worth_retrying() => Err(error),
+            done => Ok(Settled::Made(done.err().map(|error| describe(&error)))),
+        }
+    }
+
+    /// Restores the backup that the resource is made from; one that is made from none was made when it was accepted.
+    async fn fill(&self) -> Result<(), EngineError> {
+        let (ctx, row) = (self.ctx, &self.row);
+        let Some(backup) = &row.made_from else { return Ok(()) };
+        let holder = holder(&row.id);
+        // Whether the account may read another's backup was decided when the resource was accepted; the hold has kept the
+        // backup since.
+        let owner = ctx.catalog.find_owner(backup).await?.unwrap_or_else(|| row.account.clone());
+        ctx.catalog.place_hold(&owner, backup, &holder, HOLD).await?;
+        let (catalog, held) = (ctx.catalog.clone(), backup.clone());
+        let _hold = Renewal::of(HOLD, move || {
+            let (catalog, held, holder) = (catalog.clone(), held.clone(), holder.clone());
+            async move { catalog.renew_hold(&held, &holder, HOLD).await.unwrap_or(true) }
+        });
+        let fill = async |target: PathBuf, overwrite| {
+            let (account, backup, paths) = (owner, backup.clone(), Vec::new());
+            let request = RestoreRequest { account, backup, target, paths, overwrite };
+            restore(ctx, request, Arc::<Progress>::default()).await.map(drop)
+        };
+        let path = path_of(row);
+        // What its owner has attached may be a device, or be open: its bytes are replaced where they are.
+        if !row.managed || row.rolls_back && row.kind.source_kind() == SourceKind::Tree {
+            return fill(path, true).await;
+        }
+        let (region, begun, part) = (ctx.clone(), row.clone(), self.part());
+        if blocking(move || prepare(&region, &begun)).await? {
+            return Ok(());
+        }
+        fill(part.clone(), false).await?;
+        ctx.catalog.renew_resource(&row.id, self.fence, self.lease).await?;
+        let (region, rolls_back) = (ctx.clone(), row.rolls_back);
+        blocking(move || {
+            let appeared = appear(&part, &path, rolls_back);
+            appeared.map_err(EngineError::file(format!("make {}", path.display())))?;
+            sync_managed(&region)
+        })
+        .await
+    }
+
+    /// Removes a resource once no backup of it is being made: its bytes if they are ours, its row, and its automatic
+    /// backups where these go with it.
+    async fn remove(&self) -> Result<Settled, EngineError> {
+        let (ctx, row) = (self.ctx, &self.row);
+        if row.pending || is_being_backed_up(ctx, row).await? {
+            return Ok(Settled::Waits);
+        }
+        // Of disks and clusters, backups that were taken on a schedule stay until their own time.
+        let goes = |backup: &&BackupRow| backup.origin == Origin::Automatic && !backup.is_copy();
+        for backup in all_of(ctx, row).await?.iter().filter(goes).filter(|_| row.kind.service() == Service::Fsx) {
+            // One that is being copied now goes with the next try.
+            delete_backup(ctx, &row.account, &backup.id).await?;
+        }
+        let (region, gone) = (ctx.clone(), row.clone());
+        blocking(move || {
+            remove_path(&region, &gone)?;
+            remove_parts(&region, &gone)
+        })
+        .await?;
+        ctx.catalog.remove_resource(row, self.fence).await?;
+        Ok(Settled::Removed)
+    }
+
+    /// Where the resource is filled under this lease.
+    fn part(&self) -> PathBuf {
+        self.ctx.managed.join(format!("{}.{}", self.row.id, self.fence))
+    }
+
+    /// Removes what was filled in vain. What cannot be removed now goes with the resource.
+    async fn remove_part(&self) {
+        let part = self.part();
+        drop(blocking(move || remove_at(&part)).await);
     }
 }
 
-async fn fill(ctx: &RegionContext, row: &ResourceRow, fence: Fence) -> Result<(), EngineError> {
-    let Some(backup) = &row.made_from else { return Ok(()) };
-    let holder = holder(&row.id);
-    // Whether the account may read another's backup was decided when the resource was accepted; the hold has kept the
-    // backup since.
-    let owner = ctx.catalog.find_owner(backup).await?.unwrap_or_else(|| row.account.clone());
-    ctx.catalog.place_hold(&owner, backup, &holder, HOLD).await?;
-    let (catalog, held) = (ctx.catalog.clone(), backup.clone());
-    let hold = Renewal::of(HOLD, move || {
-        let (catalog, held, holder) = (catalog.clone(), held.clone(), holder.clone());
-        async move { catalog.renew_hold(&held, &holder, HOLD).await.unwrap_or(true) }
-    });
+/// Does what may take long with files.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.expect("working with files does not panic")
+}
+
+/// Makes room for a resource. Says whether it is there already: a server has stopped after it had appeared.
+fn prepare(ctx: &RegionContext, row: &ResourceRow) -> Result<bool, EngineError> {
     std::fs::create_dir_all(&ctx.managed).map_err(EngineError::file(format!("make {}", ctx.managed.display())))?;
-    let (region, begun) = (ctx.clone(), row.clone());
-    blocking(move || remove_parts(&region, &begun)).await?;
-    let (path, part) = (path_of(row), part_of(ctx, row, fence));
-    // Contents that are to be rolled back are replaced where they are, whoever may have them open.
-    let is_new = !path.exists();
-    let request = RestoreRequest {
-        account: owner,
-        backup: backup.clone(),
-        overwrite: !is_new,
-        target: if is_new { part.clone() } else { path.clone() },
-        paths: Vec::new(),
-    };
-    restore(ctx, request, Arc::<Progress>::default()).await?;
-    if is_new {
-        appear(row, &part, &path).map_err(EngineError::file(format!("make {}", path.display())))?;
-        sync_managed(ctx)?;
-    }
-    drop(hold);
-    Ok(())
+    // Someone may still be writing there, whom nobody heeds any more.
+    drop(remove_parts(ctx, row));
+    Ok(!row.rolls_back && path_of(row).exists())
 }
 
-/// Gives what is whole its own name, unless something has that already.
-fn appear(row: &ResourceRow, part: &Path, path: &Path) -> io::Result<()> {
-    match row.kind.source_kind() {
-        // Fails where there is a directory that is not empty.
-        SourceKind::Tree => std::fs::rename(part, path),
-        SourceKind::Image => std::fs::hard_link(part, path).and_then(|()| std::fs::remove_file(part)),
+/// Gives what is whole its own name.
+fn appear(part: &Path, path: &Path, replaces: bool) -> io::Result<()> {
+    if replaces {
+        return std::fs::rename(part, path);
+    }
+    match renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE) {
+        // Network file systems do not know of this.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !path.exists() => std::fs::rename(part, path),
+        renamed => Ok(renamed?),
     }
 }
 
-/// Where a resource is filled under the lease with this fence.
-fn part_of(ctx: &RegionContext, row: &ResourceRow, fence: Fence) -> PathBuf {
-    ctx.managed.join(format!("{}.{fence}", row.id))
-}
-
-/// Removes what earlier leases have left of a resource that was not whole.
+/// Removes what leases have left of a resource that was not whole.
 fn remove_parts(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
     let failed = || EngineError::file(format!("list {}", ctx.managed.display()));
-    let prefix = format!("{}.", row.id);
     let listed = match std::fs::read_dir(&ctx.managed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         listed => listed.map_err(failed())?,
     };
     for found in listed {
         let found = found.map_err(failed())?;
-        if found.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
-            remove_at(row, &found.path())?;
+        let name = found.file_name();
+        let fence = name.to_str().and_then(|name| name.strip_prefix(row.id.as_str())?.strip_prefix('.'));
+        if fence.is_some_and(|fence| fence.parse::<u64>().is_ok()) {
+            remove_at(&found.path())?;
         }
     }
     Ok(())
 }
 
-/// Removes a resource once no backup of it is being made: its bytes if they are ours, its row, and its automatic
-/// backups where these go with it.
-async fn remove(ctx: &RegionContext, row: &ResourceRow) -> Result<Settled, EngineError> {
-    let backups = all_of(ctx, row).await?;
-    if backups.iter().any(|backup| backup.state.is_in_progress()) {
-        return Ok(Settled::Waits);
-    }
-    // Of disks and clusters, backups that were taken on a schedule stay until their own time.
-    let goes = |backup: &&BackupRow| backup.origin == Origin::Automatic && !backup.is_copy();
-    for backup in backups.iter().filter(goes).filter(|_| row.kind.service() == Service::Fsx) {
-        // One that is being copied now goes with the next try.
-        delete_backup(ctx, &row.account, &backup.id).await?;
-    }
-    let (region, gone) = (ctx.clone(), row.clone());
-    blocking(move || remove_path(&region, &gone).and_then(|()| remove_parts(&region, &gone))).await?;
-    ctx.catalog.delete_resource(&row.account, &row.id).await?;
-    ctx.catalog.record_event(&row.account, "RemoveResource", row.id.as_str(), "").await?;
-    Ok(Settled::Removed)
-}
-
-/// Does what may take longer than a lease, which is renewed meanwhile.
-async fn blocking(work: impl FnOnce() -> Result<(), EngineError> + Send + 'static) -> Result<(), EngineError> {
-    tokio::task::spawn_blocking(work).await.expect("removing files does not panic")
+async fn is_being_backed_up(ctx: &RegionContext, row: &ResourceRow) -> Result<bool, EngineError> {
+    let filter = BackupFilter {
+        resources: vec![row.id.clone()],
+        states: vec![BackupState::Creating, BackupState::Copying],
+        limit: 1,
+        ..BackupFilter::default()
+    };
+    Ok(!ctx.catalog.list_backups(&row.account, &filter).await?.is_empty())
 }
 
 async fn all_of(ctx: &RegionContext, row: &ResourceRow) -> Result<Vec<BackupRow>, EngineError> {

@@ -1,11 +1,12 @@
 //! Managed resources: made, filled from a backup, removed; and nothing that is not ours.
 
+use std::path::Path;
 use std::time::Duration;
 
-use catalog::{LeaseRequest, ResourceRow, Terms, UnsettledRow};
+use catalog::{Catalog, LeaseRequest, Missing, ResourceRow, Terms, UnsettledRow, sqlite_url};
 use engine::backup::{BackupRequest, create_backup};
-use engine::managed::{NewManaged, accept_managed, is_idle, path_of, restored_resource, settle};
-use engine::{Acceptance, EngineError, ErrorKind, Worker};
+use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, roll_back, settle};
+use engine::{Acceptance, EngineError, ErrorKind, RegionContext, Worker};
 use futures::FutureExt;
 use model::{AccountId, Origin, ResourceKind, ResourceState};
 
@@ -180,62 +181,108 @@ async fn what_one_server_settles_the_others_leave_alone_until_it_gives_it_back()
     assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
 }
 
-/// Whether someone stands still in the middle of a write. Others wait for that until it has ended, or its connection has.
-async fn is_writing(region: &TestRegion) -> bool {
-    let asked = region.ctx.catalog.release_resources_of("nobody");
-    tokio::time::timeout(Duration::from_millis(50), asked).await.is_err()
+/// The region as another server sees it, with connections of its own.
+async fn seen_by_another(folder: &Path, region: &TestRegion) -> RegionContext {
+    let url = sqlite_url(&folder.join("us-east-1/catalog.db"));
+    let catalog = Catalog::open(&url, Missing::Refuse).await.unwrap();
+    RegionContext { catalog, ..RegionContext::clone(&region.ctx) }
 }
 
-async fn is_free(region: &TestRegion, row: &ResourceRow) -> bool {
-    is_idle(&find_unsettled(region, row).await, region.ctx.catalog.now().await.unwrap())
+/// Whether someone stands still in the middle of a write. Others wait for that until it has ended, or its connection has.
+async fn is_writing(ctx: &RegionContext) -> bool {
+    let asked = ctx.catalog.release_resources_of("nobody");
+    tokio::time::timeout(Duration::from_millis(50), asked).await.is_err()
 }
 
 /// A server that stands still wherever it is in filling a resource, for longer than its lease: another fills it, its owner
 /// writes into it, and the first wakes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_wakes_after_its_lease_changes_nothing() {
-    for kind in [ResourceKind::Lustre, ResourceKind::Disk] {
+    for (kind, rolls_back) in [(ResourceKind::Lustre, false), (ResourceKind::Disk, false), (ResourceKind::Disk, true)] {
         let folder = scratch();
         let region = region(folder.path(), "us-east-1").await;
+        let slow_ctx = seen_by_another(folder.path(), &region).await;
+        let content_of = |row: &ResourceRow| {
+            let path = path_of(row);
+            if path.is_dir() { path.join("file") } else { path }
+        };
         let first = settled(&region, &accept(&region, new(kind)).await).await.unwrap();
-        let write = |row: &ResourceRow, bytes: &str| {
-            let path = path_of(row);
-            std::fs::write(if path.is_dir() { path.join("file") } else { path }, bytes).unwrap();
-        };
-        let read = |row: &ResourceRow| {
-            let path = path_of(row);
-            std::fs::read(if path.is_dir() { path.join("file") } else { path }).unwrap()
-        };
-        write(&first, "of the backup");
+        std::fs::write(content_of(&first), "of the backup").unwrap();
         let backup = back_up(&region.ctx, &first.id).await.unwrap();
         let (mut stopped, mut ended_alone) = (0, false);
         while !ended_alone {
-            let row = accept(&region, NewManaged { made_from: Some(backup.clone()), ..new(kind) }).await;
+            let row = if rolls_back {
+                roll_back(&region.ctx, &first, &backup, |_| {}).await.unwrap();
+                first.clone()
+            } else {
+                accept(&region, NewManaged { made_from: Some(backup.clone()), ..new(kind) }).await
+            };
             let found = find_unsettled(&region, &row).await;
-            let slow = server("slow", Duration::from_millis(200));
-            let mut settling = Box::pin(settle(&region.ctx, &slow, &found));
+            let slow = server("slow", Duration::from_secs(3600));
+            let mut settling = Box::pin(settle(&slow_ctx, &slow, &found));
             let mut steps = 0;
-            while !ended_alone && (steps < stopped || is_writing(&region).await) {
+            while !ended_alone && (steps < stopped || is_writing(&region.ctx).await) {
                 ended_alone |= settling.as_mut().now_or_never().is_some();
                 // Whatever it waits for has a while to happen.
                 tokio::task::spawn_blocking(|| {}).await.unwrap();
                 steps += 1;
             }
-            // On a slow machine the first may have lost its lease without being stopped.
+            // It stood still for longer than its lease.
             if find(&region, &row).await.unwrap().state == ResourceState::Creating {
-                while !is_free(&region, &row).await {}
+                let holder = find_unsettled(&region, &row).await.lease_owner;
+                let request = LeaseRequest { owner: "between".to_owned(), ttl: Duration::ZERO };
+                let claimed = region.ctx.catalog.claim_resource(&row.id, &request, holder.as_deref()).await;
+                claimed.unwrap().unwrap();
                 settle_by(&region, &worker(), &row).await.unwrap();
             }
             assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
-            write(&row, "of its owner");
+            std::fs::write(content_of(&row), "of its owner").unwrap();
             if !ended_alone {
                 drop(settling.await);
             }
-            assert_eq!(read(&row), b"of its owner", "{kind}, stopped after {stopped} steps");
+            let holds = std::fs::read(content_of(&row)).unwrap();
+            assert_eq!(holds, b"of its owner", "{kind}, {rolls_back}, stopped after {stopped} steps");
             assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
-            assert!(names_in(&region).iter().all(|name| !name.contains('.')), "{:?}", names_in(&region));
-            stopped += 7;
+            stopped += 2;
         }
-        assert!(stopped > 7, "it was stopped nowhere");
+        assert!(stopped > 2, "it was stopped nowhere");
+        assert!(names_in(&region).iter().all(|name| !name.contains('.')), "{:?}", names_in(&region));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_roll_backs_the_first_is_done() {
+    let folder = scratch();
+    let region = region(folder.path(), "us-east-1").await;
+    let disk = settled(&region, &accept(&region, new(ResourceKind::Disk)).await).await.unwrap();
+    let mut backups = Vec::new();
+    for bytes in ["first", "second"] {
+        std::fs::write(path_of(&disk), bytes).unwrap();
+        backups.push(back_up(&region.ctx, &disk.id).await.unwrap());
+    }
+    roll_back(&region.ctx, &disk, &backups[0], |_| {}).await.unwrap();
+    let refused = roll_back(&region.ctx, &disk, &backups[1], |_| {}).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert_eq!(region.ctx.catalog.active_holds(&backups[1]).await.unwrap(), []);
+    let disk = settled(&region, &disk).await.unwrap();
+    assert_eq!((disk.state, disk.made_from.as_ref()), (ResourceState::Available, Some(&backups[0])));
+    assert_eq!(std::fs::read(path_of(&disk)).unwrap(), b"first");
+    begin_removal(&region, &disk).await;
+    let refused = roll_back(&region.ctx, &disk, &backups[1], |_| {}).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "what is being removed goes");
+}
+
+/// Beside a resource may lie what is its owner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_part_of_a_resource_stays_when_it_goes() {
+    let folder = scratch();
+    let region = region(folder.path(), "us-east-1").await;
+    let row = settled(&region, &accept(&region, new(ResourceKind::Lustre)).await).await.unwrap();
+    let beside = |suffix: &str| region.ctx.managed.join(format!("{}.{suffix}", row.id));
+    std::fs::create_dir(beside("bak")).unwrap();
+    std::fs::write(beside("txt"), "a note").unwrap();
+    std::fs::write(beside("3"), "a part").unwrap();
+    begin_removal(&region, &row).await;
+    assert_eq!(settled(&region, &row).await, None);
+    assert_eq!(names_in(&region), [format!("{}.bak", row.id), format!("{}.txt", row.id)]);
 }

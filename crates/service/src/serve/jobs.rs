@@ -75,12 +75,17 @@ impl Jobs {
         Listed { ids, running: Arc::clone(&self.running) }
     }
 
-    fn spawn(&self, listed: Listed, work: impl Future<Output = ()> + Send + 'static) {
-        let turns = Arc::clone(&self.turns);
+    /// Does something that takes no turn and is not listed.
+    pub(crate) fn spawn_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
+        tasks.spawn(work);
+    }
+
+    fn spawn(&self, listed: Listed, work: impl Future<Output = ()> + Send + 'static) {
+        let turns = Arc::clone(&self.turns);
         let waiting = metrics::Waiting::begin();
-        tasks.spawn(async move {
+        self.spawn_beside(async move {
             let _turn = turns.acquire().await;
             drop(waiting);
             work.await;

@@ -11,8 +11,8 @@ use engine::copy::{resume_copy, source_region};
 use engine::gc::GcOptions;
 use engine::managed;
 use engine::resume::is_idle;
-use engine::{EngineError, Progress, RegionContext};
-use model::{BackupId, BackupState, Region};
+use engine::{EngineError, Progress, RegionContext, describe};
+use model::{BackupState, Region};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -50,8 +50,7 @@ impl Keepers {
 pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
     let mut keepers = JoinSet::new();
     for region in server.regions.served() {
-        let (tries, settling) = Default::default();
-        let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries, settling };
+        let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries: HashMap::new() };
         keepers.spawn(keeper.run(stopping.clone()));
     }
     // One that does not answer keeps none of the others closed.
@@ -70,10 +69,8 @@ pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> K
 struct Keeper {
     server: Arc<Server>,
     region: Region,
-    /// Work that this keeper has resumed: how often, and when it may be again.
-    tries: HashMap<BackupId, (u32, Instant)>,
-    /// Settles resources: filling one may take long, and holds up nothing else.
-    settling: JoinSet<()>,
+    /// Work that this keeper has resumed, by the id of what it is about: how often, and when it may be again.
+    tries: HashMap<String, (u32, Instant)>,
 }
 
 impl Keeper {
@@ -94,16 +91,20 @@ impl Keeper {
     }
 
     async fn look(&mut self, ctx: &Arc<RegionContext>) -> Result<(), EngineError> {
-        while self.settling.try_join_next().is_some() {}
         let now = ctx.catalog.now().await?;
-        for found in ctx.catalog.unsettled_resources().await?.into_iter().filter(|found| managed::is_idle(found, now)) {
-            let (ctx, worker) = (Arc::clone(ctx), self.server.worker.clone());
-            self.settling.spawn(async move {
-                if let Err(error) = managed::settle(&ctx, &worker, &found).await {
-                    let (region, id) = (&ctx.region, &found.resource.id);
-                    tracing::warn!(%region, resource = %id, %error, "a resource is not settled yet");
-                }
-            });
+        let unsettled = ctx.catalog.unsettled_resources().await?;
+        let mut tried: HashSet<String> = unsettled.iter().map(|found| found.resource.id.to_string()).collect();
+        for found in unsettled {
+            if managed::is_due(ctx, &found, now).await? && self.may_try(found.resource.id.as_str()) {
+                let (ctx, worker) = (Arc::clone(ctx), self.server.worker.clone());
+                // Filling one may take long, and holds up nothing else.
+                self.server.jobs.spawn_beside(async move {
+                    if let Err(error) = managed::settle(&ctx, &worker, &found).await {
+                        let (region, id, error) = (&ctx.region, &found.resource.id, describe(&error));
+                        tracing::warn!(%region, resource = %id, error, "a resource is not settled yet");
+                    }
+                });
+            }
         }
         for row in engine::backups::find_due(ctx).await? {
             if let Err(error) = engine::backups::expire_backup(ctx, &row).await {
@@ -122,10 +123,10 @@ impl Keeper {
         let mut idle = ctx.catalog.backups_in_progress().await?;
         metrics::in_progress(&self.region, &idle, now);
         idle.retain(|row| is_idle(row, now));
-        let ids: HashSet<&BackupId> = idle.iter().map(|row| &row.id).collect();
-        self.tries.retain(|id, (_, next)| ids.contains(id) || next.elapsed() < RETRY_MAX);
+        tried.extend(idle.iter().map(|row| row.id.to_string()));
+        self.tries.retain(|id, (_, next)| tried.contains(id) || next.elapsed() < RETRY_MAX);
         for row in idle {
-            if !self.may_try(&row.id) {
+            if !self.may_try(row.id.as_str()) {
                 continue;
             }
             let id = row.id.clone();
@@ -157,9 +158,9 @@ impl Keeper {
     }
 
     /// Whether it is time to try again, and notes that it is tried.
-    fn may_try(&mut self, id: &BackupId) -> bool {
+    fn may_try(&mut self, id: &str) -> bool {
         let now = Instant::now();
-        let (tries, next) = self.tries.entry(id.clone()).or_insert((0, now));
+        let (tries, next) = self.tries.entry(id.to_owned()).or_insert((0, now));
         if *next > now {
             return false;
         }

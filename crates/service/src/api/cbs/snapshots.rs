@@ -227,8 +227,11 @@ pub(super) async fn apply(call: &Call, request: &ApplySnapshot) -> Result<Empty,
     let mark = |disk: &mut ResourceRow| {
         disk.attributes = DiskAttributes { rollback: true, ..DiskAttributes::of(disk) }.text();
     };
-    engine::managed::roll_back(&call.ctx, &disk, &snapshot.id, mark).await.map_err(internal)?;
-    Ok(Empty {})
+    match engine::managed::roll_back(&call.ctx, &disk, &snapshot.id, mark).await {
+        // Another call has come between.
+        Err(error) if error.kind() == engine::ErrorKind::Conflict => Err(CbsCode::ResourceBusy.into()),
+        rolled_back => rolled_back.map(|()| Empty {}).map_err(internal),
+    }
 }
 
 /// Snapshots of a disk that go when it does.

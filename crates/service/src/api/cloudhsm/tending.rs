@@ -289,6 +289,7 @@ mod tests {
             failure: None,
             managed: true,
             made_from: made_from.map(|id| id.parse().unwrap()),
+            rolls_back: false,
             tags: Vec::new(),
             attributes: "{}".to_owned(),
             next_backup_at: None,

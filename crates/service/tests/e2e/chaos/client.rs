@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long all nodes of a region may fail to answer: as long as the worst trouble, and as work that waits for it.
 const AWAY_MAX: Duration = Duration::from_secs(120);
 
+/// What a failure says that has this cause.
+const KEY_DISABLED: &str = "the key is disabled";
+
 /// How long it rests after each thing that it has done.
 const REST: Duration = Duration::from_millis(150);
 
@@ -47,6 +50,8 @@ pub(crate) struct Client {
     pub(crate) restored: Vec<Promise>,
     /// Backups that it removed.
     pub(crate) removed: Vec<String>,
+    /// What could not be made, as a key was disabled.
+    pub(crate) failed: Vec<String>,
     nodes: [Vec<String>; 2],
     keys: Keys,
     random: Random,
@@ -73,6 +78,7 @@ impl Client {
             copies: Vec::new(),
             restored: Vec::new(),
             removed: Vec::new(),
+            failed: Vec::new(),
             nodes: REGIONS.map(hosts),
             keys: Keys::read(&cluster.client_env()),
             random: Random::new(seed),
@@ -101,7 +107,7 @@ impl Client {
         let wanted = json!({"FileSystemType": "OPENZFS", "StorageCapacity": 64, "OpenZFSConfiguration": openzfs});
         let made = self.make(0, "CreateFileSystem", on_subnet(wanted))?;
         let id = text(&made["FileSystem"]["FileSystemId"]);
-        self.wait_for(0, "FileSystem", &id);
+        assert!(self.wait_for(0, "FileSystem", &id), "an empty file system needs no key");
         let files: Files = (0..FILES).map(|number| (format!("file{number}"), self.random.number())).collect();
         for (name, seed) in &files {
             fs::write(self.directory(0, &id).join(name), bytes(*seed)).unwrap();
@@ -119,8 +125,9 @@ impl Client {
         self.file_systems[chosen].1.insert(name, seed);
         let Ok(made) = self.make(0, "CreateBackup", json!({"FileSystemId": id})) else { return };
         let backup = text(&made["Backup"]["BackupId"]);
-        self.wait_for(0, "Backup", &backup);
-        self.backups.push(Promise { id: backup, files: self.file_systems[chosen].1.clone() });
+        if self.wait_for(0, "Backup", &backup) {
+            self.backups.push(Promise { id: backup, files: self.file_systems[chosen].1.clone() });
+        }
     }
 
     /// Begins a copy and leaves it to the servers.
@@ -163,13 +170,19 @@ impl Client {
         self.folder.join(REGIONS[region]).join("resources").join(id)
     }
 
-    /// Waits until a `FileSystem` or `Backup` is there. One that fails was promised in vain.
-    pub(crate) fn wait_for(&mut self, region: usize, kind: &str, id: &str) {
+    /// Waits until a `FileSystem` or `Backup` is there. It may fail only because a key is disabled, and says so; returns
+    /// whether it did not.
+    pub(crate) fn wait_for(&mut self, region: usize, kind: &str, id: &str) -> bool {
         let begun = Instant::now();
         loop {
             match self.state(region, kind, id).as_str() {
-                "AVAILABLE" => return,
-                state => assert!(matches!(state, "CREATING" | "COPYING"), "{kind} {id} is {state}"),
+                "AVAILABLE" => return true,
+                "CREATING" | "COPYING" => {}
+                state if state.contains(KEY_DISABLED) => {
+                    self.failed.push(id.to_owned());
+                    return false;
+                }
+                state => panic!("{kind} {id} is {state}"),
             }
             assert!(begun.elapsed() < AWAY_MAX, "{kind} {id} is not there after {:?}", begun.elapsed());
             std::thread::park_timeout(Duration::from_millis(50));

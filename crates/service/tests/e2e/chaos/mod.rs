@@ -46,10 +46,20 @@ fn what_was_acknowledged_is_there_after_chaos() {
         for client in &mut clients {
             scope.spawn(|| client.work_until(&is_over));
         }
+        // Also where making trouble fails.
+        let _ending = Ending(&is_over);
         trouble::make(&mut cluster, &mut Random::new(seed), end);
-        is_over.store(true, Ordering::SeqCst);
     });
     judge::assert_all_is_there(&cluster, &mut clients);
+}
+
+/// Lets the clients end.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to make trouble is for whoever runs the tests to say")]

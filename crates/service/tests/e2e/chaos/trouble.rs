@@ -25,9 +25,11 @@ enum Trouble {
     Slow,
     /// The key service says for a while that it is busy.
     BusyKeys,
+    /// The keys are disabled for a while.
+    DisableKeys,
 }
 
-const ALL: [Trouble; 9] = [
+const ALL: [Trouble; 10] = [
     Trouble::Kill,
     Trouble::Stop,
     Trouble::Pause,
@@ -37,6 +39,7 @@ const ALL: [Trouble; 9] = [
     Trouble::Cut,
     Trouble::Slow,
     Trouble::BusyKeys,
+    Trouble::DisableKeys,
 ];
 
 /// Makes trouble until the time has come and each kind has come once, and then mends everything.
@@ -64,12 +67,12 @@ fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
         Trouble::Kill => {
             node.kill();
             pass(random, 100, 2_000);
-            node.run().unwrap();
+            again(|| node.run());
         }
         Trouble::Stop => {
             node.stop().unwrap();
             pass(random, 100, 1_000);
-            node.run().unwrap();
+            again(|| node.run());
         }
         Trouble::Pause => {
             node.pause();
@@ -80,7 +83,7 @@ fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
         Trouble::CrashStore => {
             site.store.stop();
             pass(random, 100, 1_000);
-            site.store.run().unwrap();
+            again(|| site.store.run());
         }
         Trouble::BusyStore => {
             site.near.fail(10);
@@ -97,11 +100,21 @@ fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
             pass(random, 1_000, 3_000);
             site.far.delay(0);
         }
-        Trouble::BusyKeys => {
-            cluster.keys.refuse(Some("ThrottlingException"));
+        Trouble::BusyKeys | Trouble::DisableKeys => {
+            let is_busy = matches!(kind, Trouble::BusyKeys);
+            cluster.keys.refuse(Some(if is_busy { "ThrottlingException" } else { "DisabledException" }));
             pass(random, 500, 2_000);
             cluster.keys.refuse(None);
         }
+    }
+}
+
+/// Tries again for a while: another program may have taken the port for a moment.
+fn again(mut run: impl FnMut() -> std::io::Result<()>) {
+    let begun = Instant::now();
+    while let Err(error) = run() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not start again: {error}");
+        std::thread::park_timeout(Duration::from_millis(200));
     }
 }
 
