@@ -192,9 +192,8 @@ class Tags(FsxTest):
             self.refused("BadRequest", east.tag_resource, ResourceARN=arn, Tags=fifty)
             self.refused("BadRequest", east.tag_resource, ResourceARN=arn, Tags=tags({"aws:x": "y"}))
         self.refused("ResourceNotFound", east.list_tags_for_resource, ResourceARN=backup[:-17] + "0" * 17)
-        # The model's pattern takes names of this service alone.
         other = backup.replace(":fsx:", ":s3:")
-        self.refused("BadRequest", east.list_tags_for_resource, ResourceARN=other)
+        self.refused("NotServiceResourceError", east.list_tags_for_resource, ResourceARN=other)
         kind = backup.replace(":backup/", ":association/")
         self.refused("ResourceDoesNotSupportTagging", east.list_tags_for_resource, ResourceARN=kind)
 
