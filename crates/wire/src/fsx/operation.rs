@@ -260,7 +260,7 @@ mod tests {
             ("CreateBackup", r#"{"VolumeId":"fsvol-0123456789abcdef"}"#.to_owned()),
             ("UpdateFileSystem", "{}".to_owned()),
             ("DeleteFileSystem", r#"{"FileSystemId":"fs-1"}"#.to_owned()),
-            ("TagResource", r#"{"ResourceARN":"arn:aws:s3:::bucket","Tags":[{"Key":"k","Value":"v"}]}"#.to_owned()),
+            ("TagResource", r#"{"ResourceARN":"arn:aws:s3:::/bucket","Tags":[{"Key":"k","Value":"v"}]}"#.to_owned()),
             ("UntagResource", r#"{"ResourceARN":"arn:aws:fsx:us-west-1:111122223333:x","TagKeys":[]}"#.to_owned()),
             ("ListTagsForResource", r#"{"ResourceARN":"backup-0a3364eded1014b28"}"#.to_owned()),
         ];
