@@ -67,6 +67,17 @@ pub enum Quota {
         /// How many at most.
         max: u64,
     },
+    /// What a number among the attributes of resources comes to, in whatever state they are.
+    Sum {
+        /// Of which kind.
+        kind: ResourceKind,
+        /// What the number is called; those without it count nothing.
+        member: &'static str,
+        /// What is to be added.
+        adding: u64,
+        /// What it may come to.
+        max: u64,
+    },
 }
 
 /// On what terms a backup or a resource is accepted.
@@ -202,6 +213,10 @@ impl Write {
             Quota::Resources { kind, max } => {
                 let sql = "SELECT COUNT(*) FROM resource WHERE account = $1 AND kind = $2";
                 (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(kind.as_str())).await?, max)
+            }
+            Quota::Sum { kind, member, adding, max } => {
+                let numbers = self.resources_of_kind(account, *kind).await?.into_iter().map(|row| row.number(member));
+                return Ok(numbers.fold(*adding, u64::saturating_add) > *max);
             }
         };
         let count = count.map_or(0, |(count,)| count);

@@ -49,6 +49,14 @@ pub struct ResourceRow {
     pub pending: bool,
 }
 
+impl ResourceRow {
+    /// A number among its attributes; 0 where there is none of that name.
+    pub fn number(&self, member: &str) -> u64 {
+        let attributes: serde_json::Value = serde_json::from_str(&self.attributes).unwrap_or_default();
+        attributes[member].as_u64().unwrap_or_default()
+    }
+}
+
 impl FromRow<'_, AnyRow> for ResourceRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
         let tags: &str = row.try_get("tags")?;
@@ -315,6 +323,16 @@ impl Catalog {
 }
 
 impl Write {
+    /// The account's resources of one kind.
+    pub(crate) async fn resources_of_kind(
+        &mut self,
+        account: &AccountId,
+        kind: ResourceKind,
+    ) -> Result<Vec<ResourceRow>, CatalogError> {
+        let query = sqlx::query(select_resources!("WHERE account = $1 AND kind = $2"));
+        self.list(query.bind(account.as_str()).bind(kind.as_str())).await
+    }
+
     /// Reads a resource and locks its row, on engines with many writers, until the transaction ends.
     pub(crate) async fn lock_resource(
         &mut self,

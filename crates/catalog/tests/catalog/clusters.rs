@@ -27,6 +27,10 @@ fn cluster(letter: char) -> ResourceRow {
     }
 }
 
+fn sized(letter: char, size: u64) -> ResourceRow {
+    ResourceRow { attributes: format!(r#"{{"size": {size}}}"#), ..cluster(letter) }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_resources_at_once_the_quota_is_accepted() {
     let fresh = Fresh::new_in_memory().await;
@@ -45,6 +49,31 @@ async fn of_many_resources_at_once_the_quota_is_accepted() {
     let other = ResourceRow { account: other_account(), id: "cluster-22222222222".parse().unwrap(), ..cluster('a') };
     assert_eq!(fresh.accept_resource(&other, &terms).await.unwrap(), Accepted::New(()));
     assert_eq!(fresh.list_accounts().await.unwrap(), [account(), other_account()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_sum_no_more_is_given_out_than_there_is() {
+    let fresh = Fresh::new_in_memory().await;
+    let quota = Quota::Sum { kind: ResourceKind::Hsm, member: "size", adding: 3, max: 10 };
+    let terms = Terms { token: None, quotas: vec![quota] };
+    let other_kind = ResourceRow { id: "disk-abcdefgh".parse().unwrap(), kind: ResourceKind::Disk, ..sized('a', 9) };
+    fresh.insert_resource(&other_kind).await.unwrap();
+    fresh.insert_resource(&ResourceRow { account: other_account(), ..sized('z', 9) }).await.unwrap();
+    // Attributes of another making count nothing.
+    fresh.insert_resource(&ResourceRow { attributes: "[]".to_owned(), ..cluster('y') }).await.unwrap();
+    let one = |letter| {
+        let (catalog, terms) = (fresh.catalog.clone(), terms.clone());
+        tokio::spawn(async move { catalog.accept_resource(&sized(letter, 3), &terms).await.unwrap() })
+    };
+    let mut accepted = 0;
+    for task in ('a'..='h').map(one).collect::<Vec<_>>() {
+        accepted += usize::from(task.await.unwrap() == Accepted::New(()));
+    }
+    assert_eq!(accepted, 3);
+    let last = Quota::Sum { kind: ResourceKind::Hsm, member: "size", adding: 1, max: 10 };
+    let terms = Terms { token: None, quotas: vec![last] };
+    assert_eq!(fresh.accept_resource(&sized('k', 1), &terms).await.unwrap(), Accepted::New(()));
+    assert_ne!(fresh.accept_resource(&sized('l', 1), &terms).await.unwrap(), Accepted::New(()));
 }
 
 /// Twenty callers each take a place if there is one in all of the account's clusters: of six places, six are taken.

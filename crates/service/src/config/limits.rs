@@ -14,6 +14,9 @@ pub(crate) struct Limits {
     pub(crate) fsx_user_backups: u64,
     /// FSx file systems of each type.
     pub(crate) fsx_file_systems: u64,
+    /// GiB of storage of all FSx file systems of one type, as they were asked for; as much as one likes unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fsx_storage_gib: Option<u64>,
     /// Clusters of HSMs.
     pub(crate) cloudhsm_clusters: u64,
     /// HSMs, in all clusters.
@@ -47,6 +50,7 @@ impl Default for Limits {
             fsx_copies_in_progress: 5,
             fsx_user_backups: 500,
             fsx_file_systems: 100,
+            fsx_storage_gib: None,
             cloudhsm_clusters: 4,
             cloudhsm_hsms: 6,
             cloudhsm_hsms_per_cluster: 28,

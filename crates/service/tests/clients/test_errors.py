@@ -26,13 +26,6 @@ UNREACHED = [
     # Filters never fail (contract, 9.11).
     ("FileSystemNotFound", ["DescribeBackups"]),
     ("VolumeNotFound", ["DescribeBackups"]),
-    # Nothing that can be asked for here is unsupported, and there is no quota of what file systems grow by.
-    ("UnsupportedOperation", ["UpdateFileSystem"]),
-    ("ServiceLimitExceeded", ["UpdateFileSystem"]),
-    # What the request leaves out is the backup's.
-    ("MissingFileSystemConfiguration", ["CreateFileSystemFromBackup"]),
-    # Nothing is looked up, as there are none.
-    ("InternalServerError", ["DescribeVolumes", "DescribeStorageVirtualMachines"]),
 ]
 
 
@@ -250,9 +243,34 @@ class Errors(ErrorsTest):
             ),
             ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
         )
-        self.limited(fsx_file_systems=0)
+        restore = self.limited(fsx_file_systems=0)
         count = {"Limit": "FILE_SYSTEM_COUNT"}
         self.table(east.create_file_system, zfs, ("one too many", "ServiceLimitExceeded", {}, count))
+        restore()
+
+    def test_storage_that_an_account_may_have(self):
+        account, self.key = self.world.new_account("aws")
+        east, zfs = self.client(), {**OPENZFS, "OpenZFSConfiguration": SETTINGS}
+        first, second = (self.file_system(StorageCapacity=500) for _ in range(2))
+        backup = self.take(first)
+        # 500 GiB each, and 500 more.
+        self.limited(account, fsx_storage_gib=1500)
+        full = "ServiceLimitExceeded", {}, {"Limit": "TOTAL_STORAGE"}
+        self.table(east.create_file_system, {**zfs, "StorageCapacity": 501}, ("a GiB too many", *full))
+        self.table(
+            east.update_file_system,
+            {"FileSystemId": first, "StorageCapacity": 1001},
+            ("grown by a GiB too many", *full),
+            ("an unknown file system", "FileSystemNotFound", {"FileSystemId": NOBODY}),
+        )
+        east.update_file_system(FileSystemId=first, StorageCapacity=1000)
+        restored = {"BackupId": backup, "SubnetIds": [SUBNET]}
+        self.table(east.create_file_system_from_backup, restored, ("restored beyond it", *full))
+        # Other types have theirs.
+        east.create_file_system(**LUSTRE)
+        east.delete_file_system(FileSystemId=second, OpenZFSConfiguration={"SkipFinalBackup": True})
+        self.until(lambda: second not in [fs["FileSystemId"] for fs in east.describe_file_systems()["FileSystems"]])
+        east.create_file_system(**{**zfs, "StorageCapacity": 500})
 
     def test_create_file_system_from_backup(self):
         east, backup = self.client(), self.take(self.file_system())
@@ -288,6 +306,36 @@ class Errors(ErrorsTest):
         self.limited(fsx_file_systems=0)
         count = ("one too many", "ServiceLimitExceeded", {}, {"Limit": "FILE_SYSTEM_COUNT"})
         self.table(east.create_file_system_from_backup, wanted, count)
+
+    def test_a_backup_on_another_type_of_storage(self):
+        none = {"OpenZFSConfiguration": None}
+        lustre = {**LUSTRE, **none, "StorageCapacity": 7200, "LustreConfiguration": PERSISTENT}
+        windows = lambda gib, kind: self.take(
+            self.file_system(
+                FileSystemType="WINDOWS",
+                StorageCapacity=gib,
+                WindowsConfiguration={"DeploymentType": kind, "ThroughputCapacity": 8, "ActiveDirectoryId": "d-0123456789"},
+                **none,
+            )
+        )
+        backup, wide = self.take(self.file_system(**lustre)), windows(2000, "SINGLE_AZ_2")
+        make, bad = self.client().create_file_system_from_backup, "BadRequest"
+        wanted = {"BackupId": backup, "SubnetIds": [SUBNET], "StorageType": "HDD"}
+        slow = {**PERSISTENT, "PerUnitStorageThroughput": 40, "DriveCacheType": "NONE"}
+        self.table(
+            make,
+            wanted,
+            ("disks without their throughput", "MissingFileSystemConfiguration", {}),
+            ("disks with the throughput of flash", "BadRequest", {"LustreConfiguration": PERSISTENT}),
+            ("a tier that it cannot have", bad, {"StorageType": "INTELLIGENT_TIERING", "LustreConfiguration": PERSISTENT}),
+            ("a small one on disks", bad, {"BackupId": windows(1999, "SINGLE_AZ_2")}),
+            ("a deployment type without disks", bad, {"BackupId": windows(2000, "SINGLE_AZ_1")}),
+            ("OpenZFS on disks", bad, {"BackupId": self.take(self.file_system(StorageCapacity=2000))}),
+            ("Windows on a tier", bad, {"BackupId": wide, "StorageType": "INTELLIGENT_TIERING"}),
+        )
+        made = make(**wanted, LustreConfiguration=slow)["FileSystem"]
+        self.assertEqual((made["StorageType"], made["LustreConfiguration"]["PerUnitStorageThroughput"]), ("HDD", 40))
+        self.assertEqual(make(**{**wanted, "BackupId": wide})["FileSystem"]["StorageType"], "HDD")
 
     def test_two_zones_of_a_backup_ask_for_two_subnets(self):
         settings = {"DeploymentType": "MULTI_AZ_1", "ThroughputCapacity": 160, "PreferredSubnetId": SUBNET}
@@ -355,6 +403,15 @@ class Errors(ErrorsTest):
             ),
             ("a token of other parameters", "IncompatibleParameterError", {**used, "StorageCapacity": 128}),
         )
+        keep = lambda days: {"OpenZFSConfiguration": None, "LustreConfiguration": {"AutomaticBackupRetentionDays": days}}
+        scratch = {"FileSystemId": self.ready(east.create_file_system(**LUSTRE)["FileSystem"]["FileSystemId"])["FileSystemId"]}
+        self.table(
+            east.update_file_system,
+            scratch,
+            ("backups of what has none", "UnsupportedOperation", keep(1)),
+            ("what does not grow", "UnsupportedOperation", {"StorageCapacity": 2400}),
+        )
+        east.update_file_system(**scratch, LustreConfiguration={"AutomaticBackupRetentionDays": 0})
         tables = lambda **change: east.update_file_system(FileSystemId=file_system, OpenZFSConfiguration=change)
         tables(AddRouteTableIds=[TABLE])
         twice = {"OpenZFSConfiguration": {"AddRouteTableIds": [TABLE]}}
@@ -429,6 +486,8 @@ class Errors(ErrorsTest):
             (east.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}),
             (east.untag_resource, {"ResourceARN": arn, "TagKeys": ["a"]}),
             (east.list_tags_for_resource, {"ResourceARN": arn}),
+            (east.describe_volumes, {}),
+            (east.describe_storage_virtual_machines, {}),
         ]:
             with self.subTest(call=call.__name__):
                 refusal = self.refused("InternalServerError", call, **wanted)

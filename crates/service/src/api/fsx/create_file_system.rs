@@ -12,11 +12,15 @@ use wire::fsx::words::{
 };
 use wire::fsx::{FsxCode, FsxError};
 
+use super::file_system_view::CAPACITY;
 use super::permissions::KeyUse;
 use super::{
     Call, as_pairs, backup_view, check_same, daily, file_system_view, internal, keys, kind_of, limit_exceeded,
 };
 use crate::config::Account;
+
+/// The least that file systems must hold to be restored to magnetic disks.
+const HDD_LEAST_GIB: i64 = 2000;
 
 pub(super) async fn create(
     call: &Call,
@@ -92,10 +96,41 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
         openzfs_configuration: request.openzfs_configuration.clone(),
         network_type: request.network_type,
     };
+    check_storage_type(&asked, request.storage_type, &before)?;
     let asked = completed(asked, &before)?;
     let described = file_system_view::restored(&before, &file_system_view::of_request(&asked), &asked);
     check_subnets(&asked, &described)?;
     Ok(described)
+}
+
+/// What is to be stored on another type of storage than before needs settings that suit it. Those in the request are
+/// checked as those of a new file system are.
+fn check_storage_type(
+    asked: &CreateFileSystem,
+    given: Option<StorageType>,
+    before: &FileSystem,
+) -> Result<(), FsxError> {
+    let Some(storage) = given.filter(|given| Some(*given) != before.storage_type) else { return Ok(()) };
+    let bad = || Err(FsxError::bad_request(format!("StorageType {storage} is not offered for this backup.")));
+    if storage == StorageType::Hdd && before.storage_capacity.unwrap_or_default() < HDD_LEAST_GIB {
+        return bad();
+    }
+    let windows = before.windows_configuration.as_ref().and_then(|settings| settings.deployment_type);
+    match (asked.file_system_type, storage) {
+        (FileSystemType::Lustre, _) if asked.lustre_configuration.is_none() => {
+            let message = format!("LustreConfiguration must say what StorageType {storage} is to perform.");
+            Err(FsxError::new(FsxCode::MissingFileSystemConfiguration, message))
+        }
+        (FileSystemType::Windows, StorageType::Hdd)
+            if matches!(windows, None | Some(WindowsDeploymentType::SingleAz1)) =>
+        {
+            bad()
+        }
+        (FileSystemType::Windows, StorageType::IntelligentTiering) | (FileSystemType::OpenZfs, StorageType::Hdd) => {
+            bad()
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes out of the backup's description what cannot hold beside what is asked for: another kind of directory, and a
@@ -178,7 +213,12 @@ async fn accept(
     if !KeyUse::to_encrypt(&call.ctx, &kms_key).ask(call).await {
         return Err(unusable());
     }
-    let terms = Terms { token, quotas: vec![Quota::Resources { kind, max: call.account.limits.fsx_file_systems }] };
+    let mut quotas = vec![Quota::Resources { kind, max: call.account.limits.fsx_file_systems }];
+    if let Some(max) = call.account.limits.fsx_storage_gib {
+        let adding = u64::try_from(described.storage_capacity.unwrap_or_default()).unwrap_or_default();
+        quotas.push(Quota::Sum { kind, member: CAPACITY, adding, max });
+    }
+    let terms = Terms { token, quotas };
     let new = NewManaged {
         kind,
         name: None,
@@ -204,6 +244,7 @@ async fn accept(
             check_same(&earlier, terms.token.as_ref())?;
             reply(call, &earlier.subject).await
         }
+        Acceptance::OverQuota(Quota::Sum { .. }) => Err(limit_exceeded(ServiceLimit::TotalStorage)),
         Acceptance::OverQuota(_) => Err(limit_exceeded(ServiceLimit::FileSystemCount)),
     }
 }

@@ -17,6 +17,9 @@ use crate::api::reason;
 /// When daily backups are taken where nothing is said.
 pub(super) const DAILY_TIME: &str = "05:00";
 
+/// What the storage of a file system, in GiB, is called in its description.
+pub(super) const CAPACITY: &str = "StorageCapacity";
+
 /// What a row keeps of a file system: the part of its description that callers decide.
 pub(super) fn described(row: &ResourceRow) -> FileSystem {
     let kept: FileSystem = serde_json::from_str(&row.attributes).unwrap_or_default();

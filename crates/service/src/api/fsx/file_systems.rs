@@ -1,14 +1,15 @@
 //! `DescribeFileSystems` and `UpdateFileSystem`.
 
 use catalog::{RequestToken, ResourceRow};
-use model::Service;
-use wire::fsx::FsxError;
+use model::{Service, Timestamp};
 use wire::fsx::paging::{decode, encode, page_items};
 use wire::fsx::reply::{DescribeFileSystemsReply, FileSystem, FileSystemReply};
 use wire::fsx::request::{DescribeFileSystems, UpdateFileSystem};
-use wire::fsx::words::FileSystemType;
+use wire::fsx::words::{FileSystemType, LustreDeploymentType, ServiceLimit, StorageType};
+use wire::fsx::{FsxCode, FsxError};
 
-use super::{Call, check_at_rest, daily, file_system_view, internal};
+use super::file_system_view::CAPACITY;
+use super::{Call, check_at_rest, daily, file_system_not_found, file_system_view, internal, limit_exceeded};
 
 const DESCRIBE: &str = "DescribeFileSystems";
 
@@ -48,23 +49,9 @@ pub(super) async fn update(
     check_at_rest(&row)?;
     check(&file_system_view::described(&row), &request)?;
     let now = call.ctx.catalog.now().await.map_err(internal)?;
-    let (mut days, mut refused) = (0, None);
-    let edit = |row: &mut ResourceRow| {
-        let before = file_system_view::described(row);
-        // Others may have changed it since it was looked at.
-        if let Err(refusal) = check(&before, &request) {
-            refused = Some(refusal);
-            return;
-        }
-        let after = file_system_view::updated(&before, &request);
-        days = daily::retention_days(&after);
-        row.next_backup_at = daily::after_update((&before, row.next_backup_at), &after, now);
-        row.attributes = serde_json::to_string(&after).expect("descriptions are structures of plain data");
-    };
-    let row = call.ctx.catalog.edit_resource(&call.account.id, &row.id, edit).await.map_err(internal)?;
-    if let Some(refusal) = refused {
-        return Err(refusal);
-    }
+    let edit = |rows: &mut [ResourceRow]| change(call, rows, &request, now);
+    let row = call.ctx.catalog.edit_resources_of(&call.account.id, Service::Fsx, edit).await.map_err(internal)??;
+    let days = daily::retention_days(&file_system_view::described(&row));
     if let Some(token) = &token {
         call.ctx.catalog.take_token(&call.account.id, token, row.id.as_str()).await.map_err(internal)?;
     }
@@ -72,13 +59,59 @@ pub(super) async fn update(
     Ok(FileSystemReply { file_system: file_system_view::view(call, &row) })
 }
 
+/// Changes one of the account's file systems, if it may be changed so. Pure.
+fn change(
+    call: &Call,
+    rows: &mut [ResourceRow],
+    request: &UpdateFileSystem,
+    now: Timestamp,
+) -> Result<ResourceRow, FsxError> {
+    let all = rows.iter().map(|row| (row.kind, row.number(CAPACITY))).collect::<Vec<_>>();
+    let row = rows.iter_mut().find(|row| row.id.as_str() == request.file_system_id);
+    let row = row.ok_or_else(|| file_system_not_found(&request.file_system_id))?;
+    let before = file_system_view::described(row);
+    // Others may have changed it since it was looked at.
+    check(&before, request)?;
+    if let (Some(asked), Some(max)) = (request.storage_capacity, call.account.limits.fsx_storage_gib) {
+        let others = all.iter().filter(|(kind, _)| *kind == row.kind).map(|(_, gib)| gib).sum::<u64>();
+        let after = others - row.number(CAPACITY) + u64::try_from(asked).unwrap_or_default();
+        if after > max {
+            return Err(limit_exceeded(ServiceLimit::TotalStorage));
+        }
+    }
+    let after = file_system_view::updated(&before, request);
+    row.next_backup_at = daily::after_update((&before, row.next_backup_at), &after, now);
+    row.attributes = serde_json::to_string(&after).expect("descriptions are structures of plain data");
+    Ok(row.clone())
+}
+
 fn check(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError> {
     request.check_settings(before.file_system_type.unwrap_or(FileSystemType::Lustre))?;
     request.route_tables(&file_system_view::route_tables(before))?;
+    check_offered(before, request)?;
     match (request.storage_capacity, before.storage_capacity) {
         // An increase of a tenth at least.
         (Some(asked), Some(now)) if asked.saturating_mul(10) < now.saturating_mul(11) => {
             Err(FsxError::bad_request("StorageCapacity must grow by at least 10 percent."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the user guides say that some types of file systems do not do.
+fn check_offered(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError> {
+    let refuse = |why: &str| Err(FsxError::new(FsxCode::UnsupportedOperation, why));
+    let days = request.lustre_configuration.as_ref().and_then(|settings| settings.automatic_backup_retention_days);
+    if let Some(why) = file_system_view::why_no_backups(before).filter(|_| days.is_some_and(|days| days > 0)) {
+        return refuse(why);
+    }
+    let deployment = before.lustre_configuration.as_ref().and_then(|settings| settings.deployment_type);
+    match request.storage_capacity {
+        Some(_) if deployment == Some(LustreDeploymentType::Scratch1) => {
+            refuse("The storage of file systems of type SCRATCH_1 does not grow.")
+        }
+        Some(_) if before.storage_type == Some(StorageType::IntelligentTiering) => {
+            refuse("The storage type INTELLIGENT_TIERING grows by itself.")
         }
         _ => Ok(()),
     }

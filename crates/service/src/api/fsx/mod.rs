@@ -16,13 +16,13 @@ mod file_systems;
 mod keys;
 mod permissions;
 mod tagging;
+mod volumes;
 
 use catalog::{BackupRow, Earlier, RequestToken, ResourceRow};
 use engine::{EngineError, RegionContext};
 use model::{BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
 use serde_json::Value;
 use wire::aws::json::{Empty, success};
-use wire::fsx::reply::{DescribeStorageVirtualMachinesReply, DescribeVolumesReply};
 use wire::fsx::request::{Request, Tag};
 use wire::fsx::words::{FileSystemType, ServiceLimit};
 use wire::fsx::{FsxCode, FsxError, Parsed, idempotency, parse};
@@ -68,19 +68,9 @@ async fn run(call: &Call, request: Request) -> Result<Reply, FsxError> {
         Request::TagResource(request) => success(&tagging::tag(call, request).await?, id),
         Request::UntagResource(request) => success(&tagging::untag(call, request).await?, id),
         Request::ListTagsForResource(request) => success(&tagging::list(call, &request).await?, id),
-        // There are none: they belong to ONTAP, which is not served.
-        Request::DescribeVolumes(request) => match request.volume_ids.iter().flatten().next() {
-            Some(volume) => return Err(volume_not_found(volume)),
-            None => success(&DescribeVolumesReply::default(), id),
-        },
+        Request::DescribeVolumes(request) => success(&volumes::describe(call, &request).await?, id),
         Request::DescribeStorageVirtualMachines(request) => {
-            match request.storage_virtual_machine_ids.iter().flatten().next() {
-                Some(machine) => {
-                    let message = format!("Storage virtual machine '{machine}' does not exist.");
-                    return Err(FsxError::new(FsxCode::StorageVirtualMachineNotFound, message));
-                }
-                None => success(&DescribeStorageVirtualMachinesReply::default(), id),
-            }
+            success(&volumes::describe_machines(call, &request).await?, id)
         }
     };
     call.record(&action, asked_about, &reply).await;
@@ -129,8 +119,7 @@ impl Call {
 
     /// The caller's file system of that id.
     async fn load_file_system(&self, id: &str) -> Result<ResourceRow, FsxError> {
-        let unknown = || FsxError::new(FsxCode::FileSystemNotFound, format!("File system '{id}' does not exist."));
-        self.find_file_system(id).await?.ok_or_else(unknown)
+        self.find_file_system(id).await?.ok_or_else(|| file_system_not_found(id))
     }
 
     async fn find_file_system(&self, id: &str) -> Result<Option<ResourceRow>, FsxError> {
@@ -165,6 +154,10 @@ fn kind_of(kind: FileSystemType) -> Option<ResourceKind> {
 
 fn backup_not_found(id: &str) -> FsxError {
     FsxError::new(FsxCode::BackupNotFound, format!("Backup '{id}' does not exist."))
+}
+
+fn file_system_not_found(id: &str) -> FsxError {
+    FsxError::new(FsxCode::FileSystemNotFound, format!("File system '{id}' does not exist."))
 }
 
 fn volume_not_found(id: &str) -> FsxError {
