@@ -78,6 +78,8 @@ pub enum Quota {
         /// What it may come to.
         max: u64,
     },
+    /// Whatever there is: nothing more is accepted.
+    Closed,
 }
 
 /// On what terms a backup or a resource is accepted.
@@ -214,6 +216,7 @@ impl Write {
                 let sql = "SELECT COUNT(*) FROM resource WHERE account = $1 AND kind = $2";
                 (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(kind.as_str())).await?, max)
             }
+            Quota::Closed => return Ok(true),
             Quota::Sum { kind, member, adding, max } => {
                 let numbers = self.resources_of_kind(account, *kind).await?.into_iter().map(|row| row.number(member));
                 return Ok(numbers.fold(*adding, u64::saturating_add) > *max);

@@ -17,6 +17,7 @@ use crate::error::{CatalogError, CatalogErrorKind};
 use crate::intent::{NewPack, Standing};
 use crate::key::WrappedKey;
 use crate::lease::{Fence, fenced};
+use crate::token::RequestToken;
 
 /// Where a copy comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,6 +153,24 @@ impl Catalog {
     /// a worker is at work on it.
     pub async fn begin_delete(&self, account: &AccountId, id: &BackupId) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("begin_delete", "begin to remove the backup")).await?;
+        write.begin_delete(account, id).await?;
+        write.commit().await
+    }
+
+    /// [`Catalog::begin_delete`] for a call with a token, which is taken with it.
+    ///
+    /// # Errors
+    /// As those of [`Catalog::begin_delete`], and `Conflict` when the token was taken before.
+    pub async fn begin_delete_once(
+        &self,
+        account: &AccountId,
+        id: &BackupId,
+        token: &RequestToken,
+    ) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("begin_delete_once", "begin to remove the backup")).await?;
+        let now = write.now().await?;
+        write.touch_account(account, now).await?;
+        write.take_token(account, token, id.as_str(), now).await?;
         write.begin_delete(account, id).await?;
         write.commit().await
     }

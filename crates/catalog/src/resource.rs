@@ -11,6 +11,7 @@ use crate::batch::parameters;
 use crate::column::{Columns, damaged};
 use crate::database::{Catalog, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
+use crate::token::RequestToken;
 
 /// A resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -232,20 +233,25 @@ impl Catalog {
     }
 
     /// Changes what [`Catalog::edit_resource`] changes of any of the account's resources of an API, seen together: what
-    /// is decided about one may depend on the others. A refusal of `edit` changes nothing.
+    /// is decided about one may depend on the others. A refusal of `edit` changes nothing. A token, if the call has one, is
+    /// taken with the change, for the subject that is named.
     ///
     /// # Errors
-    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    /// `Conflict` when the token was taken before.
     pub async fn edit_resources_of<T: Send, E: Send>(
         &self,
         account: &AccountId,
         service: Service,
+        token: Option<(&RequestToken, &str)>,
         edit: impl FnOnce(&mut [ResourceRow]) -> Result<T, E> + Send,
     ) -> Result<Result<T, E>, CatalogError> {
         let mut write = self.write(operation!("edit_resources_of", "change resources")).await?;
         let now = write.now().await?;
         // Behind this, on engines with many writers, nobody else does the same.
         write.touch_account(account, now).await?;
+        if let Some((token, subject)) = token {
+            write.take_token(account, token, subject, now).await?;
+        }
         let kinds = kinds_of(service);
         let sql =
             format!(select_resources!("WHERE account = $1 AND kind IN ({}) ORDER BY id"), parameters(2, kinds.len()));

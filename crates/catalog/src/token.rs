@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::{AccountId, Timestamp};
 
 use crate::database::{Catalog, Write, operation};
-use crate::error::CatalogError;
+use crate::error::{CatalogError, CatalogErrorKind};
 
 /// A token as a client sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,27 +33,6 @@ pub struct Earlier {
 }
 
 impl Catalog {
-    /// Takes a token for `subject`, or tells what it was taken for before.
-    ///
-    /// # Errors
-    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
-    pub async fn take_token(
-        &self,
-        account: &AccountId,
-        token: &RequestToken,
-        subject: &str,
-    ) -> Result<Option<Earlier>, CatalogError> {
-        let mut write = self.write(operation!("take_token", "remember the request")).await?;
-        let now = write.now().await?;
-        write.touch_account(account, now).await?;
-        if let Some(earlier) = write.find_token(account, token).await? {
-            return Ok(Some(earlier));
-        }
-        write.put_token(account, token, subject, now).await?;
-        write.commit().await?;
-        Ok(None)
-    }
-
     /// What a token was used for, if it was.
     ///
     /// # Errors
@@ -81,6 +60,21 @@ impl Catalog {
 }
 
 impl Write {
+    /// Takes a token that nobody has taken, in the course of what it is taken for.
+    pub(crate) async fn take_token(
+        &mut self,
+        account: &AccountId,
+        token: &RequestToken,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<(), CatalogError> {
+        if self.find_token(account, token).await?.is_some() {
+            let message = format!("the call with the token {} was made before", token.token);
+            return Err(self.refused(CatalogErrorKind::Conflict, message));
+        }
+        self.put_token(account, token, subject, now).await
+    }
+
     pub(crate) async fn find_token(
         &mut self,
         account: &AccountId,

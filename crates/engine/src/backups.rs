@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use catalog::{BackupFilter, BackupRow, CatalogError, CatalogErrorKind};
+use catalog::{BackupFilter, BackupRow, CatalogError, CatalogErrorKind, RequestToken};
 use model::{AccountId, BackupId, BackupState, ResourceId, Service};
 use store::Record;
 
@@ -164,7 +164,32 @@ pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut reco
 /// `Conflict` while it is being copied or worked on.
 pub async fn delete_backup(ctx: &RegionContext, account: &AccountId, id: &BackupId) -> Result<(), EngineError> {
     give_up_if_abandoned(ctx, account, id).await?;
-    ctx.catalog.begin_delete(account, id).await.map_err(|error| not_deletable(ctx, id, error))?;
+    let begun = ctx.catalog.begin_delete(account, id).await;
+    end_deletion(ctx, account, id, begun).await
+}
+
+/// [`delete_backup`] for a call with a token, which is taken with the promise.
+///
+/// # Errors
+/// As those of [`delete_backup`], and `Conflict` when the token was taken before.
+pub async fn delete_backup_once(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+    token: &RequestToken,
+) -> Result<(), EngineError> {
+    give_up_if_abandoned(ctx, account, id).await?;
+    let begun = ctx.catalog.begin_delete_once(account, id, token).await;
+    end_deletion(ctx, account, id, begun).await
+}
+
+async fn end_deletion(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+    begun: Result<(), CatalogError>,
+) -> Result<(), EngineError> {
+    begun.map_err(|error| not_deletable(ctx, id, error))?;
     finish_deletion(ctx, account, id).await?;
     ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
     Ok(())

@@ -91,9 +91,18 @@ async fn a_token_is_the_accounts_own_and_free_when_its_backup_is_gone() {
 async fn a_removals_token_outlives_what_was_removed() {
     let fresh = Fresh::new().await;
     let kept = RequestToken { outlives_subject: true, ..token("t", "1") };
-    assert_eq!(fresh.take_token(&account(), &kept, "backup-0123456789abcdef0").await.unwrap(), None);
-    let earlier = fresh.take_token(&account(), &kept, "backup-11111111111111111").await.unwrap().unwrap();
-    assert_eq!(earlier.subject, "backup-0123456789abcdef0");
+    let [first, second] = [1, 2].map(copy);
+    for backup in [&first, &second] {
+        let fence = fresh.insert_backup(backup, &lease("worker", HOUR)).await.unwrap();
+        fresh.fail(&backup.id, fence, "gave up").await.unwrap();
+    }
+    fresh.begin_delete_once(&account(), &first.id, &kept).await.unwrap();
+    assert_kind(fresh.begin_delete_once(&account(), &second.id, &kept).await, Kind::Conflict);
+    let state = fresh.find_backup(&account(), &second.id).await.unwrap().unwrap().state;
+    assert_eq!(state, BackupState::Failed, "a call that was made before changes nothing");
+    fresh.finish_delete(&first.id).await.unwrap();
+    let earlier = fresh.find_token(&account(), &kept).await.unwrap().unwrap();
+    assert_eq!(earlier.subject, first.id.as_str());
     assert_eq!(fresh.forget_tokens(HOUR).await.unwrap(), 0);
     fresh.force("UPDATE request_token SET created_at = 0").await;
     assert_eq!(fresh.forget_tokens(HOUR).await.unwrap(), 1);

@@ -93,7 +93,7 @@ async fn what_is_decided_about_all_is_decided_once() {
             rows[number % 2].tags.push((number.to_string(), String::new()));
             if taken < 6 { Ok(()) } else { Err("full") }
         };
-        tokio::spawn(async move { catalog.edit_resources_of(&account(), Service::CloudHsm, take).await.unwrap() })
+        tokio::spawn(async move { catalog.edit_resources_of(&account(), Service::CloudHsm, None, take).await.unwrap() })
     };
     let mut accepted = 0;
     for task in (0..20).map(one).collect::<Vec<_>>() {

@@ -17,7 +17,7 @@ from world import WorldTest
 EAST, WEST, IRELAND = "us-east-1", "us-west-2", "eu-west-1"
 
 
-def client(service, endpoint, region, key):
+def client(service, endpoint, region, key, **config):
     """A client that asks once, whatever the answer."""
     key_id, secret = key
     return boto3.client(
@@ -26,7 +26,7 @@ def client(service, endpoint, region, key):
         endpoint_url=endpoint,
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64),
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64, **config),
     )
 
 
@@ -79,11 +79,15 @@ class AwsTest(WorldTest):
         self.assertEqual(error.response["Error"]["Code"], code, error)
         modelled = {shape.error_code for shape in asked.meta.service_model.error_shapes}
         self.assertEqual(type(error).__name__, code if code in modelled else "ClientError")
+        operation = asked.meta.method_to_api_mapping.get(call.__name__)
+        if operation and code in modelled:
+            own = asked.meta.service_model.operation_model(operation).error_shapes
+            self.assertIn(code, {shape.error_code for shape in own}, operation)
         self.assertTrue(error.response["Error"]["Message"])
         self.assertTrue(error.response["ResponseMetadata"]["RequestId"])
         status = 500 if "Internal" in code else 400
         self.assertEqual(error.response["ResponseMetadata"]["HTTPStatusCode"], status)
-        self.reached.add((self.service, asked.meta.method_to_api_mapping.get(call.__name__), code))
+        self.reached.add((self.service, operation, code))
         return error.response
 
     def served(self):

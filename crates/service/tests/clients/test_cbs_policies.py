@@ -101,7 +101,7 @@ class Policies(PolicyTest):
         self.policy(policy)
         self.call("DeleteAutoSnapshotPolicies", AutoSnapshotPolicyIds=[policy])
         self.assertEqual(self.policies(AutoSnapshotPolicyIds=[policy]), [])
-        self.refused("InvalidAutoSnapshotPolicyId.NotFound", "ModifyAutoSnapshotPolicyAttribute", **change)
+        self.refused("InvalidAutoSnapshotPolicyId.NotFound", "ModifyAutoSnapshotPolicyAttribute", **change, IsActivated=True)
 
     def test_a_dry_run_only_tells_the_time(self):
         reply = self.call("CreateAutoSnapshotPolicy", Policy=DAILY, DryRun=True)

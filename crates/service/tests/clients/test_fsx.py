@@ -9,7 +9,7 @@ import uuid
 
 import botocore.exceptions
 
-from aws import EAST, IRELAND, WEST, AwsTest, as_dict, tags
+from aws import EAST, IRELAND, WEST, AwsTest, as_dict, client, tags
 
 SUBNET = "subnet-0123456789abcdef0"
 
@@ -281,6 +281,57 @@ class Idempotency(FsxTest):
         self.assertEqual(refusal["Parameter"], "BackupId")
         self.refused("BackupNotFound", east.delete_backup, BackupId=backup)
 
+    def test_changes_and_deletions_that_are_repeated_at_once_are_made_once(self):
+        keep = {"FinalBackupTags": tags({"last": "one"})}
+        file_system, doomed = self.file_system(), self.file_system()
+        (self.world.path(EAST, doomed) / "file").write_text("x")
+        backup = self.take(file_system)
+        for name, wanted in [
+            ("update_file_system", {"FileSystemId": file_system, "StorageCapacity": 128}),
+            ("delete_backup", {"BackupId": backup}),
+            ("delete_file_system", {"FileSystemId": doomed, "OpenZFSConfiguration": keep}),
+            ("delete_file_system", {"FileSystemId": file_system, "OpenZFSConfiguration": {"SkipFinalBackup": True}}),
+        ]:
+            with self.subTest(name):
+                token, answers = str(uuid.uuid4()), []
+                # Twice, as a client does that has not had the reply.
+                for _ in range(2):
+                    call = getattr(self.client(), name)
+                    ask = lambda _: call(**wanted, ClientRequestToken=token)
+                    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+                        answers += pool.map(ask, range(50))
+                for answer in answers:
+                    del answer["ResponseMetadata"]
+                    answer.pop("FileSystem", None)
+                self.assertEqual(answers, answers[:1] * 100)
+        seen = self.client().describe_backups()["Backups"]
+        (last,) = [backup for backup in seen if backup["FileSystem"]["FileSystemId"] == doomed]
+        self.available(last["BackupId"])
+
+    def test_a_last_backup_is_found_again_after_a_crash(self):
+        file_system = self.file_system()
+        wanted = {"FileSystemId": file_system, "ClientRequestToken": str(uuid.uuid4())}
+        back = self.away(EAST)
+        made = self.client().delete_file_system(**wanted)["OpenZFSResponse"]["FinalBackupId"]
+        self.world.stop(9)
+        back()
+        # As a crash leaves it that comes between the last backup and the rest.
+        self.sql(EAST, "UPDATE resource SET state = 'AVAILABLE' WHERE id = ?", file_system)
+        self.world.start()
+        again = self.client().delete_file_system(**wanted)
+        self.assertEqual((again["OpenZFSResponse"]["FinalBackupId"], again["Lifecycle"]), (made, "DELETING"))
+        self.available(made)
+        listed = lambda: [seen["FileSystemId"] for seen in self.client().describe_file_systems()["FileSystems"]]
+        self.until(lambda: file_system not in listed())
+
+    def test_a_file_system_is_not_deleted_while_its_backup_is_made(self):
+        file_system = self.file_system()
+        back = self.away(EAST)
+        backup = self.client().create_backup(FileSystemId=file_system)["Backup"]["BackupId"]
+        self.refused("BadRequest", self.client().delete_file_system, FileSystemId=file_system)
+        back()
+        self.available(backup)
+
 
 class Limits(FsxTest):
     settings = "cbs_requests_per_second = 100000\n"
@@ -367,7 +418,15 @@ class Refusals(FsxTest):
 
     def test_what_is_not_served_says_so(self):
         east = self.client()
-        self.refused("UnsupportedOperation", east.create_volume, VolumeType="ONTAP", Name="x")
+        mapping, served = east.meta.method_to_api_mapping, self.served()
+        others = {method: name for method, name in mapping.items() if name not in served}
+        self.assertEqual(len(others), 34)
+        lenient = client("fsx", self.world.endpoint, EAST, self.key or self.world.aws_key, parameter_validation=False)
+        for method, name in others.items():
+            with self.subTest(name):
+                errors = {error.error_code for error in east.meta.service_model.operation_model(name).error_shapes}
+                code = "UnsupportedOperation" if "UnsupportedOperation" in errors else "BadRequest"
+                self.refused(code, getattr(lenient, method))
         self.assertEqual(east.describe_volumes()["Volumes"], [])
         self.assertEqual(east.describe_storage_virtual_machines()["StorageVirtualMachines"], [])
 

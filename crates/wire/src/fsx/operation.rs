@@ -26,46 +26,51 @@ pub struct NotServed {
 }
 
 impl NotServed {
-    /// The answer: `UnsupportedOperation`, or `BadRequest` for operations on volumes that do not have that error.
+    /// The answer: `UnsupportedOperation`, or `BadRequest` for operations that do not have that error.
     pub fn error(&self) -> FsxError {
         let code = if self.is_unsupported_operation { FsxCode::UnsupportedOperation } else { FsxCode::BadRequest };
         FsxError::new(code, format!("{} is not supported here.", self.operation))
     }
 }
 
-/// Operations on volumes and storage virtual machines that do not have the error `UnsupportedOperation`.
-const BAD_REQUEST: &[&str] = &["CreateVolumeFromBackup", "DeleteStorageVirtualMachine", "DeleteVolume", "UpdateVolume"];
-
-const UNSUPPORTED_OPERATION: &[&str] = &[
+/// Operations for which the model does not have the error `UnsupportedOperation`.
+const BAD_REQUEST: &[&str] = &[
     "AssociateFileSystemAliases",
-    "CancelDataRepositoryTask",
     "CopySnapshotAndUpdateVolume",
-    "CreateAndAttachS3AccessPoint",
-    "CreateDataRepositoryAssociation",
-    "CreateDataRepositoryTask",
     "CreateFileCache",
     "CreateSnapshot",
-    "CreateStorageVirtualMachine",
-    "CreateVolume",
+    "CreateVolumeFromBackup",
     "DeleteDataRepositoryAssociation",
     "DeleteFileCache",
     "DeleteSnapshot",
+    "DeleteStorageVirtualMachine",
+    "DeleteVolume",
     "DescribeDataRepositoryAssociations",
     "DescribeDataRepositoryTasks",
     "DescribeFileCaches",
     "DescribeFileSystemAliases",
-    "DescribeS3AccessPointAttachments",
     "DescribeSharedVpcConfiguration",
     "DescribeSnapshots",
-    "DetachAndDeleteS3AccessPoint",
     "DisassociateFileSystemAliases",
     "ReleaseFileSystemNfsV3Locks",
     "RestoreVolumeFromSnapshot",
     "StartMisconfiguredStateRecovery",
     "UpdateDataRepositoryAssociation",
-    "UpdateFileCache",
     "UpdateSharedVpcConfiguration",
     "UpdateSnapshot",
+    "UpdateVolume",
+];
+
+const UNSUPPORTED_OPERATION: &[&str] = &[
+    "CancelDataRepositoryTask",
+    "CreateAndAttachS3AccessPoint",
+    "CreateDataRepositoryAssociation",
+    "CreateDataRepositoryTask",
+    "CreateStorageVirtualMachine",
+    "CreateVolume",
+    "DescribeS3AccessPointAttachments",
+    "DetachAndDeleteS3AccessPoint",
+    "UpdateFileCache",
     "UpdateStorageVirtualMachine",
 ];
 
@@ -302,7 +307,7 @@ mod tests {
         };
         assert_eq!(answer("CreateVolume"), "UnsupportedOperation");
         assert_eq!(answer("DeleteVolume"), "BadRequest");
-        assert_eq!(answer("CreateFileCache"), "UnsupportedOperation");
+        assert_eq!(answer("CreateFileCache"), "BadRequest");
         assert_eq!(refused("MakeCoffee", "{}").0, "UnknownOperationException");
         assert_eq!(refused("copyBackup", "{}").0, "UnknownOperationException");
         assert!(is_known("CreateVolume") && is_known("CopyBackup") && !is_known("MakeCoffee"));

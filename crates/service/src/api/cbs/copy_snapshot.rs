@@ -69,15 +69,18 @@ async fn accept(call: &Call, snapshot: &BackupRow, target: &str, name: &str) -> 
         call: Some(format!("{}/{}", call.request_id, target.region)),
         ..CopyRequest::of(call.account.id.clone(), snapshot.id.clone())
     };
-    let quotas = vec![
+    let mut quotas = vec![
         Quota::CopiesOf { source: snapshot.id.clone(), max: 1 },
         Quota::AllBackups { kind: ResourceKind::Disk, max: call.account.limits.cbs_snapshots },
     ];
+    if call.account.limits.in_arrears {
+        quotas.push(Quota::Closed);
+    }
     let terms = Terms { token: None, quotas };
-    call.check_balance()?;
     match accept_copy(&call.ctx, target, &call.server.worker, &request, &terms).await.map_err(internal)? {
         Acceptance::New(job) => Ok(job),
         Acceptance::OverQuota(Quota::CopiesOf { .. }) => Err(CbsCode::ResourceInUseCopySnapshotConflict.into()),
+        Acceptance::OverQuota(Quota::Closed) => Err(CbsCode::InvalidAccountInsufficientBalance.into()),
         Acceptance::Earlier(_) | Acceptance::OverQuota(_) => Err(CbsCode::InsufficientSnapshotQuota.into()),
     }
 }

@@ -117,7 +117,7 @@ async fn edit_cluster(
         known.put(row);
         Ok(row.clone())
     };
-    ctx.catalog.edit_resources_of(&call.account.id, Service::CloudHsm, edit).await.map_err(internal)?
+    ctx.catalog.edit_resources_of(&call.account.id, Service::CloudHsm, None, edit).await.map_err(internal)?
 }
 
 /// The caller's cluster of that id.

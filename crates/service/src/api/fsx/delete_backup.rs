@@ -2,7 +2,7 @@
 
 use catalog::RequestToken;
 use engine::ErrorKind;
-use engine::backups::delete_backup;
+use engine::backups::{delete_backup, delete_backup_once};
 use engine::managed::restored_resource;
 use model::BackupState;
 use wire::fsx::reply::DeleteBackupReply;
@@ -15,12 +15,18 @@ use super::{Call, backup_not_found, internal};
 pub(super) async fn delete(
     call: &Call,
     request: &DeleteBackup,
-    token: Option<RequestToken>,
+    token: Option<&RequestToken>,
 ) -> Result<DeleteBackupReply, FsxError> {
     let id = &request.backup_id;
-    let reply = DeleteBackupReply { backup_id: id.clone(), lifecycle: BackupLifecycle::Deleted };
-    if call.find_earlier(token.as_ref()).await?.is_some() {
-        return Ok(reply);
+    if let Err(refusal) = remove(call, id, token).await {
+        call.earlier_or(token, refusal).await?;
+    }
+    Ok(DeleteBackupReply { backup_id: id.clone(), lifecycle: BackupLifecycle::Deleted })
+}
+
+async fn remove(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(), FsxError> {
+    if call.find_earlier(token).await?.is_some() {
+        return Ok(());
     }
     let row = call.load_backup(id).await?;
     match row.state {
@@ -39,16 +45,17 @@ pub(super) async fn delete(
             None => being_copied(id),
         });
     }
-    delete_backup(&call.ctx, &call.account.id, &row.id).await.map_err(|error| match error.kind() {
+    let (ctx, account) = (&call.ctx, &call.account.id);
+    let removed = match token {
+        Some(token) => delete_backup_once(ctx, account, &row.id, token).await,
+        None => delete_backup(ctx, account, &row.id).await,
+    };
+    removed.map_err(|error| match error.kind() {
         ErrorKind::NotFound => backup_not_found(id),
-        // A hold was placed since it was looked for.
+        // A hold was placed since it was looked for, or the same call was made.
         ErrorKind::Conflict => being_copied(id),
         _ => internal(error),
-    })?;
-    if let Some(token) = &token {
-        call.ctx.catalog.take_token(&call.account.id, token, id).await.map_err(internal)?;
-    }
-    Ok(reply)
+    })
 }
 
 fn being_copied(id: &str) -> FsxError {

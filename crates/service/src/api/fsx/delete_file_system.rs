@@ -1,22 +1,33 @@
 //! `DeleteFileSystem`: a last backup where one is wanted, then the region's keeper removes the rest.
 
-use catalog::{RequestToken, ResourceRow};
-use model::ResourceState;
-use wire::fsx::FsxError;
+use catalog::{Earlier, RequestToken, ResourceRow};
+use model::{BackupId, ResourceState};
 use wire::fsx::reply::{DeleteFileSystemReply, FinalBackup};
 use wire::fsx::request::DeleteFileSystem;
 use wire::fsx::words::{FileSystemLifecycle, FileSystemType};
+use wire::fsx::{FsxCode, FsxError};
 
-use super::{Call, as_pairs, as_tags, create_backup, file_system_view, internal};
+use super::{Call, as_pairs, as_tags, create_backup, file_system_not_found, file_system_view, internal, shown_tags};
 
 pub(super) async fn delete(
     call: &Call,
     request: &DeleteFileSystem,
     token: Option<RequestToken>,
 ) -> Result<DeleteFileSystemReply, FsxError> {
+    match remove(call, request, token.as_ref()).await {
+        Err(refusal) => again(call, request, &call.earlier_or(token.as_ref(), refusal).await?).await,
+        removed => removed,
+    }
+}
+
+async fn remove(
+    call: &Call,
+    request: &DeleteFileSystem,
+    token: Option<&RequestToken>,
+) -> Result<DeleteFileSystemReply, FsxError> {
     let id = &request.file_system_id;
-    if call.find_earlier(token.as_ref()).await?.is_some() {
-        return Ok(deleting(id));
+    if let Some(earlier) = call.find_earlier(token).await? {
+        return again(call, request, &earlier).await;
     }
     let row = call.load_file_system(id).await?;
     if row.state == ResourceState::Deleting {
@@ -25,29 +36,59 @@ pub(super) async fn delete(
     let described = file_system_view::described(&row);
     let kind = described.file_system_type.unwrap_or(FileSystemType::Lustre);
     let wish = request.final_backup(kind)?;
-    let mut reply = deleting(id);
     // Nothing of a file system that could not be made is worth keeping.
     let can_be_backed_up =
         row.state == ResourceState::Available && file_system_view::why_no_backups(&described).is_none();
-    if let Some(wish) = wish.filter(|_| can_be_backed_up) {
-        let tags = wish.tags.map_or_else(|| create_backup::inherited(&row), as_pairs);
-        let made = create_backup::accept(call, &row, tags.clone(), None).await?;
-        let last = FinalBackup {
-            final_backup_id: Some(made.backup.backup_id),
-            final_backup_tags: (!tags.is_empty()).then(|| as_tags(&tags)),
-        };
-        match kind {
-            FileSystemType::Windows => reply.windows_response = Some(last),
-            FileSystemType::OpenZfs => reply.openzfs_response = Some(last),
-            FileSystemType::Lustre | FileSystemType::Ontap => reply.lustre_response = Some(last),
-        }
+    let Some(wish) = wish.filter(|_| can_be_backed_up) else {
+        mark(call, id, token).await?;
+        return Ok(deleting(id));
+    };
+    let tags = wish.tags.map_or_else(|| create_backup::inherited(&row), as_pairs);
+    // The token is taken with the last backup, which a call that is repeated goes on from.
+    let made = create_backup::accept(call, &row, tags.clone(), token.cloned()).await.map_err(|refusal| {
+        let in_progress = refusal.code == FsxCode::BackupInProgress;
+        if in_progress { FsxError::bad_request(refusal.message) } else { refusal }
+    })?;
+    mark(call, id, None).await?;
+    let tags = (!tags.is_empty()).then(|| as_tags(&tags));
+    Ok(with_last(id, kind, FinalBackup { final_backup_id: Some(made.backup.backup_id), final_backup_tags: tags }))
+}
+
+/// The reply to a call that was made before. A crash may have come between its last backup and the rest.
+async fn again(call: &Call, request: &DeleteFileSystem, earlier: &Earlier) -> Result<DeleteFileSystemReply, FsxError> {
+    let id = &request.file_system_id;
+    let Ok(last) = earlier.subject.parse::<BackupId>() else { return Ok(deleting(id)) };
+    if call.find_file_system(id).await?.is_some_and(|row| row.state != ResourceState::Deleting) {
+        mark(call, id, None).await?;
     }
-    let edit = |row: &mut ResourceRow| row.state = ResourceState::Deleting;
-    call.ctx.catalog.edit_resource(&call.account.id, &row.id, edit).await.map_err(internal)?;
-    if let Some(token) = &token {
-        call.ctx.catalog.take_token(&call.account.id, token, id).await.map_err(internal)?;
+    let backup = call.ctx.catalog.find_backup(&call.account.id, &last).await.map_err(internal)?;
+    let kind = backup.as_ref().and_then(|row| super::backup_view::file_system(call, row).file_system_type);
+    let last = FinalBackup {
+        final_backup_id: Some(last.to_string()),
+        final_backup_tags: backup.and_then(|row| shown_tags(&row.tags)),
+    };
+    Ok(kind.map_or_else(|| deleting(id), |kind| with_last(id, kind, last)))
+}
+
+/// From here on the region's keeper removes the file system, once its last backup has ended.
+async fn mark(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(), FsxError> {
+    let edit = |rows: &mut [ResourceRow]| {
+        let row = rows.iter_mut().find(|row| row.id.as_str() == id).ok_or_else(|| file_system_not_found(id))?;
+        row.state = ResourceState::Deleting;
+        Ok(())
+    };
+    let token = token.map(|token| (token, id));
+    call.edit_file_systems(token, edit).await
+}
+
+fn with_last(id: &str, kind: FileSystemType, last: FinalBackup) -> DeleteFileSystemReply {
+    let mut reply = deleting(id);
+    match kind {
+        FileSystemType::Windows => reply.windows_response = Some(last),
+        FileSystemType::OpenZfs => reply.openzfs_response = Some(last),
+        FileSystemType::Lustre | FileSystemType::Ontap => reply.lustre_response = Some(last),
     }
-    Ok(reply)
+    reply
 }
 
 fn deleting(id: &str) -> DeleteFileSystemReply {

@@ -39,24 +39,37 @@ pub(super) async fn describe(call: &Call, request: &DescribeFileSystems) -> Resu
 
 pub(super) async fn update(
     call: &Call,
-    request: UpdateFileSystem,
-    token: Option<RequestToken>,
+    request: &UpdateFileSystem,
+    token: Option<&RequestToken>,
 ) -> Result<FileSystemReply, FsxError> {
-    let row = call.load_file_system(&request.file_system_id).await?;
-    if call.find_earlier(token.as_ref()).await?.is_some() {
-        return Ok(FileSystemReply { file_system: file_system_view::view(call, &row) });
+    let row = match update_once(call, request, token).await {
+        Err(refusal) => {
+            call.earlier_or(token, refusal).await?;
+            call.load_file_system(&request.file_system_id).await?
+        }
+        updated => updated?,
+    };
+    Ok(FileSystemReply { file_system: file_system_view::view(call, &row) })
+}
+
+async fn update_once(
+    call: &Call,
+    request: &UpdateFileSystem,
+    token: Option<&RequestToken>,
+) -> Result<ResourceRow, FsxError> {
+    let id = &request.file_system_id;
+    let row = call.load_file_system(id).await?;
+    if call.find_earlier(token).await?.is_some() {
+        return Ok(row);
     }
     check_at_rest(&row)?;
-    check(&file_system_view::described(&row), &request)?;
+    check(&file_system_view::described(&row), request)?;
     let now = call.ctx.catalog.now().await.map_err(internal)?;
-    let edit = |rows: &mut [ResourceRow]| change(call, rows, &request, now);
-    let row = call.ctx.catalog.edit_resources_of(&call.account.id, Service::Fsx, edit).await.map_err(internal)??;
+    let token = token.map(|token| (token, id.as_str()));
+    let row = call.edit_file_systems(token, |rows| change(call, rows, request, now)).await?;
     let days = daily::retention_days(&file_system_view::described(&row));
-    if let Some(token) = &token {
-        call.ctx.catalog.take_token(&call.account.id, token, row.id.as_str()).await.map_err(internal)?;
-    }
     daily::apply_retention(&call.ctx, &row, days).await.map_err(internal)?;
-    Ok(FileSystemReply { file_system: file_system_view::view(call, &row) })
+    Ok(row)
 }
 
 /// Changes one of the account's file systems, if it may be changed so. Pure.

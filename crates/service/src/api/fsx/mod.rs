@@ -18,7 +18,7 @@ mod permissions;
 mod tagging;
 mod volumes;
 
-use catalog::{BackupRow, Earlier, RequestToken, ResourceRow};
+use catalog::{BackupRow, CatalogErrorKind, Earlier, RequestToken, ResourceRow};
 use engine::{EngineError, RegionContext};
 use model::{BackupId, BackupState, ResourceId, ResourceKind, ResourceState, Service};
 use serde_json::Value;
@@ -57,13 +57,13 @@ async fn run(call: &Call, request: Request) -> Result<Reply, FsxError> {
         Request::CopyBackup(request) => success(&copy_backup::copy(call, request, token).await?, id),
         Request::CreateBackup(request) => success(&create_backup::create(call, request, token).await?, id),
         Request::DescribeBackups(request) => success(&describe_backups::describe(call, &request).await?, id),
-        Request::DeleteBackup(request) => success(&delete_backup::delete(call, &request, token).await?, id),
+        Request::DeleteBackup(request) => success(&delete_backup::delete(call, &request, token.as_ref()).await?, id),
         Request::CreateFileSystem(request) => success(&create_file_system::create(call, *request, token).await?, id),
         Request::CreateFileSystemFromBackup(request) => {
             success(&create_file_system::create_from_backup(call, *request, token).await?, id)
         }
         Request::DescribeFileSystems(request) => success(&file_systems::describe(call, &request).await?, id),
-        Request::UpdateFileSystem(request) => success(&file_systems::update(call, *request, token).await?, id),
+        Request::UpdateFileSystem(request) => success(&file_systems::update(call, &request, token.as_ref()).await?, id),
         Request::DeleteFileSystem(request) => success(&delete_file_system::delete(call, &request, token).await?, id),
         Request::TagResource(request) => success(&tagging::tag(call, request).await?, id),
         Request::UntagResource(request) => success(&tagging::untag(call, request).await?, id),
@@ -105,6 +105,11 @@ impl Call {
         Ok(Some(earlier))
     }
 
+    /// What the token was used for while a call was looked at that is to be refused; else the refusal stands.
+    async fn earlier_or(&self, token: Option<&RequestToken>, refusal: FsxError) -> Result<Earlier, FsxError> {
+        self.find_earlier(token).await?.ok_or(refusal)
+    }
+
     /// The caller's backup of that id.
     async fn load_backup(&self, id: &str) -> Result<BackupRow, FsxError> {
         self.find_backup(&self.ctx, id).await?.ok_or_else(|| backup_not_found(id))
@@ -120,6 +125,20 @@ impl Call {
     /// The caller's file system of that id.
     async fn load_file_system(&self, id: &str) -> Result<ResourceRow, FsxError> {
         self.find_file_system(id).await?.ok_or_else(|| file_system_not_found(id))
+    }
+
+    /// Changes any of the caller's file systems, seen together, and takes the call's token for the one that is named.
+    async fn edit_file_systems<T: Send>(
+        &self,
+        token: Option<(&RequestToken, &str)>,
+        edit: impl FnOnce(&mut [ResourceRow]) -> Result<T, FsxError> + Send,
+    ) -> Result<T, FsxError> {
+        let edited = self.ctx.catalog.edit_resources_of(&self.account.id, Service::Fsx, token, edit).await;
+        edited.map_err(|error| match error.kind {
+            // Nobody reads this: the call is answered as the one that was made before.
+            CatalogErrorKind::Conflict => FsxError::bad_request("The call was made before."),
+            _ => internal(error),
+        })?
     }
 
     async fn find_file_system(&self, id: &str) -> Result<Option<ResourceRow>, FsxError> {

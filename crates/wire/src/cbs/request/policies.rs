@@ -70,6 +70,14 @@ structure! {
 
 impl Checked for ModifyAutoSnapshotPolicyAttribute {
     fn check(&self, _now: Timestamp) -> Result<(), CbsError> {
+        let changes = self.auto_snapshot_policy_name.is_some()
+            || self.is_activated.is_some()
+            || self.is_permanent.is_some()
+            || self.retention_days.is_some()
+            || self.policy.is_some();
+        if !changes {
+            return Err(CbsError::new(CommonCode::MissingParameter, "The request names nothing to change."));
+        }
         if self.is_permanent == Some(true) && self.retention_days.is_some() {
             return Err(CbsError::new(CommonCode::InvalidParameter, CONTRADICTION));
         }
@@ -205,7 +213,9 @@ mod tests {
         let create = r#"{"Policy":[{"Hour":[3],"IntervalDays":1}],"IsPermanent":true,"RetentionDays":7}"#;
         let modify = r#"{"AutoSnapshotPolicyId":"asp-1","IsPermanent":true,"RetentionDays":7}"#;
         assert_codes(Action::CreateAutoSnapshotPolicy, &[(create, CommonCode::InvalidParameterValue)]);
-        assert_codes(Action::ModifyAutoSnapshotPolicyAttribute, &[(modify, CommonCode::InvalidParameter)]);
+        let nothing = r#"{"AutoSnapshotPolicyId":"asp-1"}"#;
+        let codes = [(modify, CommonCode::InvalidParameter), (nothing, CommonCode::MissingParameter)];
+        assert_codes(Action::ModifyAutoSnapshotPolicyAttribute, &codes);
     }
 
     #[test]
