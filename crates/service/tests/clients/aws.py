@@ -26,7 +26,7 @@ def client(service, endpoint, region, key, **config):
         endpoint_url=endpoint,
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64, **config),
+        config=Config(**{"retries": {"total_max_attempts": 1}, "max_pool_connections": 64, **config}),
     )
 
 
@@ -45,8 +45,8 @@ class AwsTest(WorldTest):
     # Service, operation and code of what was refused so far, in all tests of this process.
     reached = set()
 
-    def client(self, region=EAST, key=None):
-        made = client(self.service, self.world.endpoint, region, key or self.key or self.world.aws_key)
+    def client(self, region=EAST, key=None, **config):
+        made = client(self.service, self.world.endpoint, region, key or self.key or self.world.aws_key, **config)
         aws_model.check_replies(made)
         return made
 

@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import os
+import threading
 import time
 import unittest
 import uuid
@@ -259,13 +260,27 @@ class Idempotency(FsxTest):
                 self.assertEqual(refusal["Parameter"], *other)
         self.available(first[0])
 
-    def test_two_hundred_calls_with_one_token_make_one_backup(self):
-        backup = self.take(self.file_system())
-        west, token = self.client(WEST), str(uuid.uuid4())
-        wanted = {"SourceBackupId": backup, "SourceRegion": EAST, "ClientRequestToken": token}
-        with concurrent.futures.ThreadPoolExecutor(32) as pool:
-            made = pool.map(lambda _: west.copy_backup(**wanted)["Backup"]["BackupId"], range(200))
-        self.assertEqual(len(set(made)), 1)
+    def test_two_hundred_calls_at_once_with_one_token_make_one_backup(self):
+        count, file_system = 200, self.file_system()
+        east, west = (self.client(region, max_pool_connections=count) for region in (EAST, WEST))
+        backup = self.take(file_system)
+        of_file_system = [{"Name": "file-system-id", "Values": [file_system]}]
+        for client, call, before, wanted in [
+            (east, east.create_backup, [backup], {"FileSystemId": file_system}),
+            (west, west.copy_backup, [], {"SourceBackupId": backup, "SourceRegion": EAST}),
+        ]:
+            wanted["ClientRequestToken"] = str(uuid.uuid4())
+            # None asks before all are there to ask.
+            ready = threading.Barrier(count, timeout=60)
+
+            def ask(_):
+                ready.wait()
+                return call(**wanted)["Backup"]["BackupId"]
+
+            with self.subTest(call=call.__name__), concurrent.futures.ThreadPoolExecutor(count) as pool:
+                (made,) = set(pool.map(ask, range(count)))
+                listed = [seen["BackupId"] for seen in client.describe_backups(Filters=of_file_system)["Backups"]]
+                self.assertEqual(sorted(listed), sorted([*before, made]))
 
     def test_a_deletion_that_is_repeated_says_the_same(self):
         east = self.client()
