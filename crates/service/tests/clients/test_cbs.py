@@ -195,6 +195,7 @@ class Life(CbsTest):
             "CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[BEIJING]
         ).SnapshotCopyResultSet
         self.world.stop(9)
+        self.assertEqual(self.sql(BEIJING, "SELECT state FROM backup WHERE id = ?", result.SnapshotId), [("COPYING",)])
         self.world.start()
         self.normal(result.SnapshotId, BEIJING)
         self.world.cli("backup", "verify", result.SnapshotId, "--read-data")

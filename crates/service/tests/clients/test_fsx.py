@@ -141,6 +141,7 @@ class Life(FsxTest):
         backup = self.take(file_system)
         copied = self.client(WEST).copy_backup(SourceBackupId=backup, SourceRegion=EAST)["Backup"]["BackupId"]
         self.world.stop(9)
+        self.assertEqual(self.sql(WEST, "SELECT state FROM backup WHERE id = ?", copied), [("COPYING",)])
         self.world.start()
         self.available(copied, WEST)
         self.world.cli("backup", "verify", copied, "--read-data")
