@@ -113,6 +113,20 @@ class Operations(OperationsTest):
             self.assertNotIn(self.world.env[name], self.world.said())
         self.assertNotIn("Signature=", self.world.said())
 
+    def test_the_log_tells_what_was_changed_and_none_of_it_is_without_an_event(self):
+        # What `check_events` compares when the tests of a world have ended: it must not find nothing to compare.
+        file_system = self.file_system()
+        made = self.client().create_backup(FileSystemId=file_system)
+        request = made["ResponseMetadata"]["RequestId"]
+        self.until(lambda: self.world.changes().get(request) == "CreateBackup")
+        self.assertEqual(self.world.unrecorded(), {})
+        self.available(made["Backup"]["BackupId"])
+        # A call without an event is seen as one.
+        rename = "UPDATE event SET detail = replace(detail, ?, ?) WHERE detail LIKE ?"
+        self.sql(EAST, rename, "request", "lost", f"%{request}")
+        self.assertEqual(self.world.unrecorded(), {request: "CreateBackup"})
+        self.sql(EAST, rename, "lost", "request", f"%{request}")
+
     def test_what_was_done_can_be_looked_up(self):
         backup = self.take(self.file_system())
         copy = self.copy(backup)

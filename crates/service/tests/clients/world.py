@@ -118,10 +118,14 @@ class World:
         """What the server has logged."""
         return (self.dir / "log").read_text()
 
-    def unrecorded(self):
-        """The successful calls that changed something, by the log, of which no region has an event."""
+    def changes(self):
+        """The successful calls that changed something, by the log: request id and operation."""
         done = r'request_id="?([-0-9a-f]{36})"?.* operation="?(?!Describe|List|Get)(\w+)"? .*code="?Success\b'
-        calls = dict(re.findall(done, re.sub(r"\x1b\[[0-9;]*m", "", self.said())))
+        return dict(re.findall(done, re.sub(r"\x1b\[[0-9;]*m", "", self.said())))
+
+    def unrecorded(self):
+        """Those changes of which no region has an event."""
+        calls = self.changes()
         for (detail,) in self.catalogs.run_in_all("SELECT detail FROM event WHERE action LIKE '%:%'"):
             calls.pop(detail.rpartition("request ")[2], None)
         return calls
