@@ -21,6 +21,9 @@ SSD = {"Placement": {"Zone": "ap-guangzhou-3"}, "DiskChargeType": "POSTPAID_BY_H
 
 
 class CbsTest(WorldTest):
+    # Operation and code of what was refused so far, in all tests of this process.
+    reached = set()
+
     def client(self, region=GUANGZHOU, key=None, **options):
         return tencent.client(self.world.address, region, key or self.world.tencent_key, **options)
 
@@ -39,6 +42,7 @@ class CbsTest(WorldTest):
             self.call(action, _client, **parameters)
         self.assertEqual(caught.exception.code, code, caught.exception.message)
         self.assertTrue(caught.exception.requestId)
+        self.reached.add((action, code))
 
     def make_disk(self, region=GUANGZHOU, **parameters):
         (disk,) = self.call("CreateDisks", self.client(region), **{**SSD, "DiskSize": 1, **parameters}).DiskIdSet
