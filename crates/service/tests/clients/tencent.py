@@ -8,7 +8,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 GUANGZHOU, BEIJING = "ap-guangzhou", "ap-beijing"
 
 
-def client(address, region, key, sign="TC3-HMAC-SHA256", method="POST"):
+def client(address, region, key, sign="TC3-HMAC-SHA256", method="POST", kind=cbs_client.CbsClient):
     http = HttpProfile(protocol="http", endpoint=address, reqMethod=method, reqTimeout=30)
     profile = ClientProfile(signMethod=sign, httpProfile=http)
-    return cbs_client.CbsClient(credential.Credential(*key), region, profile)
+    return kind(credential.Credential(*key), region, profile)

@@ -11,6 +11,8 @@ import unittest
 
 from tencentcloud.cbs.v20170312 import models
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.cvm.v20170312 import cvm_client
+from tencentcloud.region.v20220627 import region_client
 
 import tencent
 from tencent import BEIJING, GUANGZHOU
@@ -250,6 +252,22 @@ class Clients(CbsTest):
         refused = self.tccli(BEIJING, "DeleteSnapshots", SnapshotIds=[copy])
         self.assertEqual((refused.returncode, refused.stdout), (255, ""))
         self.assertIn(" code:InvalidSnapshotId.NotFound message:There is no snapshot ", refused.stderr)
+
+    def test_regions_are_listed_to_the_clients_that_have_them(self):
+        # The SDK has these two apart from CBS's own; it comes with tccli.
+        of_cvm, of_region = (self.client(kind=kind) for kind in [cvm_client.CvmClient, region_client.RegionClient])
+        request = region_client.models.DescribeRegionsRequest()
+        with self.assertRaises(TencentCloudSDKException) as caught:
+            of_region.DescribeRegions(request)
+        self.assertEqual(caught.exception.code, "MissingParameter")
+        request.Product = "cbs"
+        for reply in [
+            of_cvm.DescribeRegions(cvm_client.models.DescribeRegionsRequest()),
+            of_region.DescribeRegions(request),
+        ]:
+            self.assertEqual({seen.Region for seen in reply.RegionSet}, {GUANGZHOU, BEIJING})
+            self.assertEqual({seen.RegionState for seen in reply.RegionSet}, {"AVAILABLE"})
+            self.assertEqual(reply.TotalCount, 2)
 
     def test_wrong_and_disabled_keys_are_refused_by_name(self):
         good, _ = self.world.tencent_key
