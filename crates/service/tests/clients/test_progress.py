@@ -120,6 +120,22 @@ class Cbs(CbsTest):
         self.assertEqual(shown, sorted(shown))
         self.assertGreater(len(set(shown) & set(range(1, 100))), 5)
 
+    def test_a_copy_of_what_is_damaged_goes_and_leaves_its_source(self):
+        snapshot = self.take(self.noisy_disk(1))
+        self.damage_packs(GUANGZHOU)
+        # The copy goes on once its target's store is there.
+        back = self.away(BEIJING)
+        wanted = {"SnapshotId": snapshot, "DestinationRegions": [BEIJING]}
+        (result,) = self.call("CopySnapshotCrossRegions", **wanted).SnapshotCopyResultSet
+        self.assertEqual(result.Code, "Success")
+        self.assertEqual(self.snapshot(snapshot).CopyingToRegions, [BEIJING])
+        back()
+        # There is no state for what has failed (contract, 7.3).
+        self.until(lambda: self.snapshot(result.SnapshotId, BEIJING) is None)
+        self.until(lambda: self.snapshot(snapshot).CopyingToRegions == [])
+        self.assertEqual(self.snapshot(snapshot).SnapshotState, "NORMAL")
+        self.refused("InvalidSnapshotId.NotFound", "DeleteSnapshots", self.client(BEIJING), SnapshotIds=[result.SnapshotId])
+
     def test_how_far_a_snapshot_is_shows(self):
         snapshot = self.call("CreateSnapshot", DiskId=self.noisy_disk(128)).SnapshotId
         shown = self.percents(snapshot, "CREATING")
