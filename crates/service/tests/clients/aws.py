@@ -17,7 +17,7 @@ from world import WorldTest
 EAST, WEST, IRELAND = "us-east-1", "us-west-2", "eu-west-1"
 
 
-def client(service, endpoint, region, key, **config):
+def client(service, endpoint, region, key, verify=None, **config):
     """A client that asks once, whatever the answer."""
     key_id, secret = key
     return boto3.client(
@@ -26,6 +26,7 @@ def client(service, endpoint, region, key, **config):
         endpoint_url=endpoint,
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
+        verify=verify,
         config=Config(**{"retries": {"total_max_attempts": 1}, "max_pool_connections": 64, **config}),
     )
 
@@ -45,8 +46,8 @@ class AwsTest(WorldTest):
     # Service, operation and code of what was refused so far, in all tests of this process.
     reached = set()
 
-    def client(self, region=EAST, key=None, **config):
-        made = client(self.service, self.world.endpoint, region, key or self.key or self.world.aws_key, **config)
+    def client(self, region=EAST, key=None, **options):
+        made = client(self.service, self.world.endpoint, region, key or self.key or self.world.aws_key, **options)
         aws_model.check_replies(made)
         return made
 

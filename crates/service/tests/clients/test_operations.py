@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import subprocess
 import unittest
 import urllib.error
 import urllib.request
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, SSLError
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
+import catalogs
+import keys
+import stores
 import tencent
 from aws import EAST, IRELAND, WEST, client
 from test_fsx import FsxTest
@@ -161,6 +165,71 @@ class Stopping(OperationsTest):
         self.assertEqual(self.sql(WEST, "SELECT DISTINCT state FROM backup"), [("COPYING",)])
         self.world.start()
         self.until(lambda: leased() == copies)
+
+
+class Serving(OperationsTest):
+    """The ways in which a server is started."""
+
+    def restart(self, *options):
+        self.world.stop()
+        self.world.start(*options)
+
+    def disks(self, key, region=tencent.GUANGZHOU):
+        return tencent.client(self.world.address, region, key).call_json("DescribeDisks", {})
+
+    def refusal(self, *asked):
+        """The code of Tencent's refusal."""
+        with self.assertRaises(TencentCloudSDKException) as caught:
+            self.disks(*asked)
+        return caught.exception.code
+
+    def test_clients_that_trust_its_certificate_speak_tls(self):
+        certificate, key = self.world.dir / "server.pem", self.world.dir / "server.key"
+        made = ["-keyout", key, "-out", certificate, "-subj", "/CN=offsite", "-addext", "subjectAltName=IP:127.0.0.1"]
+        openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *made]
+        subprocess.run(openssl, check=True, capture_output=True)
+        self.restart("--tls-cert", certificate, "--tls-key", key)
+        self.assertRegex(self.world.endpoint, "^https://")
+        self.assertEqual(self.client(verify=str(certificate)).describe_backups()["Backups"], [])
+        with self.assertRaises(SSLError):
+            self.client().describe_backups()
+        self.restart()
+
+    def test_regions_that_are_not_named_are_not_served(self):
+        self.restart("--regions", f"{EAST},{tencent.GUANGZHOU}")
+        self.client().describe_backups()
+        self.disks(self.world.tencent_key)
+        self.refused("InvalidSignatureException", self.client(WEST).describe_backups)
+        self.assertEqual(self.refusal(self.world.tencent_key, tencent.BEIJING), "UnsupportedRegion")
+        self.restart()
+        self.client(WEST).describe_backups()
+
+    def test_a_key_that_is_removed_is_known_no_more(self):
+        (_, aws), (_, cbs) = self.world.new_account("aws"), self.world.new_account("tencent")
+        self.client(key=aws).describe_backups()
+        self.disks(cbs)
+        for key, _ in [aws, cbs]:
+            self.world.cli("key", "rm", key)
+            self.assertNotIn(key, self.world.cli("key", "ls"))
+        self.refused("UnrecognizedClientException", self.client(key=aws).describe_backups)
+        self.assertEqual(self.refusal(cbs), "AuthFailure.SecretIdNotFound")
+
+
+class First(OperationsTest):
+    settings = None
+
+    def test_the_first_start_makes_a_site_and_says_what_clients_need(self):
+        if catalogs.SERVER or stores.SERVICE or keys.SERVICE:
+            self.skipTest("such a site is made before")
+        kept = self.world.config.with_name("client.env")
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o600)
+        made, *lines = self.world.said().splitlines()[:5]
+        self.assertEqual(made, f"made {self.world.config}; a client needs (also in {kept}):")
+        self.assertEqual(lines, kept.read_text().splitlines())
+        self.assertEqual({line.partition("=")[0] for line in lines}, {f"export {name}" for name in self.world.env})
+        self.world.stop()
+        self.world.start()
+        self.assertEqual(self.world.said().count("a client needs"), 1)
 
 
 class Away(OperationsTest):

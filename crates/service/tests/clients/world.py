@@ -48,16 +48,16 @@ class World:
         self.aws_key = self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"]
         self.tencent_key = self.env["TENCENTCLOUD_SECRET_ID"], self.env["TENCENTCLOUD_SECRET_KEY"]
 
-    def start(self, **extra):
+    def start(self, *options, **extra):
         """Starts the server and waits until it listens."""
-        command = [OFFSITE, "--config", self.config, "serve", "--listen", "127.0.0.1:0"]
-        self.log = open(self.dir / "log", "ab")
+        command = [OFFSITE, "--config", self.config, "serve", "--listen", "127.0.0.1:0", *options]
+        self.log = open(self.dir / "log", "ab", buffering=0)
         self.server = subprocess.Popen(
             command, stdout=self.log, stderr=subprocess.PIPE, env={**os.environ, "OFFSITE_LOG": "info", **extra}
         )
         for line in self.server.stderr:
             self.log.write(line)
-            found = re.search(rb"listening on (http://(\S+))", line)
+            found = re.search(rb"listening on (https?://(\S+))", line)
             if found:
                 self.endpoint, self.address = found[1].decode(), found[2].decode()
                 break
