@@ -27,8 +27,6 @@ UNREACHED = [
     (TAG, ["CopyBackupToRegion", "CreateCluster"]),
     # Tags are with what they are of: nothing happens to them alone. Denied operations on tags are denied as all are.
     (TAG, ["DeleteCluster", "DescribeBackups", "DescribeClusters", "ListTags", "TagResource", "UntagResource"]),
-    # Only a copy needs a second region, which may be away.
-    (SERVICE, EVERY - {"CopyBackupToRegion"}),
     # Filters never fail.
     (NOT_FOUND, ["DescribeBackups"]),
 ]
@@ -731,42 +729,57 @@ class Refusals(CloudHsmTest):
                 self.client(region).describe_backups()
             self.assertEqual(caught.exception.response["Error"]["Code"], "OptInRequired")
 
-    def test_a_catalog_that_is_damaged_is_the_servers_fault(self):
+    def test_a_catalog_that_is_damaged_or_away_is_the_servers_fault(self):
         east = self.client()
         cluster, backup = self.active_cluster()
         arn = self.backup(backup)["BackupArn"]
         certified = {"SignedCert": CERTIFICATE, "TrustAnchor": CERTIFICATE}
         policy = json.dumps({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "cloudhsm:*"}})
-        keys = {table: self.sql(EAST, f"SELECT kms_key FROM {table} WHERE account = ?", self.account)[0][0]
-                for table in ["resource", "backup"]}  # fmt: skip
-        for table in keys:
-            self.sql(EAST, f"UPDATE {table} SET kms_key = 'no key' WHERE account = ?", self.account)
-        try:
-            for call, parameters in [
-                (east.copy_backup_to_region, {"BackupId": backup, "DestinationRegion": WEST}),
-                (east.describe_backups, {}),
-                (east.delete_backup, {"BackupId": backup}),
-                (east.restore_backup, {"BackupId": backup}),
-                (east.modify_backup_attributes, {"BackupId": backup, "NeverExpires": True}),
-                (east.create_cluster, {"HsmType": "hsm2m.medium", "SubnetIds": SUBNETS, "SourceBackupId": backup}),
-                (east.describe_clusters, {}),
-                (east.modify_cluster, {"ClusterId": cluster, "HsmType": "hsm2m.medium"}),
-                (east.delete_cluster, {"ClusterId": cluster}),
-                (east.initialize_cluster, {"ClusterId": cluster, **certified}),
-                (east.create_hsm, {"ClusterId": cluster, "AvailabilityZone": f"{EAST}a"}),
-                (east.delete_hsm, {"ClusterId": cluster, "HsmId": NO_HSM}),
-                (east.tag_resource, {"ResourceId": cluster, "TagList": tags({"a": ""})}),
-                (east.untag_resource, {"ResourceId": backup, "TagKeyList": ["a"]}),
-                (east.list_tags, {"ResourceId": backup}),
-                (east.put_resource_policy, {"ResourceArn": arn, "Policy": policy}),
-                (east.get_resource_policy, {"ResourceArn": arn}),
-                (east.delete_resource_policy, {"ResourceArn": arn}),
-            ]:
-                with self.subTest(call=call.__name__):
-                    self.assertNotIn("key", self.refused(INTERNAL, call, **parameters), "the details stay in the log")
-        finally:
-            for table, key in keys.items():
+        calls = [
+            (east.copy_backup_to_region, {"BackupId": backup, "DestinationRegion": WEST}),
+            (east.describe_backups, {}),
+            (east.delete_backup, {"BackupId": backup}),
+            (east.restore_backup, {"BackupId": backup}),
+            (east.modify_backup_attributes, {"BackupId": backup, "NeverExpires": True}),
+            (east.create_cluster, {"HsmType": "hsm2m.medium", "SubnetIds": SUBNETS, "SourceBackupId": backup}),
+            (east.describe_clusters, {}),
+            (east.modify_cluster, {"ClusterId": cluster, "HsmType": "hsm2m.medium"}),
+            (east.delete_cluster, {"ClusterId": cluster}),
+            (east.initialize_cluster, {"ClusterId": cluster, **certified}),
+            (east.create_hsm, {"ClusterId": cluster, "AvailabilityZone": f"{EAST}a"}),
+            (east.delete_hsm, {"ClusterId": cluster, "HsmId": NO_HSM}),
+            (east.tag_resource, {"ResourceId": cluster, "TagList": tags({"a": ""})}),
+            (east.untag_resource, {"ResourceId": backup, "TagKeyList": ["a"]}),
+            (east.list_tags, {"ResourceId": backup}),
+            (east.put_resource_policy, {"ResourceArn": arn, "Policy": policy}),
+            (east.get_resource_policy, {"ResourceArn": arn}),
+            (east.delete_resource_policy, {"ResourceArn": arn}),
+        ]
+        tables = ["resource", "backup"]
+        keys = [self.sql(EAST, f"SELECT kms_key FROM {table} WHERE account = ?", self.account)[0] for table in tables]
+
+        def name_keys(keys):
+            for table, (key,) in zip(tables, keys):
                 self.sql(EAST, f"UPDATE {table} SET kms_key = ? WHERE account = ?", key, self.account)
+
+        def rename(suffix, to):
+            for table in tables:
+                self.sql(EAST, f"ALTER TABLE {table}{suffix} RENAME TO {table}{to}")
+
+        for code, harm, mend in [
+            (INTERNAL, lambda: name_keys([["no key"]] * 2), lambda: name_keys(keys)),
+            # A catalog without its tables may be whole again at the next call.
+            (SERVICE, lambda: rename("", "_away"), lambda: rename("_away", "")),
+        ]:
+            harm()
+            try:
+                for call, parameters in calls:
+                    with self.subTest(code=code, call=call.__name__):
+                        said = self.refused(code, call, **parameters)
+                        self.assertNotRegex(said, "key|table", "the details stay in the log")
+            finally:
+                mend()
+        self.assertEqual(self.cluster(cluster)["State"], "ACTIVE")
 
 
 class Limits(CloudHsmTest):
