@@ -1,21 +1,35 @@
 """Holds every reply against the model that botocore ships: types, required members, patterns, words, lengths."""
 
-import datetime
+import json
 import re
 
 
 def check_replies(client):
-    """Checks the replies of a client from here on."""
+    """Checks the replies of a client from here on: as they come, before botocore leaves out what it does not know."""
     service = client.meta.service_model
+    errors = {shape.error_code: shape for shape in service.error_shapes}
 
-    def check(parsed, model, **_):
-        if "Error" not in parsed and model.output_shape is not None:
-            members = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
-            faults = []
-            walk(model.output_shape, members, model.name, faults)
-            assert not faults, faults
+    def check(operation_model, response_dict, **_):
+        body, faults = json.loads(response_dict["body"]), []
+        if response_dict["status_code"] == 200:
+            if operation_model.output_shape is not None:
+                walk(operation_model.output_shape, body, operation_model.name, faults)
+        else:
+            code = body.pop("__type")
+            header = response_dict["headers"].get("x-amzn-errortype")
+            if header != code:
+                faults.append(f"{code} in the body, {header} in the headers")
+            if code in errors:
+                walk(errors[code], body, code, faults)
+                if not body.get("Message"):
+                    faults.append(f"{code} without a message")
+            elif set(body) != {"message"}:
+                faults.append(f"{code}, which is not in the model, with {set(body)}")
+        # What it names is another service's, for whose names FSx has no pattern.
+        faults = [fault for fault in faults if not re.match("NotServiceResourceError.ResourceARN: .* does not match", fault)]
+        assert not faults, faults
 
-    client.meta.events.register(f"after-call.{service.service_id.hyphenize()}", check)
+    client.meta.events.register(f"before-parse.{service.service_id.hyphenize()}", check)
 
 
 def walk(shape, value, path, faults):
@@ -30,9 +44,11 @@ def walk(shape, value, path, faults):
         "double": (int, float),
         "float": (int, float),
         "boolean": bool,
-        "timestamp": datetime.datetime,
+        # Seconds since 1970.
+        "timestamp": (int, float),
     }
-    if not isinstance(value, kinds[shape.type_name]):
+    is_flag = isinstance(value, bool)
+    if not isinstance(value, kinds[shape.type_name]) or is_flag != (shape.type_name == "boolean"):
         faults.append(f"{path}: {value!r} is no {shape.type_name}")
         return
     if shape.type_name == "structure":
