@@ -11,6 +11,7 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
+import aws_constraints
 import aws_model
 from world import WorldTest
 
@@ -96,6 +97,23 @@ class AwsTest(WorldTest):
         model = self.client().meta.service_model
         names = re.findall(rf'^action "{model.signing_name}::(\w+)"', self.world.cli("policy", "schema"), re.M)
         return {name: model.operation_model(name) for name in names}
+
+    def assert_constraints(self, code):
+        """The server itself checks each constraint that the model has for a request: of the clients, few do."""
+        trusting, served = self.client(parameter_validation=False), self.served()
+        rows = [(name, *row) for name, model in served.items() for row in aws_constraints.violations(model.input_shape)]
+        self.assertGreater(len(rows), 100)
+        for name, what, parameters in rows:
+            with self.subTest(name + what):
+                with self.assertRaises(botocore.exceptions.ClientError) as caught:
+                    trusting._make_api_call(name, parameters)
+                error = caught.exception.response["Error"]
+                self.assertEqual(error["Code"], code, error)
+                # Where it is the length that is wrong, the form may be, too.
+                self.assertRegex(error["Message"], "^[12] validation errors? detected: Value ")
+                # What FSx says ends after 256 characters, which may be those of the value.
+                if len(error["Message"]) < 256:
+                    self.assertIn("Member must" + what.partition(" must")[2], error["Message"])
 
     def assert_all_reached(self, unreached):
         """Every error that the model has for what is served was met by now, but for those of `unreached`: code, operations."""

@@ -638,6 +638,9 @@ class Refusals(CloudHsmTest):
                 self.refused(code, call, **parameters)
         self.assertEqual([seen["State"] for seen in east.describe_clusters()["Clusters"]].count("ACTIVE"), 1)
 
+    def test_every_constraint_of_the_model(self):
+        self.assert_constraints(INVALID)
+
     def test_all_failed_constraints_are_named_together(self):
         wanted = {"BackupId": "nonsense", "DestinationRegion": "US EAST"}
         self.assertRegex(self.refused(INVALID, self.client().copy_backup_to_region, **wanted), "^2 validation errors detected: ")

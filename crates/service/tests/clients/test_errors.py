@@ -444,6 +444,9 @@ class Errors(ErrorsTest):
         more = ("51 tags", "BadRequest", {"Tags": tags({f"k{n}": "v" for n in range(51)})})
         self.table(east.tag_resource, {"ResourceARN": arn, "Tags": tags({"a": "b"})}, *rows, more)
 
+    def test_every_constraint_of_the_model(self):
+        self.assert_constraints("BadRequest")
+
     def test_volumes_and_virtual_machines(self):
         east, form = self.client(), "an id of another form"
         volumes, machines = ([f"{kind}-{id}" for id in ("X" * 17, "0" * 17)] for kind in ["fsvol", "svm"])
