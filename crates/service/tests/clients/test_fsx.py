@@ -381,6 +381,22 @@ class Limits(FsxTest):
         east.delete_backup(BackupId=backup)
         self.assertEqual(self.backup(accepted[0], IRELAND)["Lifecycle"], "AVAILABLE")
 
+    def test_two_accounts_have_five_copies_each(self):
+        accounts = []
+        for _ in range(2):
+            _, self.key = self.world.new_account("aws")
+            wanted = {"SourceBackupId": self.take(self.file_system()), "SourceRegion": EAST}
+            accounts.append((self.client(IRELAND), wanted))
+        back = self.away(IRELAND)
+        made = [(client, client.copy_backup(**wanted)["Backup"]["BackupId"]) for _ in range(5) for client, wanted in accounts]
+        for client, wanted in accounts:
+            refusal = self.refused("ServiceLimitExceeded", client.copy_backup, **wanted)
+            self.assertEqual(refusal["Limit"], "TOTAL_IN_PROGRESS_COPY_BACKUPS")
+        back()
+        for client, copy in made:
+            look = lambda: client.describe_backups(BackupIds=[copy])["Backups"][0]["Lifecycle"] == "AVAILABLE"
+            self.until(look)
+
     def test_pages_cover_all_and_tokens_are_plain_base64(self):
         file_system = self.file_system()
         taken = {self.take(file_system) for _ in range(7)}
