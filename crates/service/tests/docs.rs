@@ -7,6 +7,10 @@ use std::process::Command;
 
 const OFFSITE: &str = env!("CARGO_BIN_EXE_offsite");
 
+/// Those that name commands.
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "docs/api.md", "docs/architecture.md", "docs/authorization.md", "docs/operations.md"];
+
 #[test]
 fn the_five_minutes_of_the_readme_pass() {
     let scratch = tempfile::tempdir().unwrap();
@@ -29,7 +33,7 @@ fn the_five_minutes_of_the_readme_pass() {
 #[test]
 fn every_command_and_option_that_is_named_exists() {
     let mut checked = 0;
-    for document in ["README.md", "docs/operations.md", "docs/architecture.md", "docs/authorization.md"] {
+    for document in DOCUMENTS {
         for code in code_of(&read(document)) {
             if let Some(command) = code.strip_prefix("offsite ").filter(|command| *command != "help") {
                 assert_exists(command, document);
