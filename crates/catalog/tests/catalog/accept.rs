@@ -1,9 +1,9 @@
 //! Tokens and quotas: decided in the accepting transaction, however many ask at once.
 
-use catalog::{Accepted, BackupSource, Catalog, NewBackup, Quota, RequestToken, Terms};
-use model::{BackupId, Service};
+use catalog::{Accepted, BackupSource, Catalog, CatalogErrorKind as Kind, NewBackup, Quota, RequestToken, Terms};
+use model::{BackupId, BackupState, Service};
 
-use crate::support::{Fresh, HOUR, account, lease, new_backup, other_account};
+use crate::support::{Fresh, HOUR, account, assert_kind, lease, new_backup, other_account};
 
 fn token(name: &str, parameters: &str) -> RequestToken {
     RequestToken {

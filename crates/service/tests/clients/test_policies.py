@@ -207,7 +207,8 @@ class Denials(Policies):
             with self.subTest(operation):
                 if operation == "PutResourcePolicy":
                     parameters = {**parameters, "Policy": self.share()}
-                self.assertEqual(self.hsm_code(operation, parameters), HSM_DENIED)
+                code = TAG_DENIED if operation in ("TagResource", "UntagResource") else HSM_DENIED
+                self.assertEqual(self.hsm_code(operation, parameters), code)
                 self.assertIn(f"to perform cloudhsm:{operation} on ", self.last["Error"]["Message"])
         for operation, parameters in CBS:
             with self.subTest(operation):

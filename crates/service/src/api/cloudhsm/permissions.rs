@@ -22,9 +22,8 @@ pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>,
         request => vec![needed(call, request).await?],
     };
     call.authorize(needed).await.map_err(|Denied { action, resource }| {
-        let operation = format!("cloudhsm:{}", request.operation());
         let is_for_tags = ["cloudhsm:TagResource", "cloudhsm:UntagResource"].contains(&action.as_str());
-        let code = if is_for_tags && action != operation { ErrorCode::Tag } else { ErrorCode::AccessDenied };
+        let code = if is_for_tags { ErrorCode::Tag } else { ErrorCode::AccessDenied };
         CloudHsmError::new(code, format!("You are not authorized to perform {action} on {resource}."))
     })
 }
