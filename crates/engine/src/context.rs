@@ -7,7 +7,9 @@ use catalog::Catalog;
 use model::{Clock, Partition, Region};
 use store::{KeyService, RegionStore};
 
-/// One region's three parts, and where its work may put scratch files.
+use crate::pace::Pace;
+
+/// One region's three parts, and where and how fast work may be done in it.
 #[derive(Clone, Debug)]
 pub struct RegionContext {
     /// Its name.
@@ -24,6 +26,8 @@ pub struct RegionContext {
     pub scratch: PathBuf,
     /// Where directories and images that callers have made are kept; made when it is needed.
     pub managed: PathBuf,
+    /// How fast copies may come into it, those of this process together.
+    pub pace: Arc<Pace>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

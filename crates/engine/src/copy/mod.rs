@@ -40,7 +40,7 @@ pub struct CopyRequest {
     pub copy_tags: bool,
     /// Whether packs are opened and sealed anew under a data key of the target's.
     pub reencrypt: bool,
-    /// Bytes per second that may be read from the source.
+    /// Bytes per second that may be read from the source; each target has its own pace beside.
     pub bandwidth: Option<ByteSize>,
     /// What only its API knows of the copy, a JSON object; the source's where none is given.
     pub attributes: Option<String>,

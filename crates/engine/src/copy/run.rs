@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use model::{ByteSize, Region};
+use model::Region;
 use store::{PackDownload, PackRef, Record, StoreError};
-use tokio::time::Instant;
 
 use super::CopyReport;
 use super::lane::{Lane, Parcel, ReadFailure, lane};
@@ -24,6 +23,7 @@ use super::submit::CopyJob;
 use super::target::{TargetJob, finish, write_packs};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
+use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::verify::files_needing;
 
@@ -206,32 +206,4 @@ async fn send_to_all(lanes: &mut [Lane], pack: &PackRef, parcel: &Parcel) {
     for lane in lanes {
         lane.send(pack, parcel.clone()).await;
     }
-}
-
-/// Spaces reads so that no more than a given number of bytes per second are asked for.
-struct Pace {
-    bytes_per_second: Option<u64>,
-    next: tokio::sync::Mutex<Instant>,
-}
-
-impl Pace {
-    fn new(bandwidth: Option<ByteSize>) -> Self {
-        Self { bytes_per_second: bandwidth.map(|size| size.0.max(1)), next: tokio::sync::Mutex::new(Instant::now()) }
-    }
-
-    async fn wait_for(&self, bytes: u64) {
-        let Some(rate) = self.bytes_per_second else { return };
-        let turn = {
-            let mut next = self.next.lock().await;
-            let turn = (*next).max(Instant::now());
-            *next = turn + Duration::from_secs_f64(as_f64(bytes) / as_f64(rate));
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a pace need not be exact")]
-fn as_f64(count: u64) -> f64 {
-    count as f64
 }

@@ -186,6 +186,7 @@ impl Arriving {
 
     async fn take_in(&mut self, job: &TargetJob, piece: Bytes) -> Result<(), EngineError> {
         let len = piece.len() as u64;
+        job.ctx.pace.wait_for(len).await;
         match &mut self.form {
             Form::Verbatim(upload) => upload.write(piece).await?,
             Form::Collected(bytes) => bytes.extend_from_slice(&piece),

@@ -8,7 +8,7 @@ use catalog::{Catalog, Missing, sqlite_url};
 use engine::backup::{BackupRequest, create_backup};
 use engine::copy::CopyRequest;
 use engine::resources::{NewResource, add_resource};
-use engine::{EngineError, RegionContext, Worker};
+use engine::{EngineError, Pace, RegionContext, Worker};
 use model::{AccountId, BackupId, Region, ResourceId, ResourceKind, SystemClock};
 use object_store::ObjectStore;
 use store::RegionStore;
@@ -51,7 +51,8 @@ pub(crate) async fn region_around(folder: &Path, name: &str, inner: Arc<dyn Obje
     let catalog = Catalog::open(&sqlite_url(&home.join("catalog.db")), Missing::Create).await.unwrap();
     let keys = Arc::new(KeyFileService::create(&region, &home.join("kms.json"), clock.clone()).unwrap());
     let (partition, managed) = ("aws".parse().unwrap(), home.join("resources"));
-    Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, clock })
+    let pace = Arc::new(Pace::new(None));
+    Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, pace, clock })
 }
 
 pub(crate) fn account() -> AccountId {

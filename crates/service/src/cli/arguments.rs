@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
 use engine::verify::Depth;
-use model::{ByteSize, RelPath};
+use model::RelPath;
 
 use super::Cli;
 
@@ -79,13 +79,6 @@ pub(super) fn path_parser() -> impl clap::builder::TypedValueParser<Value = RelP
     OsStringValueParser::new().try_map(parse_path)
 }
 
-/// Reads `50MB/s`: a size, the `/s` being optional, never 0.
-pub(super) fn parse_bandwidth(given: &str) -> Result<ByteSize, String> {
-    let size: ByteSize =
-        given.trim().trim_end_matches("/s").parse().map_err(|e: model::size::InvalidSize| e.to_string())?;
-    if size.0 == 0 { Err("a bandwidth of 0 would never end".to_owned()) } else { Ok(size) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,14 +95,6 @@ mod tests {
         }
         let odd = OsString::from_vec(b"\xff/\n".to_vec());
         assert_eq!(parse_path(odd).unwrap().as_bytes(), b"\xff/\n");
-    }
-
-    #[test]
-    fn bandwidths_take_a_unit_per_second() {
-        assert_eq!(parse_bandwidth("50MB/s"), Ok(ByteSize(50_000_000)));
-        assert_eq!(parse_bandwidth("1MiB"), Ok(ByteSize(1 << 20)));
-        assert!(parse_bandwidth("0").is_err());
-        assert!(parse_bandwidth("fast").is_err());
     }
 
     #[test]

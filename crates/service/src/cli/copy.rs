@@ -11,9 +11,10 @@ use model::{BackupId, ByteSize, KmsKeyId, Region};
 use serde_json::{Value, json};
 
 use super::Format;
-use super::arguments::{TagArgs, parse_bandwidth};
+use super::arguments::TagArgs;
 use super::backup::BackupView;
 use crate::app::App;
+use crate::config::parse_rate;
 use crate::exit::{Outcome, print_error};
 use crate::output::{Table, counted, grouped, print_json, print_line};
 
@@ -38,7 +39,7 @@ pub(crate) struct CopyArgs {
     #[arg(long)]
     reencrypt: bool,
     /// Read no more than this from the source, e.g. 50MB/s.
-    #[arg(long, value_name = "SIZE/s", value_parser = parse_bandwidth)]
+    #[arg(long, value_name = "SIZE/s", value_parser = parse_rate)]
     bandwidth: Option<ByteSize>,
     /// Only say what would be moved, to the byte.
     #[arg(long)]

@@ -87,7 +87,7 @@ pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> 
         let (region, partition): (Region, Partition) = (region.parse()?, partition.parse()?);
         let own = region.to_string();
         let entry = entry(region, partition, &own);
-        make_region(&entry.check(&dir)?).await?;
+        make_region(&entry.check(&file)?).await?;
         entries.push(entry);
     }
     let identities = dir.join(IDENTITIES_FILE);
@@ -126,6 +126,7 @@ pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEn
         kms: format!("file:{dir}/kms.json"),
         scratch: None,
         resources: None,
+        bandwidth: None,
         opt_in: false,
         no_windows_multi_az: false,
         name: region,

@@ -7,6 +7,7 @@ mod account;
 mod arguments;
 mod backup;
 mod completions;
+mod config;
 mod copy;
 mod demo;
 mod event;
@@ -103,6 +104,9 @@ enum Command {
     /// List what was done: by the command line, by callers of the APIs, and by itself.
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Check the configuration, and print what can be set.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Check and explain the policies that decide what access keys may do.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -137,6 +141,7 @@ impl Cli {
             Command::Account(command) => account::run(&load()?, command),
             Command::Key(command) => key::run(&load()?, command),
             Command::Event(command) => event::run(&load()?, command).await,
+            Command::Config(command) => config::run(load, &command),
             Command::Policy(command) => policy::run(load, command).await,
             Command::Demo(args) => demo::run(args, self.global.quiet).await,
             Command::Completions(args) => completions::run(&args),

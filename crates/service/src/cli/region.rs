@@ -61,7 +61,6 @@ async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow
     if config.regions.iter().any(|known| known.region == args.region) {
         bail!("{} has a region {} already", file.display(), args.region);
     }
-    let base = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let dir = args.dir.unwrap_or_else(|| args.region.as_str().into());
     let shown = dir.to_str().context("the directory's name is not UTF-8, which the configuration is written in")?;
     let mut added = entry(args.region.clone(), args.partition, shown);
@@ -77,7 +76,7 @@ async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow
     if let Some(url) = args.kms {
         added.kms = url;
     }
-    make_region(&added.check(base)?).await?;
+    make_region(&added.check(&std::path::absolute(file)?)?).await?;
     append(file, &added)?;
     if !quiet {
         say(format_args!("made {}; a server that runs serves it once it is started again", args.region));

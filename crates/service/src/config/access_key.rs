@@ -2,6 +2,7 @@
 
 use model::Timestamp;
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const UPPER32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -18,16 +19,18 @@ pub(crate) enum Cloud {
 }
 
 /// An access key, as the identities file has it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessKey {
     /// Its id, which requests carry.
     pub(crate) id: String,
     /// Its secret, which they are signed with.
     pub(crate) secret: String,
-    /// Whose clients it is for.
+    /// Whose clients it is for: `aws` or `tencent`.
+    #[schemars(with = "String")]
     pub(crate) cloud: Cloud,
     /// When it was made.
+    #[schemars(with = "String")]
     pub(crate) created_at: Timestamp,
     /// Whether requests signed with it are refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -1,6 +1,39 @@
 //! Durations as people write them: `90s`, `15m`, `24h`, `7d`; a bare number is seconds.
 
+use std::fmt;
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A duration as a configuration file has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct Span(#[schemars(with = "String")] pub(crate) Duration);
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse_duration(&String::deserialize(deserializer)?).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [("h", 60 * 60), ("m", 60), ("s", 1)];
+        let (unit, scale) = units
+            .into_iter()
+            .find(|(_, scale)| seconds >= *scale && seconds.is_multiple_of(*scale))
+            .unwrap_or(("s", 1));
+        write!(f, "{}{unit}", seconds / scale)
+    }
+}
 
 /// Reads a duration.
 ///
@@ -27,6 +60,13 @@ pub(crate) fn parse_duration(given: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for text in ["24h", "15m", "90s", "5s", "0s"] {
+            assert_eq!(Span(parse_duration(text).unwrap()).to_string(), text);
+        }
+    }
 
     #[test]
     fn durations_read_as_people_write_them() {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use model::{AccountId, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access_key::{AccessKey, Cloud};
@@ -14,10 +15,11 @@ use super::limits::Limits;
 use crate::exit::hinted;
 
 /// One account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Account {
     /// Its id, as the APIs know it.
+    #[schemars(with = "String")]
     pub(crate) id: AccountId,
     /// What people call it.
     pub(crate) name: String,
@@ -25,9 +27,11 @@ pub(crate) struct Account {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) active_directories: Option<Vec<String>>,
     /// How much it may have and do.
+    #[schemars(skip)]
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub(crate) limits: Limits,
     /// What its clients sign requests with.
+    #[schemars(skip)]
     #[serde(default, rename = "key", skip_serializing_if = "Vec::is_empty")]
     pub(crate) keys: Vec<AccessKey>,
 }

@@ -4,14 +4,17 @@
 //! not look like an empty region.
 
 mod access_key;
+mod bandwidth;
 mod duration;
 pub(crate) mod environment;
 #[cfg(test)]
 mod hostile;
 mod identities;
 mod limits;
+mod pacing;
 mod place;
 mod policies;
+pub(crate) mod reference;
 mod region;
 
 use std::collections::HashSet;
@@ -22,11 +25,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use model::Region;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use wire::aws::sigv4::SKEW_DEFAULT;
 
 pub(crate) use access_key::{AccessKey, Cloud};
+pub(crate) use bandwidth::parse_rate;
+use duration::Span;
 pub(crate) use duration::parse_duration;
 pub(crate) use identities::{Account, Identities};
 pub(crate) use place::{CatalogPlace, StorePlace};
@@ -81,29 +87,41 @@ pub(crate) struct RequestRates {
 }
 
 /// What `offsite.toml` says, as written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
+    /// The file with the accounts; relative paths start at this file's directory.
+    #[schemars(with = "String")]
     identities: PathBuf,
+    /// The directory of Cedar policies that decide what access keys may do; `policies`, if that is there.
+    #[schemars(with = "Option<String>")]
     policies: Option<PathBuf>,
-    #[serde(default = "default_grace", deserialize_with = "duration_text")]
-    gc_grace: Duration,
+    /// How long gc leaves a pack that nothing names.
+    #[serde(default = "default_grace")]
+    gc_grace: Span,
+    /// How long work is another's after its last sign of life, in seconds: 1 to 3600.
     #[serde(default = "default_lease_seconds")]
     lease_seconds: u64,
+    /// Calls of an account to one operation of CBS in one region.
     #[serde(default = "default_requests_per_second")]
     cbs_requests_per_second: NonZeroU32,
+    /// Calls of an account to FSx in one region; any number without it.
     fsx_requests_per_second: Option<NonZeroU32>,
+    /// Calls of an account to CloudHSM in one region; any number without it.
     cloudhsm_requests_per_second: Option<NonZeroU32>,
-    #[serde(default = "default_skew", deserialize_with = "duration_text")]
-    aws_clock_skew: Duration,
-    #[serde(default = "default_activation", deserialize_with = "duration_text")]
-    cloudhsm_activation: Duration,
+    /// How far the clocks of AWS clients may be off: 1s to 1h.
+    #[serde(default = "default_skew")]
+    aws_clock_skew: Span,
+    /// After how long an initialized HSM cluster is activated without a token.
+    #[serde(default = "default_activation")]
+    cloudhsm_activation: Span,
     #[serde(default)]
+    #[schemars(skip)]
     region: Vec<RegionEntry>,
 }
 
-fn default_grace() -> Duration {
-    Duration::from_secs(24 * 60 * 60)
+fn default_grace() -> Span {
+    Span(Duration::from_secs(24 * 60 * 60))
 }
 
 fn default_lease_seconds() -> u64 {
@@ -115,30 +133,25 @@ fn default_requests_per_second() -> NonZeroU32 {
     NonZeroU32::new(20).expect("20 is not 0")
 }
 
-fn default_skew() -> Duration {
-    SKEW_DEFAULT
+fn default_skew() -> Span {
+    Span(SKEW_DEFAULT)
 }
 
 /// Long enough for a client that waits for `INITIALIZED` to see it.
-fn default_activation() -> Duration {
-    Duration::from_secs(5)
-}
-
-fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+fn default_activation() -> Span {
+    Span(Duration::from_secs(5))
 }
 
 impl ConfigFile {
     /// Reads and checks the text of the file at `file`, without a look at what it names.
     pub(crate) fn parse(text: &str, file: &Path) -> anyhow::Result<(Self, Vec<RegionSettings>)> {
         let read: Self = parse_toml(text, file)?;
-        let base = file.parent().unwrap_or(Path::new("/"));
-        let regions = check_regions(&read.region, base).with_context(|| file.display().to_string())?;
+        let regions = check_regions(&read.region, file).with_context(|| file.display().to_string())?;
         if !(1..=3600).contains(&read.lease_seconds) {
             bail!("{}: lease_seconds: {} is not between 1 and 3600", file.display(), read.lease_seconds);
         }
-        if !(Duration::from_secs(1)..=CLOCK_SKEW_MAX).contains(&read.aws_clock_skew) {
-            bail!("{}: aws_clock_skew: {:?} is not between 1s and 1h", file.display(), read.aws_clock_skew);
+        if !(Duration::from_secs(1)..=CLOCK_SKEW_MAX).contains(&read.aws_clock_skew.0) {
+            bail!("{}: aws_clock_skew: {} is not between 1s and 1h", file.display(), read.aws_clock_skew);
         }
         Ok((read, regions))
     }
@@ -159,15 +172,15 @@ impl Config {
             identities: Identities::load(&identities_file)?,
             identities_file,
             policies: PolicyDirectory::of(read.policies.as_deref(), base),
-            gc_grace: read.gc_grace,
+            gc_grace: read.gc_grace.0,
             lease: Duration::from_secs(read.lease_seconds),
             requests_per_second: RequestRates {
                 cbs: read.cbs_requests_per_second,
                 fsx: read.fsx_requests_per_second,
                 cloudhsm: read.cloudhsm_requests_per_second,
             },
-            aws_clock_skew: read.aws_clock_skew,
-            cloudhsm_activation: read.cloudhsm_activation,
+            aws_clock_skew: read.aws_clock_skew.0,
+            cloudhsm_activation: read.cloudhsm_activation.0,
             regions,
             file,
         })
@@ -183,7 +196,7 @@ impl Config {
     }
 }
 
-fn check_regions(entries: &[RegionEntry], base: &Path) -> anyhow::Result<Vec<RegionSettings>> {
+fn check_regions(entries: &[RegionEntry], file: &Path) -> anyhow::Result<Vec<RegionSettings>> {
     if entries.is_empty() {
         bail!("region: none is given; at least one [[region]] table is needed");
     }
@@ -191,7 +204,7 @@ fn check_regions(entries: &[RegionEntry], base: &Path) -> anyhow::Result<Vec<Reg
     if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name)) {
         bail!("region: {} is given twice", twice.name);
     }
-    entries.iter().map(|entry| entry.check(base)).collect()
+    entries.iter().map(|entry| entry.check(file)).collect()
 }
 
 fn read_text(path: &Path) -> anyhow::Result<String> {
@@ -243,8 +256,8 @@ mod tests {
             (ids.to_owned(), "region: none is given"),
             (format!("{ids}{REGION}{REGION}"), "region: us-east-1 is given twice"),
             (format!("{ids}gc_grace = \"soon\"\n{REGION}"), "line 2: \"soon\" is not a duration"),
-            (format!("{ids}aws_clock_skew = \"0s\"\n{REGION}"), "aws_clock_skew: 0ns is not between 1s and 1h"),
-            (format!("{ids}aws_clock_skew = \"61m\"\n{REGION}"), "aws_clock_skew: 3660s is not between 1s and 1h"),
+            (format!("{ids}aws_clock_skew = \"0s\"\n{REGION}"), "aws_clock_skew: 0s is not between 1s and 1h"),
+            (format!("{ids}aws_clock_skew = \"61m\"\n{REGION}"), "aws_clock_skew: 61m is not between 1s and 1h"),
             (format!("{ids}lease_seconds = 0\n{REGION}"), "lease_seconds: 0 is not between"),
             (
                 format!("{ids}fsx_requests_per_second = 0\n{REGION}"),
@@ -257,6 +270,7 @@ mod tests {
             ),
             (format!("{ids}{}", REGION.replace("sqlite:a/catalog.db", "sqlite:")), "catalog: \"sqlite:\""),
             (format!("{ids}{}", REGION.replace("us-east-1", "US EAST")), "is not a valid region name"),
+            (format!("{ids}{REGION}bandwidth = \"fast\"\n"), "region us-east-1: bandwidth: \"fast\" is not a size"),
             (format!("identities = \"other.toml\"\n{REGION}"), "other.toml"),
         ] {
             let error = load(&config).unwrap_err();

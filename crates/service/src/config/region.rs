@@ -7,9 +7,11 @@ use anyhow::Context;
 use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing};
 use engine::{EngineError, RegionContext};
 use model::{Partition, Region, SystemClock};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::RegionStore;
 
+use super::bandwidth::Timetable;
 use super::place::{CatalogPlace, KmsPlace, StorePlace};
 use crate::exit::hinted;
 
@@ -20,12 +22,14 @@ pub(crate) const META_REGION: &str = "region";
 pub(crate) const META_STORE_ID: &str = "store_id";
 
 /// A `[[region]]` table as written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RegionEntry {
     /// Its name.
+    #[schemars(with = "String")]
     pub(crate) name: Region,
     /// The set of regions that copies may not leave.
+    #[schemars(with = "String")]
     pub(crate) partition: Partition,
     /// `file:<directory>`, or `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`.
     pub(crate) store: String,
@@ -33,12 +37,18 @@ pub(crate) struct RegionEntry {
     pub(crate) catalog: String,
     /// `file:<file>`, or `awskms://?[endpoint=<URL>][&region=<name>][&alias=<name>]`.
     pub(crate) kms: String,
-    /// A directory for files that live only while a command runs.
+    /// A directory for files that live only while a command runs; `scratch` in the region's own.
+    #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scratch: Option<PathBuf>,
-    /// Where file systems, disks and clusters that callers have made are kept.
+    /// Where file systems, disks and clusters that callers have made are kept; `resources` in the region's own.
+    #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resources: Option<PathBuf>,
+    /// How fast copies may come into it: `50MB/s`, or a timetable such as `08:00,10MB/s 18:00,off` (UTC). A change
+    /// is taken up while copies run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bandwidth: Option<String>,
     /// Whether FSx copies backups neither to it from other regions nor out of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) opt_in: bool,
@@ -53,8 +63,9 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl RegionEntry {
-    /// Resolves the paths against `base`, the directory of the configuration file.
-    pub(crate) fn check(&self, base: &Path) -> anyhow::Result<RegionSettings> {
+    /// Resolves the paths against the directory of the configuration file.
+    pub(crate) fn check(&self, file: &Path) -> anyhow::Result<RegionSettings> {
+        let base = file.parent().unwrap_or(Path::new("/"));
         let field = |field| format!("region {}: {field}", self.name);
         let catalog = CatalogPlace::parse(&self.catalog, base).with_context(|| field("catalog"))?;
         let store = StorePlace::parse(&self.store, base).with_context(|| field("store"))?;
@@ -64,6 +75,7 @@ impl RegionEntry {
             CatalogPlace::Server(_) => base.join(self.name.as_str()),
         };
         let in_own = |given: &Option<PathBuf>, name| given.as_ref().map_or(own.join(name), |given| base.join(given));
+        let bandwidth = self.timetable().with_context(|| field("bandwidth"))?;
         let scratch = in_own(&self.scratch, "scratch");
         let resources = in_own(&self.resources, "resources");
         Ok(RegionSettings {
@@ -74,9 +86,19 @@ impl RegionEntry {
             catalog,
             scratch,
             resources,
+            bandwidth,
+            file: file.to_owned(),
             opt_in: self.opt_in,
             no_windows_multi_az: self.no_windows_multi_az,
         })
+    }
+}
+
+impl RegionEntry {
+    /// How fast copies may come into it.
+    pub(crate) fn timetable(&self) -> anyhow::Result<Timetable> {
+        let given = self.bandwidth.as_deref().map_or(Ok(Timetable::UNLIMITED), str::parse);
+        given.map_err(anyhow::Error::msg)
     }
 }
 
@@ -97,6 +119,10 @@ pub(crate) struct RegionSettings {
     pub(crate) scratch: PathBuf,
     /// Where file systems, disks and clusters that callers have made are kept.
     pub(crate) resources: PathBuf,
+    /// How fast copies may come into it.
+    pub(crate) bandwidth: Timetable,
+    /// The configuration file that says all this.
+    pub(crate) file: PathBuf,
     /// Whether FSx copies backups neither to it from other regions nor out of it.
     pub(crate) opt_in: bool,
     /// Whether it has no Windows file systems in several zones, and takes no copies of their backups.
@@ -175,6 +201,7 @@ impl RegionSettings {
             keys: self.kms.open(&self.region, clock.clone()).map_err(EngineError::from)?,
             scratch: self.scratch.clone(),
             managed: self.resources.clone(),
+            pace: super::pacing::follow(self, clock.clone()),
             clock,
         })
     }

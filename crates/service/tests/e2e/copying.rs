@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use testkit::corpus::{self, TreeShape};
 
+use crate::api::served::until;
 use crate::world::{SOURCE, TARGET, World, assert_same_to_rsync};
+
+/// The region that copies come into slowly.
+const SLOW: &str = "eu-west-1";
 
 fn world_with_tree(seed: u64) -> (World, PathBuf, String) {
     let world = World::new();
@@ -163,8 +168,7 @@ fn a_missing_or_altered_source_pack_fails_the_copy_and_names_the_files() {
         let resource = world.add(&tree);
         world.backup(&resource);
         let first: BTreeSet<PathBuf> = world.packs(SOURCE).into_iter().collect();
-        let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-        std::fs::write(tree.join("victim"), noise).unwrap();
+        std::fs::write(tree.join("victim"), noise(400_000)).unwrap();
         let backup = world.backup(&resource);
         let pack = world.packs(SOURCE).into_iter().find(|pack| !first.contains(pack)).unwrap();
         if alter {
@@ -180,6 +184,43 @@ fn a_missing_or_altered_source_pack_fails_the_copy_and_names_the_files() {
         let listed = world.run(["backup", "ls", "--region", TARGET, "--json"]).json();
         assert_eq!(listed.as_array().map(Vec::len), Some(0), "{listed}");
     }
+}
+
+/// Each byte takes a second at first: the copy ends because the limit is lifted.
+#[test]
+fn a_regions_bandwidth_is_its_own_and_changes_while_a_copy_runs() {
+    let (world, tree, resource) = world_with_tree(7);
+    std::fs::write(tree.join("noise"), noise(1 << 20)).unwrap();
+    let backup = world.backup(&resource);
+    let config = world.site().join("offsite.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let limited = |bandwidth: &str| {
+        let line = format!("name = \"{SLOW}\"\n");
+        assert!(text.contains(&line), "{text}");
+        std::fs::write(&config, text.replace(&line, &format!("{line}bandwidth = \"{bandwidth}\"\n"))).unwrap();
+    };
+    limited("00:00,1B/s Wed-12:00,1B/s");
+    let mut copying = world.command(["copy", &backup, "--to", SLOW, "--to", TARGET, "--json"]);
+    let mut copying = copying.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let states = |region| -> Vec<String> {
+        let listed = world.run(["backup", "ls", "--region", region, "--all", "--json"]).json();
+        let states = listed.as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap().to_owned());
+        states.collect()
+    };
+    until(|| (states(TARGET) == ["AVAILABLE"]).then_some(()));
+    assert_eq!(states(SLOW), ["COPYING"], "the others' copies are not kept");
+    // What cannot be read changes nothing.
+    std::fs::write(&config, "nonsense").unwrap();
+    assert_eq!(copying.try_wait().unwrap(), None);
+    limited("off");
+    assert!(copying.wait().unwrap().success());
+    assert_eq!(states(SLOW), ["AVAILABLE"]);
+    world.run(["verify", "--region", SLOW, "--read-data"]).exits(0);
+}
+
+/// Bytes that do not compress.
+fn noise(words: u32) -> Vec<u8> {
+    (0..words).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
 pub(crate) fn flip_bit(path: &std::path::Path, at: usize) {
