@@ -8,8 +8,14 @@ use std::process::Command;
 const OFFSITE: &str = env!("CARGO_BIN_EXE_offsite");
 
 /// Those that name commands.
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "docs/api.md", "docs/architecture.md", "docs/authorization.md", "docs/operations.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "docs/api.md",
+    "docs/architecture.md",
+    "docs/authorization.md",
+    "docs/operations.md",
+    "docs/settings.md",
+];
 
 #[test]
 fn the_five_minutes_of_the_readme_pass() {
@@ -20,14 +26,37 @@ fn the_five_minutes_of_the_readme_pass() {
     let readme = read("README.md");
     let tour = readme.split("## Five minutes").nth(1).unwrap();
     let script = tour.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
-    let script = format!("PATH={}:$PATH\n{script}", Path::new(OFFSITE).parent().unwrap().display());
-    let mut shell = Command::new("bash");
-    shell.args(["-eu", "-o", "pipefail", "-c", &script]).current_dir(scratch.path());
-    shell.env("HOME", scratch.path()).env_remove("OFFSITE_CONFIG");
-    let ran = shell.output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    assert!(String::from_utf8_lossy(&ran.stdout).contains("a photo"), "`backup cat` prints the file");
+    let printed = run_shell(scratch.path(), script);
+    assert!(printed.contains("a photo"), "`backup cat` prints the file");
     assert_eq!(std::fs::read(scratch.path().join("restored/some/file")).unwrap(), b"a photo");
+}
+
+#[test]
+fn the_run_book_for_a_lost_region_leads_to_a_new_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let photos = scratch.path().join("photos");
+    std::fs::create_dir_all(photos.join("some")).unwrap();
+    std::fs::write(photos.join("some/file"), "a photo").unwrap();
+    let before = "offsite -q init --dir site
+        export OFFSITE_CONFIG=$PWD/site/offsite.toml
+        backup=$(offsite backup create $(offsite resource add photos --region us-east-1))
+        copy=$(offsite copy $backup --to us-west-2)
+        rm -rf site/us-east-1\n";
+    let operations = read("docs/operations.md");
+    let book = operations.split("\n## A region is lost\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let steps: Vec<&str> = book.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(steps.len(), 4);
+    let after = "offsite backup ls --region us-east-2 --json";
+    let printed = run_shell(scratch.path(), &format!("{before}{}{after}", steps.concat()));
+    assert!(printed.contains("\"state\":\"AVAILABLE\""), "{printed}");
+    assert_eq!(std::fs::read(scratch.path().join("restored/some/file")).unwrap(), b"a photo");
+}
+
+#[test]
+fn the_page_of_settings_is_what_the_binary_prints() {
+    let printed = Command::new(OFFSITE).args(["config", "reference"]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(printed == read("docs/settings.md"), "run `offsite config reference > docs/settings.md`");
 }
 
 #[test]
@@ -42,6 +71,18 @@ fn every_command_and_option_that_is_named_exists() {
         }
     }
     assert!(checked > 20, "only {checked} commands were found in the documents");
+}
+
+/// What the script prints; it has to end well.
+#[track_caller]
+fn run_shell(folder: &Path, script: &str) -> String {
+    let script = format!("PATH={}:$PATH\n{script}", Path::new(OFFSITE).parent().unwrap().display());
+    let mut shell = Command::new("bash");
+    shell.args(["-eu", "-o", "pipefail", "-c", &script]).current_dir(folder);
+    shell.env("HOME", folder).env_remove("OFFSITE_CONFIG");
+    let ran = shell.output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
 }
 
 /// Asks the command for its help and looks for each option in it.
