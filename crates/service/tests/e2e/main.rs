@@ -13,5 +13,6 @@ mod incremental;
 mod kms;
 mod nodes;
 mod postgres;
+mod scale;
 mod trouble;
 mod world;

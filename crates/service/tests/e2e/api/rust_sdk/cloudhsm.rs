@@ -9,7 +9,7 @@ use aws_sdk_cloudhsmv2::operation::copy_backup_to_region::CopyBackupToRegionErro
 use aws_sdk_cloudhsmv2::types::{Backup, BackupState, ClusterMode, ClusterState, Tag};
 
 use super::super::served::Served;
-use super::{http_client, until};
+use super::until;
 use crate::world::{SOURCE, TARGET};
 
 fn client(served: &Served, region: &'static str) -> Client {
@@ -17,8 +17,7 @@ fn client(served: &Served, region: &'static str) -> Client {
     let config = aws_sdk_cloudhsmv2::Config::builder()
         .region(Region::new(region))
         .endpoint_url(format!("http://{}", served.host))
-        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
-        .http_client(http_client());
+        .credentials_provider(Credentials::new(id, secret, None, None, "test"));
     Client::from_conf(config.build())
 }
 

@@ -13,7 +13,7 @@ use aws_sdk_fsx::types::{
 };
 
 use super::super::served::Served;
-use super::{http_client, until};
+use super::until;
 use crate::world::{SOURCE, TARGET};
 
 const SUBNET: &str = "subnet-0123456789abcdef0";
@@ -24,8 +24,7 @@ fn client(served: &Served, region: &'static str) -> Client {
     let config = aws_sdk_fsx::Config::builder()
         .region(Region::new(region))
         .endpoint_url(format!("http://{}", served.host))
-        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
-        .http_client(http_client());
+        .credentials_provider(Credentials::new(id, secret, None, None, "test"));
     Client::from_conf(config.build())
 }
 
