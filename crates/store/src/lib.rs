@@ -2,10 +2,12 @@
 //!
 //! The formats are described byte by byte in `docs/format.md`. This crate knows no SQL and no HTTP.
 
+mod address;
 mod aws;
 pub mod bucket;
 pub mod chunks;
 mod courtesy;
+mod credentials;
 pub mod error;
 pub mod keys;
 pub mod manifest;
@@ -15,7 +17,7 @@ pub mod region_store;
 pub mod seal;
 pub mod transfer;
 
-pub use aws::InvalidAddress;
+pub use address::InvalidAddress;
 pub use bucket::BucketAddress;
 pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
 pub use error::{StoreError, StoreErrorKind};

@@ -6,6 +6,8 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 
+use crate::credentials::setting;
+
 /// How often a question for credentials is asked again. What answers it is mostly near, or is not there at all.
 const RETRIES_MAX: usize = 4;
 
@@ -50,23 +52,23 @@ impl ProvideCredentials for ForSdk {
 /// The setting that a variable of the environment is, if it is about credentials.
 fn credential(variable: &str) -> Option<AmazonS3ConfigKey> {
     use AmazonS3ConfigKey as K;
-    let key = variable.starts_with("AWS_").then(|| variable.to_ascii_lowercase().parse().ok())??;
-    let is_credential = matches!(
-        key,
-        K::AccessKeyId
-            | K::SecretAccessKey
-            | K::Token
-            | K::WebIdentityTokenFile
-            | K::RoleArn
-            | K::RoleSessionName
-            | K::StsEndpoint
-            | K::ContainerCredentialsRelativeUri
-            | K::ContainerCredentialsFullUri
-            | K::ContainerAuthorizationTokenFile
-            | K::MetadataEndpoint
-            | K::ImdsV1Fallback
-    );
-    is_credential.then_some(key)
+    setting(variable, "AWS_", |key| {
+        matches!(
+            key,
+            K::AccessKeyId
+                | K::SecretAccessKey
+                | K::Token
+                | K::WebIdentityTokenFile
+                | K::RoleArn
+                | K::RoleSessionName
+                | K::StsEndpoint
+                | K::ContainerCredentialsRelativeUri
+                | K::ContainerCredentialsFullUri
+                | K::ContainerAuthorizationTokenFile
+                | K::MetadataEndpoint
+                | K::ImdsV1Fallback
+        )
+    })
 }
 
 #[cfg(test)]

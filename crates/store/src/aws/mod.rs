@@ -4,21 +4,7 @@ mod credentials;
 mod place;
 
 pub(crate) use credentials::{ForSdk, REGION_DEFAULT, credentials};
-pub(crate) use place::{ServicePlace, is_name};
-
-/// An address that is none. The message does not repeat the address, which may hold a password by mistake.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not of the form {form}: {why}")]
-pub struct InvalidAddress {
-    form: &'static str,
-    why: String,
-}
-
-impl InvalidAddress {
-    pub(crate) fn new(form: &'static str, why: impl Into<String>) -> Self {
-        Self { form, why: why.into() }
-    }
-}
+pub(crate) use place::ServicePlace;
 
 /// Why an address with a name or a password is refused.
 pub(crate) const CREDENTIALS_ELSEWHERE: &str =

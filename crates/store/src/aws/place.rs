@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::Url;
 
+use crate::address::{is_name, parse_endpoint, shown};
+
 /// Where a service is. Without an endpoint it is AWS's own, in the region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServicePlace {
@@ -37,7 +39,7 @@ impl ServicePlace {
 
     /// The endpoint as it is written, without the `/` that its path is.
     pub(crate) fn endpoint(&self) -> Option<&str> {
-        self.endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/'))
+        self.endpoint.as_ref().map(shown)
     }
 
     /// The parts of the query that it is read from.
@@ -51,17 +53,4 @@ impl fmt::Display for ServicePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.query().collect::<Vec<_>>().join("&"))
     }
-}
-
-/// Whether a text is made of what names have, so that it can stand in a query as it is.
-pub(crate) fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c))
-}
-
-fn parse_endpoint(text: &str) -> Result<Url, String> {
-    let bad = || "the endpoint is not of the form http[s]://<host>[:<port>]".to_owned();
-    let url: Url = text.parse().map_err(|_| bad())?;
-    let is_bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.path() == "/";
-    let is_served = matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
-    if is_bare && is_served { Ok(url) } else { Err(bad()) }
 }

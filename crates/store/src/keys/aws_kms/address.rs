@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use url::Url;
 
-use crate::aws::{CREDENTIALS_ELSEWHERE, InvalidAddress, ServicePlace, is_name};
+use crate::address::{InvalidAddress, is_name};
+use crate::aws::{CREDENTIALS_ELSEWHERE, ServicePlace};
 
 /// How an address is written.
 const FORM: &str = "awskms://?[endpoint=<URL>][&region=<name>][&alias=<name>]";

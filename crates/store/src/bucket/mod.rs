@@ -1,28 +1,19 @@
 //! Buckets: the addresses of stores on S3-compatible services, and how these are opened.
 
+mod connection;
+mod s3;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
-use crate::aws::{CREDENTIALS_ELSEWHERE, InvalidAddress, REGION_DEFAULT, ServicePlace, credentials, is_name};
-use crate::courtesy::Courteous;
-
-/// How long a service may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a service may be silent. The largest request, of 40 MiB, has to be sent in this time, which takes 140 kB a second.
-const SILENCE_MAX: Duration = Duration::from_secs(300);
-
-/// How often a request is sent again that a service did not answer, or answered with a fault of its own (500 and more).
-/// With waits of 0.1 to 5 seconds between them, or those that a busy service asks for; who called waits and tries again for longer, where that makes sense.
-const RETRIES_MAX: usize = 6;
+use crate::address::{InvalidAddress, is_name};
+use crate::aws::{CREDENTIALS_ELSEWHERE, ServicePlace};
 
 /// Where a bucket is: `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`.
 ///
@@ -51,31 +42,9 @@ impl BucketAddress {
         &self,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-        let region = self.place.region.as_deref();
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(&self.bucket)
-            .with_region(region.unwrap_or(REGION_DEFAULT))
-            .with_credentials(credentials(environment, region)?);
-        let endpoint = self.place.endpoint();
-        let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http:"));
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
-        }
-        let client = ClientOptions::new()
-            .with_allow_http(is_plain)
-            .with_connect_timeout(CONNECT_TIMEOUT)
-            .with_read_timeout(SILENCE_MAX)
-            // A pack may take as long as it takes while bytes come.
-            .with_timeout_disabled();
-        let backoff = BackoffConfig {
-            init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(5),
-            ..BackoffConfig::default()
-        };
-        let retry = RetryConfig { backoff, max_retries: RETRIES_MAX, ..RetryConfig::default() };
-        let bucket = builder.with_client_options(client).with_retry(retry).with_http_connector(Courteous).build()?;
+        let bucket = s3::open(&self.place, &self.bucket, environment)?;
         Ok(match self.prefix.as_ref() {
-            "" => Arc::new(bucket),
+            "" => bucket,
             _ => Arc::new(PrefixStore::new(bucket, self.prefix.clone())),
         })
     }
