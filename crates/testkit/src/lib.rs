@@ -1,7 +1,11 @@
 //! What tests and benchmarks are built from; never part of the product.
 
+pub mod azurite;
+pub mod bucket;
 pub mod cluster;
 pub mod corpus;
+pub mod gcs;
+mod http;
 pub mod link;
 pub mod moto;
 pub mod postgres;

@@ -21,7 +21,9 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// When it is not there.
 pub fn installed(test_directory: &Path, name: &str) -> PathBuf {
     let target = test_directory.parent().expect("it lies in the target folder");
-    let program = target.join("venv/bin").join(name);
-    assert!(program.exists(), "{name} is not installed: run `cargo xtask test` once");
-    program
+    let mut programs =
+        ["venv/bin", "azurite/node_modules/.bin"].map(|folder| target.join(folder).join(name)).into_iter();
+    programs
+        .find(|program| program.exists())
+        .unwrap_or_else(|| panic!("{name} is not installed: run `cargo xtask test` once"))
 }

@@ -1,13 +1,15 @@
 //! A SeaweedFS server for tests: an S3 service that keeps its objects in a scratch directory.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::http::ask;
 
 /// The one key that the server knows. It has no secrets to keep.
 pub const ACCESS_KEY: &str = "offsite-tests";
@@ -41,11 +43,20 @@ impl Seaweed {
     /// # Errors
     /// When `program`, which is `weed`, cannot be run or does not come up.
     pub fn start(program: &Path) -> io::Result<Self> {
+        Self::start_with(program, "Read:ready")
+    }
+
+    /// The same for a server that takes requests without a signature.
+    pub(crate) fn start_for_anyone(program: &Path) -> io::Result<Self> {
+        Self::start_with(program, "Admin")
+    }
+
+    fn start_with(program: &Path, anyone_may: &str) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("offsite-seaweed-").tempdir()?;
         let identity = format!(
             r#"{{"identities": [{{"name": "tests", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
                "credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}},
-               {{"name": "anonymous", "actions": ["Read:ready"]}}]}}"#
+               {{"name": "anonymous", "actions": ["{anyone_may}"]}}]}}"#
         );
         fs::write(folder.path().join("s3.json"), identity)?;
         fs::create_dir(folder.path().join("data"))?;
@@ -63,7 +74,11 @@ impl Seaweed {
 
     /// Where its S3 service is.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports[0])
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// Kills it. Its objects stay.
@@ -139,18 +154,6 @@ impl Seaweed {
         self.stop();
         Err(io::Error::other("the SeaweedFS server listens, but does not serve objects"))
     }
-}
-
-/// The status of the answer to a request that needs no key.
-fn ask(port: u16, what: &str, body: &str) -> io::Result<u16> {
-    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    connection.set_read_timeout(Some(READY_WITHIN))?;
-    let head = format!("{what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}", body.len());
-    write!(connection, "{head}\r\n\r\n{body}")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.ok_or_else(|| io::Error::other(format!("an answer that is not HTTP: {answer}")))
 }
 
 impl Drop for Seaweed {

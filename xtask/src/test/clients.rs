@@ -1,4 +1,4 @@
-//! The vendors' own clients, which the API tests run unmodified: for Python and for Node.js.
+//! The vendors' own clients, which the API tests run unmodified, and the servers that tests start: for Python and for Node.js.
 
 use std::fs;
 use std::path::Path;
@@ -23,29 +23,33 @@ const PYTHON: [&str; 9] = [
     "flask-cors==6.0.5",
 ];
 
-/// Where the packages for Node.js are listed.
-const NODE: &str = "crates/service/tests/clients/node";
+/// The packages for Node.js: a folder of the target folder, where they are listed, and what they are.
+const NODE: [(&str, &str, &str); 2] = [
+    ("node", "crates/service/tests/clients/node", "the clients for Node.js"),
+    // Apart from the clients, whose own packages would be others beside its.
+    ("azurite", "crates/testkit/azurite", "Azurite"),
+];
 
 /// Names the file that says what is there, written once all of it is.
 const STAMP: &str = "offsite-packages";
 
-/// Makes `<target>/venv` and `<target>/node`, which the tests look for.
+/// Makes `<target>/venv`, `<target>/node` and `<target>/azurite`, which the tests look for.
 pub(super) fn install(target: &Path) -> Result<()> {
     python::environment(target, "venv", &PYTHON)?;
-    install_node(&target.join("node"))
+    NODE.into_iter().try_for_each(|(folder, listed, what)| install_node(&target.join(folder), listed, what))
 }
 
-fn install_node(folder: &Path) -> Result<()> {
+fn install_node(folder: &Path, listed: &str, what: &str) -> Result<()> {
     let read = |name: &str| {
-        let path = workspace::root().join(NODE).join(name);
+        let path = workspace::root().join(listed).join(name);
         fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
     };
     let [wanted, locked] = [read("package.json")?, read("package-lock.json")?];
     if fs::read_to_string(folder.join(STAMP)).is_ok_and(|there| there == locked) {
-        println!("the clients for Node.js are there");
+        println!("{what}: there already");
         return Ok(());
     }
-    println!("installing the clients for Node.js");
+    println!("{what}: installing");
     let failed = || format!("failed to write to {}", folder.display());
     fs::create_dir_all(folder).with_context(failed)?;
     fs::write(folder.join("package.json"), wanted).with_context(failed)?;
