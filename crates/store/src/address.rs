@@ -30,6 +30,16 @@ pub(crate) fn parse_endpoint(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| "the endpoint is not of the form http[s]://<host>[:<port>]".to_owned())
 }
 
+/// Reads `http[s]://<host>[:<port>][/<name>]`: where a host has several accounts, the path tells whose endpoint it is.
+///
+/// # Errors
+/// When it is anything else.
+pub(crate) fn parse_endpoint_of_account(text: &str) -> Result<Url, String> {
+    let is_account = |path: &str| path == "/" || path[1..].split('/').count() == 1 && is_name(&path[1..]);
+    let url = parse_bare(text).filter(|url| is_account(url.path()));
+    url.ok_or_else(|| "the endpoint is not of the form http[s]://<host>[:<port>][/<account>]".to_owned())
+}
+
 /// An endpoint as it is written, without the `/` that its path is.
 pub(crate) fn shown(endpoint: &Url) -> &str {
     endpoint.as_str().trim_end_matches('/')

@@ -39,6 +39,9 @@ pub enum StoreErrorKind {
     Corrupt,
 }
 
+/// What the library says of lists and deletions that were refused, for which it has no kind of error.
+const DENIED: [&str; 4] = ["403 Forbidden", "401 Unauthorized", "AccessDenied", "(code: 403)"];
+
 impl StoreErrorKind {
     /// Sorts an error of the library below.
     pub(crate) fn of(error: &object_store::Error) -> Self {
@@ -46,12 +49,7 @@ impl StoreErrorKind {
         match error {
             E::NotFound { .. } => Self::NotFound,
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => Self::Denied,
-            // Of lists and deletions, the library tells so in words alone.
-            E::Generic { .. }
-                if ["403 Forbidden", "AccessDenied"].iter().any(|said| error.to_string().contains(said)) =>
-            {
-                Self::Denied
-            }
+            E::Generic { .. } if DENIED.iter().any(|said| error.to_string().contains(said)) => Self::Denied,
             other => Self::of_chain(other),
         }
     }

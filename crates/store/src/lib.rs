@@ -5,6 +5,7 @@
 mod address;
 mod aws;
 pub mod bucket;
+mod checksum;
 pub mod chunks;
 mod courtesy;
 mod credentials;

@@ -47,7 +47,9 @@ pub struct PackUpload {
 }
 
 impl RegionStore {
-    /// Prepares to write a pack. Nobody sees it before [`PackUpload::finish`]. Safe to repeat, also at the same time.
+    /// Prepares to write a pack. Nobody sees it before [`PackUpload::finish`]. Safe to repeat, also at the same time; but of
+    /// two that write the same pack to Azure in parts, the one that finishes first takes the other's parts away, so that
+    /// this one fails, as when the store is not available.
     pub fn begin_pack(&self, account: &AccountId, name: &ObjectName) -> PackUpload {
         let (key, upload) = (pack_key(account, name), None);
         let (waiting, waiting_bytes, sending) = (Vec::new(), 0, JoinSet::new());
