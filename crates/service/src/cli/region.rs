@@ -35,15 +35,18 @@ pub(crate) struct AddArgs {
     /// The directory to make it in, on storage of its own [default: one of its name beside the configuration].
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// A bucket of an S3-compatible service for its store, as `s3://BUCKET[/PREFIX][?endpoint=URL][&region=NAME]`; the
-    /// credentials are those in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY [default: a directory].
+    /// A bucket for its store: of an S3-compatible service, as `s3://BUCKET[/PREFIX][?endpoint=URL][&region=NAME]`, of Google
+    /// Cloud Storage, as `gs://BUCKET[/PREFIX][?endpoint=URL]`, or of Azure Blob Storage, as
+    /// `az://CONTAINER[/PREFIX][?endpoint=URL][&account=NAME]`. The credentials are those in the environment, as
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_KEY
+    /// [default: a directory].
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// A database of PostgreSQL for its catalog, as `postgres://USER@HOST/DATABASE` [default: a file in the directory].
     #[arg(long, value_name = "URL")]
     catalog: Option<String>,
     /// AWS's key service or another of its protocol for its keys, as `awskms://?[endpoint=URL][&region=NAME][&alias=NAME]`;
-    /// the credentials are those for buckets [default: a key file in the directory].
+    /// the credentials are those for `s3://` [default: a key file in the directory].
     #[arg(long, value_name = "URL")]
     kms: Option<String>,
 }

@@ -31,11 +31,19 @@ fn hostile_configuration_is_refused_without_panic() {
                   name = \"us-east-1\"\npartition = \"aws\"\nstore = \"file:store\"\ncatalog = \"sqlite:catalog.db\"\n\
                   kms = \"file:kms.json\"\nscratch = \"scratch\"\n";
     assert!(ConfigFile::parse(config, Path::new("/offsite.toml")).is_ok());
-    let bucket = config.replace("file:store", "s3://bucket/prefix?endpoint=http://localhost:8333&region=us-east-1");
-    assert!(ConfigFile::parse(&bucket, Path::new("/offsite.toml")).is_ok());
+    let buckets = [
+        "s3://bucket/prefix?endpoint=http://localhost:8333&region=us-east-1",
+        "gs://bucket/prefix?endpoint=http://localhost:4443",
+        "az://container/prefix?endpoint=http://localhost:10000/account&account=account",
+    ]
+    .map(|store| config.replace("file:store", store));
+    for bucket in &buckets {
+        assert!(ConfigFile::parse(bucket, Path::new("/offsite.toml")).is_ok());
+    }
     let keys = config.replace("file:kms.json", "awskms://?endpoint=http://localhost:8334&region=us-east-1&alias=a/b");
     assert!(ConfigFile::parse(&keys, Path::new("/offsite.toml")).is_ok());
-    let seeds = [config, &bucket, &keys, &identities, "24h"].map(|text| text.as_bytes().to_vec());
+    let [s3, gcs, azure] = &buckets;
+    let seeds = [config, s3, gcs, azure, &keys, &identities, "24h"].map(|text| text.as_bytes().to_vec());
     for case in 0..5000 {
         let bytes = mutate::hostile(case, &seeds);
         let outcome = std::panic::catch_unwind(|| read(&bytes));

@@ -263,10 +263,18 @@ mod tests {
                 format!("{ids}fsx_requests_per_second = 0\n{REGION}"),
                 "line 2: invalid value: integer `0`, expected a nonzero",
             ),
-            (format!("{ids}{}", REGION.replace("file:store", "gs://x")), "region us-east-1: store: \"gs://x\""),
+            (format!("{ids}{}", REGION.replace("file:store", "ftp://x")), "region us-east-1: store: \"ftp://x\""),
             (
                 format!("{ids}{}", REGION.replace("file:store", "s3://x")),
                 "region us-east-1: store: not of the form s3:",
+            ),
+            (
+                format!("{ids}{}", REGION.replace("file:store", "gs://x?account=a")),
+                "region us-east-1: store: not of the form gs:",
+            ),
+            (
+                format!("{ids}{}", REGION.replace("file:store", "az://x?region=a")),
+                "region us-east-1: store: not of the form az:",
             ),
             (format!("{ids}{}", REGION.replace("sqlite:a/catalog.db", "sqlite:")), "catalog: \"sqlite:\""),
             (format!("{ids}{}", REGION.replace("us-east-1", "US EAST")), "is not a valid region name"),

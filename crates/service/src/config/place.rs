@@ -18,16 +18,20 @@ use super::environment;
 pub(crate) enum StorePlace {
     /// A directory.
     Directory(PathBuf),
-    /// A bucket of an S3-compatible service.
+    /// A bucket of an S3-compatible service or of Google's, or a container of Azure's.
     Bucket(BucketAddress),
 }
 
 impl StorePlace {
-    /// Reads `file:<directory>`, whose path starts at `base`, or `s3://…`.
+    /// Reads `file:<directory>`, whose path starts at `base`, or the address of a bucket.
     pub(super) fn parse(text: &str, base: &Path) -> anyhow::Result<Self> {
-        match text.starts_with("s3:") {
+        match BucketAddress::is_meant_by(text) {
             true => Ok(Self::Bucket(text.parse()?)),
-            false => Ok(Self::Directory(base.join(local_path(text, "file:", "file:<path> or s3://<bucket>")?))),
+            false => Ok(Self::Directory(base.join(local_path(
+                text,
+                "file:",
+                "file:<path>, s3://<bucket>, gs://<bucket> or az://<container>",
+            )?))),
         }
     }
 

@@ -31,7 +31,8 @@ pub(crate) struct RegionEntry {
     /// The set of regions that copies may not leave.
     #[schemars(with = "String")]
     pub(crate) partition: Partition,
-    /// `file:<directory>`, or `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`.
+    /// `file:<directory>`, `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`,
+    /// `gs://<bucket>[/<prefix>][?endpoint=<URL>]` or `az://<container>[/<prefix>][?endpoint=<URL>][&account=<name>]`.
     pub(crate) store: String,
     /// `sqlite:<file>`, or `postgres://<user>@<host>/<database>`.
     pub(crate) catalog: String,

@@ -1,14 +1,15 @@
-//! Regions whose stores are buckets of an S3 service.
+//! Regions whose stores are buckets: of an S3 service, and in short of the other kinds.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use testkit::bucket::BucketKind;
 use testkit::corpus::{self, TreeShape};
 use testkit::link::Link;
 use testkit::program;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
 
-use crate::world::{Ran, World, assert_same_to_rsync};
+use crate::world::{Ran, SOURCE, TARGET, World, assert_same_to_rsync};
 
 /// In which backups are made.
 const FIRST: &str = "ca-central-1";
@@ -169,11 +170,61 @@ fn what_is_wrong_with_a_bucket_is_said() {
     assert!(denied.stderr.contains("access was denied"), "{}", denied.stderr);
     let taken = site.add_region("eu-north-1", &format!("s3://first?endpoint={}", server.endpoint())).exits(1);
     assert!(taken.stderr.contains("it is the store of ca-central-1"), "{}", taken.stderr);
-    for store in ["s3://bucket", "s3://key:secret@bucket?region=r", "gs://bucket"] {
+    for store in [
+        "s3://bucket",
+        "s3://key:secret@bucket?region=r",
+        "gs://bucket?account=secret",
+        "az://container?account=a&sas=secret",
+        "ftp://bucket",
+    ] {
         let refused = site.add_region("eu-north-1", store).exits(1);
         assert!(refused.stderr.contains("region eu-north-1: store"), "{}", refused.stderr);
         assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
     }
+    let nobodys = site.add_region("eu-north-1", "az://container").exits(1);
+    assert!(nobodys.stderr.contains("account=NAME"), "{}", nobodys.stderr);
     let listed = site.run(["region", "ls"]).exits(0);
     assert!(listed.stdout.contains(&format!("s3://first?endpoint={}", server.endpoint())), "{}", listed.stdout);
+}
+
+/// A backup goes from a directory to a bucket of another kind and back, and is read there.
+#[test]
+fn backups_go_to_buckets_of_any_kind_and_back() {
+    for kind in [BucketKind::Gcs, BucketKind::Azure] {
+        let server = kind.start(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
+        let world = World::new();
+        let run_with = |arguments: &[&str], secret: &str| {
+            let mut command = world.command(arguments);
+            // Where requests go is the configuration's to say.
+            command.env("GOOGLE_BASE_URL", "http://127.0.0.1:9").env("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:9");
+            Ran::from(command.envs(kind.credentials(secret)).output().expect("the binary runs"))
+        };
+        let run = |arguments: &[&str]| run_with(arguments, kind.secret());
+        let store = server.address("offsite/site/b").unwrap();
+        run(&["region", "add", FIRST, "--partition", "aws", "--store", &store]).exits(0);
+        let tree = world.path("tree");
+        corpus::tree(&tree, 93, &TreeShape::small()).unwrap();
+        let resource = world.add(&tree);
+        world.backup(&resource);
+        corpus::day_two(&tree, 94).unwrap();
+        let backup = world.backup(&resource);
+        let there = run(&["copy", &backup, "--to", FIRST]).id();
+        run(&["verify", "--region", FIRST]).exits(0);
+        run(&["backup", "verify", &there, "--read-data"]).exits(0);
+        let back = run(&["copy", &there, "--to", TARGET]).id();
+        let moved = run(&["copy", &there, "--to", SOURCE]).id();
+        assert_eq!(world.show(&moved)["moved_bytes"], 0, "{kind:?}: the source has it all");
+        world.lose(SOURCE);
+        for (copy, name) in [(&there, "from the bucket"), (&back, "from the directory")] {
+            let restored = world.path(name);
+            run(&["backup", "restore", copy, restored.to_str().unwrap()]).exits(0);
+            assert_same_to_rsync(&tree, &restored);
+        }
+        let denied = run_with(&["backup", "verify", &there], "c3RyYW5nZXI=").exits(1);
+        assert!(denied.stderr.contains("access was denied"), "{kind:?}: {}", denied.stderr);
+        std::fs::remove_file(world.region(FIRST).join("catalog.db")).unwrap();
+        run(&["rebuild", "--region", FIRST]).exits(0);
+        run(&["backup", "rm", &there]).exits(0);
+        run(&["gc", "--region", FIRST]).exits(0);
+    }
 }
