@@ -19,7 +19,7 @@ use wire::cloudhsm::policy::{Caller, InvalidPolicy, ResourcePolicy};
 use wire::cloudhsm::{self, Operation, RequestError};
 use wire::fsx::{self, FsxError, Parsed, paging};
 use wire::http::RawRequest;
-use wire::tencent::{self, Parameters};
+use wire::tencent::{self, Parameters, Product, regions};
 
 use super::seeds;
 
@@ -113,10 +113,13 @@ pub(crate) fn believe_tencent(bytes: &[u8]) -> Result<(), String> {
     assert!(!claim.secret_id.is_empty());
     let asked = claim.target().map(|target| target.action.to_owned());
     drop((format!("{claim:?}"), claim.region().map(str::len)));
-    if let (Ok(action), Ok(parameters)) = (&asked, claim.parameters())
-        && let Ok(action) = Action::named(action)
-    {
-        drop(wire::cbs::parse(action, &parameters, NOON));
+    if let (Ok(action), Ok(parameters)) = (&asked, claim.parameters()) {
+        for product in [Product::Cvm, Product::Region] {
+            drop(regions::parse(product, &parameters));
+        }
+        if let Ok(action) = Action::named(action) {
+            drop(wire::cbs::parse(action, &parameters, NOON));
+        }
     }
     claim.verify(TENCENT_SECRET).map_err(|error| error.to_string())?;
     asked.map(drop).map_err(|error| error.to_string())

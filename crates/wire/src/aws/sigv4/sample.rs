@@ -24,6 +24,7 @@ pub(super) const V3_SIGNATURE: &str = "a7fb28ecdddd32d2e65944df51c3adce26133522b
 #[derive(Clone)]
 pub(super) struct Sample {
     pub(super) method: &'static str,
+    pub(super) path: &'static str,
     pub(super) query: String,
     pub(super) headers: Vec<(String, Vec<u8>)>,
     pub(super) body: Vec<u8>,
@@ -34,8 +35,8 @@ pub(super) struct Sample {
 
 impl Sample {
     pub(super) fn new(service: &'static str, body: &str) -> Self {
-        let (method, query, headers, body) = ("POST", String::new(), Vec::new(), body.into());
-        Self { method, query, headers, body, service, is_region_served: true, now: NOON }
+        let (method, path, query, headers, body) = ("POST", "/", String::new(), Vec::new(), body.into());
+        Self { method, path, query, headers, body, service, is_region_served: true, now: NOON }
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
@@ -93,7 +94,13 @@ impl Sample {
     }
 
     pub(super) fn request(&self) -> RawRequest<'_> {
-        RawRequest { method: self.method, path: "/", query: &self.query, headers: &self.headers, body: &self.body }
+        RawRequest {
+            method: self.method,
+            path: self.path,
+            query: &self.query,
+            headers: &self.headers,
+            body: &self.body,
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
