@@ -33,6 +33,11 @@ impl Pace {
         self.rate.send_if_modified(|current| std::mem::replace(current, rate) != rate)
     }
 
+    /// Whether there is a limit now.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.rate.borrow().is_some()
+    }
+
     /// Waits until so many more bytes may pass.
     pub(crate) async fn wait_for(&self, bytes: u64) {
         let mut changes = self.rate.subscribe();

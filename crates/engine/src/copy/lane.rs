@@ -132,6 +132,11 @@ impl Lane {
         }
     }
 
+    /// Keeps to itself: all that the target lacks, of `packs`, is to be read for it alone.
+    pub(super) fn part(&mut self, packs: &[PackRef]) {
+        self.missed.extend(packs.iter().filter(|pack| self.lacking.remove(&pack.id)));
+    }
+
     pub(super) fn lacks(&self, pack: &PackRef) -> bool {
         self.lacking.contains(&pack.id)
     }

@@ -68,17 +68,25 @@ pub(super) async fn run(
     let to_move = placed.iter().flatten().flat_map(|placed| &placed.missing).map(|pack| pack.bytes).sum();
     progress.begin("copying", to_move);
     let reader = Reader { source: Arc::clone(source), record, pace: Pace::new(request.bandwidth) };
-    let (mut lanes, mut ends) = (Vec::new(), Vec::new());
+    let (mut shared, mut parted, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (job, placed) in jobs.iter().zip(placed) {
         let missing = placed.iter().flat_map(|placed| &placed.missing).map(|pack| pack.id).collect();
-        let (lane, parcels) = lane(missing);
-        lanes.push(lane);
+        let (mut lane, parcels) = lane(missing);
+        // At a pace of its own a target would keep the others.
+        if job.ctx.pace.is_limited() {
+            lane.part(&reader.record.packs);
+            parted.push(lane);
+        } else {
+            shared.push(lane);
+        }
         ends.push(async move {
             let written = write_packs(job, parcels).await;
             (job.ctx.region.clone(), finish(job, placed, written).await)
         });
     }
-    let ((), ended) = tokio::join!(read_for_all(&reader, lanes), futures::future::join_all(ends));
+    let parted = futures::future::join_all(parted.into_iter().map(|lane| read_missed(&reader, lane)));
+    let ended = futures::future::join_all(ends);
+    let ((), _, ended) = tokio::join!(read_for_all(&reader, shared), parted, ended);
     results.extend(ended);
     results
 }

@@ -19,11 +19,12 @@ pub(crate) enum ConfigCommand {
 pub(super) fn run(load: impl FnOnce() -> anyhow::Result<App>, command: &ConfigCommand) -> anyhow::Result<Outcome> {
     match command {
         ConfigCommand::Check => {
-            let config = load()?.config;
+            let app = load()?;
+            let config = &app.config;
             config.policies.load()?.warnings().iter().for_each(|warning| say(format_args!("warning: {warning}")));
             let regions = counted(config.regions.len() as u64, "region");
             let accounts = counted(config.identities.accounts().len() as u64, "account");
-            say(format_args!("{regions} and {accounts} are valid"));
+            app.note(format_args!("{regions} and {accounts} are valid"));
         }
         ConfigCommand::Reference => print_line(reference::page().trim_end())?,
     }

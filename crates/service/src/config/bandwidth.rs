@@ -40,7 +40,7 @@ impl FromStr for Timetable {
         let mut entries = Vec::new();
         for entry in given.split_whitespace() {
             let refused = || {
-                let example = "\"08:00,10MB/s 18:00,off Sat-00:00,off\"";
+                let example = "\"08:00,10MB/s 18:00,off\" or \"Mon-08:00,10MB/s Fri-18:00,off\"";
                 format!(
                     "\"{entry}\" is not a time and a rate: write a rate, such as 50MB/s, or a timetable, such as {example}"
                 )
@@ -55,7 +55,7 @@ impl FromStr for Timetable {
                 None => (0..DAYS.len(), time),
             };
             let minute = parse_time(time).ok_or_else(refused)?;
-            let rate = parse_rate_or_off(rate)?;
+            let rate = parse_rate_or_off(rate).map_err(|why| format!("\"{entry}\": {why}"))?;
             entries.extend(days.map(|day| (DAY_MINUTES * i64::try_from(day).unwrap_or_default() + minute, rate)));
         }
         entries.sort_by_key(|(minute, _)| *minute);
@@ -84,8 +84,9 @@ fn parse_rate_or_off(given: &str) -> Result<Option<ByteSize>, String> {
 
 /// Reads `50MB/s`: a size, the `/s` being optional, never 0.
 pub(crate) fn parse_rate(given: &str) -> Result<ByteSize, String> {
+    let given = given.trim();
     let size: ByteSize =
-        given.trim().trim_end_matches("/s").parse().map_err(|e: model::size::InvalidSize| e.to_string())?;
+        given.strip_suffix("/s").unwrap_or(given).parse().map_err(|e: model::size::InvalidSize| e.to_string())?;
     if size.0 == 0 { Err("a bandwidth of 0 would never end".to_owned()) } else { Ok(size) }
 }
 
@@ -108,6 +109,7 @@ mod tests {
         assert_eq!(parse_rate("1MiB"), Ok(ByteSize(1 << 20)));
         assert!(parse_rate("0").is_err());
         assert!(parse_rate("fast").is_err());
+        assert!(parse_rate("50MB/s/s").is_err());
     }
 
     #[test]
@@ -152,6 +154,7 @@ mod tests {
             ("fast", "not a size"),
             ("0", "would never end"),
             ("08:00,10MB/s,off", "not a size"),
+            ("08:00, 10MB", "\"08:00,\": \"\" is not a size"),
             ("8:00,1MB", "not a time and a rate"),
             ("24:00,1MB", "not a time and a rate"),
             ("08:60,1MB", "not a time and a rate"),

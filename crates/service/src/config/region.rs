@@ -93,11 +93,9 @@ impl RegionEntry {
             no_windows_multi_az: self.no_windows_multi_az,
         })
     }
-}
 
-impl RegionEntry {
     /// How fast copies may come into it.
-    pub(crate) fn timetable(&self) -> anyhow::Result<Timetable> {
+    fn timetable(&self) -> anyhow::Result<Timetable> {
         let given = self.bandwidth.as_deref().map_or(Ok(Timetable::UNLIMITED), str::parse);
         given.map_err(anyhow::Error::msg)
     }

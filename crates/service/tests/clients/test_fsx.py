@@ -324,6 +324,15 @@ class Idempotency(FsxTest):
         (last,) = [backup for backup in seen if backup["FileSystem"]["FileSystemId"] == doomed]
         self.available(last["BackupId"])
 
+    def test_a_deletion_that_failed_half_way_goes_on_when_it_is_repeated(self):
+        backup = self.take(self.file_system())
+        wanted = {"BackupId": backup, "ClientRequestToken": str(uuid.uuid4())}
+        back = self.away(EAST)
+        self.refused("InternalServerError", self.client().delete_backup, **wanted)
+        back()
+        self.client().delete_backup(**wanted)
+        self.assertEqual(self.sql(EAST, "SELECT state FROM backup WHERE id = ?", backup), [])
+
     def test_a_last_backup_is_found_again_after_a_crash(self):
         file_system = self.file_system()
         wanted = {"FileSystemId": file_system, "ClientRequestToken": str(uuid.uuid4())}

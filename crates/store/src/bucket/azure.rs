@@ -78,8 +78,8 @@ fn is_account(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// What of an environment is about credentials. What has a variable of its own comes after, and so stands above, what is
-/// part of a connection string.
+/// What of an environment is about credentials. What has a variable of its own stands above what is part of a connection
+/// string: of that, only the account is taken then.
 fn credentials(environment: impl IntoIterator<Item = (String, String)>) -> Vec<(AzureConfigKey, String)> {
     let (mut settings, mut own) = (Vec::new(), Vec::new());
     for (name, value) in environment {
@@ -88,6 +88,13 @@ fn credentials(environment: impl IntoIterator<Item = (String, String)>) -> Vec<(
             None if name == CONNECTION_STRING => settings.extend(credentials_of_connection(&value)),
             None => {}
         }
+    }
+    let proves = |(key, _): &(AzureConfigKey, String)| {
+        use AzureConfigKey as K;
+        matches!(key, K::AccessKey | K::SasKey | K::Token | K::ClientSecret | K::FederatedTokenFile)
+    };
+    if own.iter().any(proves) {
+        settings.retain(|setting| !proves(setting));
     }
     settings.append(&mut own);
     settings
@@ -169,12 +176,18 @@ mod tests {
     #[test]
     fn a_variable_stands_above_a_connection_string() {
         let string = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5==;BlobEndpoint=http://elsewhere";
-        let environment = [("AZURE_STORAGE_ACCOUNT_KEY", "b3du"), (CONNECTION_STRING, string), ("PATH", "/bin")];
-        let found = credentials(environment.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let [account, key, own] = &found[..] else { panic!("{found:?}") };
-        assert_eq!(*account, (AzureConfigKey::AccountName, "a".to_owned()));
-        assert_eq!(*key, (AzureConfigKey::AccessKey, "a2V5==".to_owned()));
-        assert_eq!(*own, (AzureConfigKey::AccessKey, "b3du".to_owned()));
+        let found = |own: &[(&str, &str)]| {
+            let environment = [own, &[(CONNECTION_STRING, string), ("PATH", "/bin")]].concat();
+            credentials(environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+        };
+        let account = (AzureConfigKey::AccountName, "a".to_owned());
+        assert_eq!(found(&[]), [account.clone(), (AzureConfigKey::AccessKey, "a2V5==".to_owned())]);
+        for (name, key) in [
+            ("AZURE_STORAGE_ACCOUNT_KEY", AzureConfigKey::AccessKey),
+            ("AZURE_STORAGE_SAS_TOKEN", AzureConfigKey::SasKey),
+        ] {
+            assert_eq!(found(&[(name, "b3du")]), [account.clone(), (key, "b3du".to_owned())]);
+        }
     }
 
     #[test]

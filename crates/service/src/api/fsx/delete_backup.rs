@@ -25,8 +25,14 @@ pub(super) async fn delete(
 }
 
 async fn remove(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(), FsxError> {
-    if call.find_earlier(token).await?.is_some() {
-        return Ok(());
+    let (ctx, account) = (&call.ctx, &call.account.id);
+    if let Some(earlier) = call.find_earlier(token).await? {
+        // The call before this one may have failed half-way.
+        let Ok(begun) = earlier.subject.parse() else { return Ok(()) };
+        return match delete_backup(ctx, account, &begun).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(internal(error)),
+            _ => Ok(()),
+        };
     }
     let row = call.load_backup(id).await?;
     match row.state {
@@ -45,7 +51,6 @@ async fn remove(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(
             None => being_copied(id),
         });
     }
-    let (ctx, account) = (&call.ctx, &call.account.id);
     let removed = match token {
         Some(token) => delete_backup_once(ctx, account, &row.id, token).await,
         None => delete_backup(ctx, account, &row.id).await,

@@ -49,6 +49,9 @@ pub(super) async fn update(
         }
         updated => updated?,
     };
+    // Also for a call that is repeated: the one before may have failed in this.
+    let days = daily::retention_days(&file_system_view::described(&row));
+    daily::apply_retention(&call.ctx, &row, days).await.map_err(internal)?;
     Ok(FileSystemReply { file_system: file_system_view::view(call, &row) })
 }
 
@@ -66,10 +69,7 @@ async fn update_once(
     check(&file_system_view::described(&row), request)?;
     let now = call.ctx.catalog.now().await.map_err(internal)?;
     let token = token.map(|token| (token, id.as_str()));
-    let row = call.edit_file_systems(token, |rows| change(call, rows, request, now)).await?;
-    let days = daily::retention_days(&file_system_view::described(&row));
-    daily::apply_retention(&call.ctx, &row, days).await.map_err(internal)?;
-    Ok(row)
+    call.edit_file_systems(token, |rows| change(call, rows, request, now)).await
 }
 
 /// Changes one of the account's file systems, if it may be changed so. Pure.
@@ -79,16 +79,16 @@ fn change(
     request: &UpdateFileSystem,
     now: Timestamp,
 ) -> Result<ResourceRow, FsxError> {
-    let all = rows.iter().map(|row| (row.kind, row.number(CAPACITY))).collect::<Vec<_>>();
-    let row = rows.iter_mut().find(|row| row.id.as_str() == request.file_system_id);
-    let row = row.ok_or_else(|| file_system_not_found(&request.file_system_id))?;
+    let (of_it, others): (Vec<_>, Vec<_>) = rows.iter_mut().partition(|row| row.id.as_str() == request.file_system_id);
+    let row = of_it.into_iter().next().ok_or_else(|| file_system_not_found(&request.file_system_id))?;
     let before = file_system_view::described(row);
     // Others may have changed it since it was looked at.
+    check_at_rest(row)?;
     check(&before, request)?;
     if let (Some(asked), Some(max)) = (request.storage_capacity, call.account.limits.fsx_storage_gib) {
-        let others = all.iter().filter(|(kind, _)| *kind == row.kind).map(|(_, gib)| gib).sum::<u64>();
-        let after = others - row.number(CAPACITY) + u64::try_from(asked).unwrap_or_default();
-        if after > max {
+        let asked = u64::try_from(asked).unwrap_or_default();
+        let others = others.iter().filter(|other| other.kind == row.kind).map(|other| other.number(CAPACITY));
+        if others.fold(asked, u64::saturating_add) > max {
             return Err(limit_exceeded(ServiceLimit::TotalStorage));
         }
     }

@@ -105,8 +105,12 @@ impl Call {
         Ok(Some(earlier))
     }
 
-    /// What the token was used for while a call was looked at that is to be refused; else the refusal stands.
+    /// What the token was used for while a call was looked at that is to be refused; else the refusal stands. What
+    /// failed here is no refusal: its token may be its own.
     async fn earlier_or(&self, token: Option<&RequestToken>, refusal: FsxError) -> Result<Earlier, FsxError> {
+        if refusal.code == FsxCode::InternalServerError {
+            return Err(refusal);
+        }
         self.find_earlier(token).await?.ok_or(refusal)
     }
 
