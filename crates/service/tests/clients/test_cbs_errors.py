@@ -209,6 +209,24 @@ class Errors(ErrorsTest):
         self.limited(in_arrears=True)
         self.table("CopySnapshotCrossRegions", wanted, ("not paid", UNPAID, {}))
 
+    def test_a_copy_tells_the_first_fault(self):
+        snapshot = self.take(self.ready_disk())
+        wanted = {"SnapshotId": snapshot, "DestinationRegions": [BEIJING]}
+        secret = self.take(self.ready_disk(Encrypt="ENCRYPT"))
+        self.limited(cbs_snapshots=0, in_arrears=True)
+        self.in_order(
+            "CopySnapshotCrossRegions",
+            wanted,
+            ("no snapshot", "MissingParameter", {"SnapshotId": None}),
+            ("no destinations", "MissingParameter", {"DestinationRegions": None}),
+            ("a long name", "InvalidParameterValue", {"SnapshotName": "x" * 61}),
+            ("an unknown destination", "InvalidParameterValue", {"DestinationRegions": ["ap-nowhere"]}),
+            ("an unknown snapshot", "InvalidSnapshotId.NotFound", {"SnapshotId": NO_SNAPSHOT}),
+            ("an encrypted one", "UnsupportedOperation.SnapshotNotSupportCopy", {"SnapshotId": secret}),
+            ("no places", "InsufficientSnapshotQuota", {}),
+            ("not paid", UNPAID, {}),
+        )
+
     def test_copies_that_one_destination_refuses(self):
         snapshot = self.take(self.ready_disk())
         wanted = {"SnapshotId": snapshot, "DestinationRegions": [BEIJING, SHANGHAI]}

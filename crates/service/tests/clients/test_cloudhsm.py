@@ -574,6 +574,10 @@ class Refusals(CloudHsmTest):
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": "cn-north-1"}),
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": GOVERNMENT}),
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": EAST}),
+            # Of two faults the region's is told first, as the contract orders them.
+            (INVALID, east.copy_backup_to_region, {"BackupId": NO_BACKUP, "DestinationRegion": "eu-west-9"}),
+            (INVALID, east.copy_backup_to_region, {"BackupId": NO_BACKUP, "DestinationRegion": "cn-north-1"}),
+            (INVALID, east.copy_backup_to_region, {"BackupId": NO_BACKUP, "DestinationRegion": EAST}),
             (NOT_FOUND, east.copy_backup_to_region, {**copied, "BackupId": NO_BACKUP}),
             (NOT_FOUND, self.client(WEST).copy_backup_to_region, {"BackupId": backup, "DestinationRegion": EAST}),
             (INVALID, east.describe_backups, {"MaxResults": 51}),

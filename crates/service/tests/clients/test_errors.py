@@ -98,6 +98,34 @@ class Errors(ErrorsTest):
         self.limited(fsx_user_backups=0)
         self.table(west.copy_backup, wanted, ("no backups", limit, {}, {"Limit": "TOTAL_USER_INITIATED_BACKUPS"}))
 
+    def test_copy_backup_tells_the_first_fault(self):
+        west, backup = self.client(WEST), self.take(self.file_system(), Tags=tags({f"k{n}": "v" for n in range(30)}))
+        wanted = {"SourceBackupId": backup, "SourceRegion": EAST}
+        used, limit = self.used(west.copy_backup, **wanted), "ServiceLimitExceeded"
+        _, stuck, back = self.stuck_backup()
+        self.limited(fsx_copies_in_progress=0, fsx_user_backups=0)
+        self.in_order(
+            west.copy_backup,
+            wanted,
+            ("a long token", "BadRequest", {"ClientRequestToken": "x" * 64}),
+            ("a tag of AWS's own", "BadRequest", {"Tags": tags({"aws:a": "1"})}),
+            ("a token of other parameters", "IncompatibleParameterError", {**used, "CopyTags": True}),
+            ("an unknown region", "InvalidRegion", {"SourceRegion": "us-east-9"}),
+            ("an unknown backup", "BackupNotFound", {"SourceBackupId": NO_BACKUP}),
+            ("a backup in progress", "SourceBackupUnavailable", {"SourceBackupId": stuck}),
+            ("an unknown key", "InvalidDestinationKmsKey", {"KmsKeyId": str(uuid.uuid4())}),
+            (
+                "30 and 21 tags",
+                limit,
+                {"CopyTags": True, "Tags": tags({f"m{n}": "v" for n in range(21)})},
+                {"Limit": "TOTAL_USER_TAGS"},
+            ),
+            ("no places", limit, {}, {"Limit": "TOTAL_IN_PROGRESS_COPY_BACKUPS"}),
+            ("no backups", limit, {}, {"Limit": "TOTAL_USER_INITIATED_BACKUPS"}),
+        )
+        back()
+        self.available(stuck)
+
     def test_copy_backup_of_keys_and_states(self):
         west, backup = self.client(WEST), self.take(self.file_system())
         wanted = {"SourceBackupId": backup, "SourceRegion": EAST}

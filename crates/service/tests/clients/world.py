@@ -205,6 +205,13 @@ class WorldTest(unittest.TestCase):
         self.addCleanup(restore)
         return restore
 
+    def in_order(self, call, base, *rows):
+        """Of two faults at once the first is told. Rows are those of `table`, in the contract's order."""
+        for at, (first, code, changes, *members) in enumerate(rows):
+            for second, _, others, *_ in rows[at + 1 :]:
+                if not changes.keys() & others.keys():
+                    self.table(call, {**base, **others}, (f"{first}, and {second}", code, changes, *members))
+
     def start_another_server(self):
         """Starts one that serves the same regions, and ends it with the test."""
         said = self.world.dir / "second.log"
