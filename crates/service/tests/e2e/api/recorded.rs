@@ -25,8 +25,13 @@ const TENCENT_COPIES: [(&str, &str); 4] = recorded![
     "tencentcloud-sdk-go-hmacsha256",
     "tencentcloud-sdk-java",
 ];
-const CLOUDHSM_COPIES: [(&str, &str); 3] =
-    recorded!["aws-sdk-net-cloudhsm", "aws-sdk-go-v2-cloudhsm", "aws_client-dart-cloudhsm"];
+const CLOUDHSM_COPIES: [(&str, &str); 5] = recorded![
+    "aws-sdk-net-cloudhsm",
+    "aws-sdk-go-v2-cloudhsm",
+    "aws-sdk-java-v2-cloudhsm",
+    "aws_client-dart-cloudhsm",
+    "awso-ocaml-cloudhsm",
+];
 const TERRAFORM_AWS: &str = include_str!("recorded/terraform-aws.http");
 const TERRAFORM_TENCENT: &str = include_str!("recorded/terraform-tencentcloud.http");
 
