@@ -146,31 +146,22 @@ impl Catalog {
     }
 
     /// Begins the removal of a backup: from here on nobody can copy, restore or finish it.
-    /// Beginning again is allowed.
+    /// Beginning again is allowed. A token, if the call has one, is taken with it.
     ///
     /// # Errors
     /// `NotFound` when the account has no such backup. `Held` while someone is copying it. `Leased` while
-    /// a worker is at work on it.
-    pub async fn begin_delete(&self, account: &AccountId, id: &BackupId) -> Result<(), CatalogError> {
-        let mut write = self.write(operation!("begin_delete", "begin to remove the backup")).await?;
-        write.begin_delete(account, id).await?;
-        write.commit().await
-    }
-
-    /// [`Catalog::begin_delete`] for a call with a token, which is taken with it.
-    ///
-    /// # Errors
-    /// As those of [`Catalog::begin_delete`], and `Conflict` when the token was taken before.
-    pub async fn begin_delete_once(
+    /// a worker is at work on it. `Conflict` when the token was taken before.
+    pub async fn begin_delete(
         &self,
         account: &AccountId,
         id: &BackupId,
-        token: &RequestToken,
+        token: Option<&RequestToken>,
     ) -> Result<(), CatalogError> {
-        let mut write = self.write(operation!("begin_delete_once", "begin to remove the backup")).await?;
-        let now = write.now().await?;
-        write.touch_account(account, now).await?;
-        write.take_token(account, token, id.as_str(), now).await?;
+        let mut write = self.write(operation!("begin_delete", "begin to remove the backup")).await?;
+        if let Some(token) = token {
+            let now = write.now().await?;
+            write.take_token(account, token, id.as_str(), now).await?;
+        }
         write.begin_delete(account, id).await?;
         write.commit().await
     }

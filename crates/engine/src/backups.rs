@@ -156,40 +156,20 @@ pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut reco
 }
 
 /// Removes a backup: first the promise (its state), then its record, then its row. Its packs stay
-/// until gc finds that nothing names them.
+/// until gc finds that nothing names them. A token, if the call has one, is taken with the promise.
 ///
 /// Safe to repeat; an interrupted removal is also finished by gc.
 ///
 /// # Errors
-/// `Conflict` while it is being copied or worked on.
-pub async fn delete_backup(ctx: &RegionContext, account: &AccountId, id: &BackupId) -> Result<(), EngineError> {
-    give_up_if_abandoned(ctx, account, id).await?;
-    let begun = ctx.catalog.begin_delete(account, id).await;
-    end_deletion(ctx, account, id, begun).await
-}
-
-/// [`delete_backup`] for a call with a token, which is taken with the promise.
-///
-/// # Errors
-/// As those of [`delete_backup`], and `Conflict` when the token was taken before.
-pub async fn delete_backup_once(
+/// `Conflict` while it is being copied or worked on, and when the token was taken before.
+pub async fn delete_backup(
     ctx: &RegionContext,
     account: &AccountId,
     id: &BackupId,
-    token: &RequestToken,
+    token: Option<&RequestToken>,
 ) -> Result<(), EngineError> {
     give_up_if_abandoned(ctx, account, id).await?;
-    let begun = ctx.catalog.begin_delete_once(account, id, token).await;
-    end_deletion(ctx, account, id, begun).await
-}
-
-async fn end_deletion(
-    ctx: &RegionContext,
-    account: &AccountId,
-    id: &BackupId,
-    begun: Result<(), CatalogError>,
-) -> Result<(), EngineError> {
-    begun.map_err(|error| not_deletable(ctx, id, error))?;
+    ctx.catalog.begin_delete(account, id, token).await.map_err(|error| not_deletable(ctx, id, error))?;
     finish_deletion(ctx, account, id).await?;
     ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
     Ok(())
@@ -202,7 +182,7 @@ async fn end_deletion(
 pub async fn expire_backup(ctx: &RegionContext, row: &BackupRow) -> Result<(), EngineError> {
     let (account, id) = (&row.account, &row.id);
     if row.expires_at.is_none() {
-        return delete_backup(ctx, account, id).await;
+        return delete_backup(ctx, account, id, None).await;
     }
     if ctx.catalog.begin_expire(account, id).await.map_err(|error| not_deletable(ctx, id, error))? {
         finish_deletion(ctx, account, id).await?;

@@ -96,8 +96,8 @@ async fn a_removals_token_outlives_what_was_removed() {
         let fence = fresh.insert_backup(backup, &lease("worker", HOUR)).await.unwrap();
         fresh.fail(&backup.id, fence, "gave up").await.unwrap();
     }
-    fresh.begin_delete_once(&account(), &first.id, &kept).await.unwrap();
-    assert_kind(fresh.begin_delete_once(&account(), &second.id, &kept).await, Kind::Conflict);
+    fresh.begin_delete(&account(), &first.id, Some(&kept)).await.unwrap();
+    assert_kind(fresh.begin_delete(&account(), &second.id, Some(&kept)).await, Kind::Conflict);
     let state = fresh.find_backup(&account(), &second.id).await.unwrap().unwrap().state;
     assert_eq!(state, BackupState::Failed, "a call that was made before changes nothing");
     fresh.finish_delete(&first.id).await.unwrap();

@@ -163,11 +163,11 @@ async fn a_held_backup_stays_until_its_holds_run_out() {
     fresh.place_hold(&account(), &id, "copy-2", Duration::ZERO).await.unwrap();
     let holds = fresh.active_holds(&id).await.unwrap();
     assert_eq!(holds.iter().map(|hold| hold.holder.as_str()).collect::<Vec<_>>(), ["copy-1"]);
-    assert_kind(fresh.begin_delete(&account(), &id).await, Kind::Held);
+    assert_kind(fresh.begin_delete(&account(), &id, None).await, Kind::Held);
     assert_eq!(fresh.state(&id).await, BackupState::Available);
 
     assert!(fresh.renew_hold(&id, "copy-1", Duration::ZERO).await.unwrap());
-    fresh.begin_delete(&account(), &id).await.unwrap();
+    fresh.begin_delete(&account(), &id, None).await.unwrap();
     assert!(!fresh.renew_hold(&id, "copy-1", HOUR).await.unwrap(), "too late");
     assert_kind(fresh.place_hold(&account(), &id, "copy-3", HOUR).await, Kind::Conflict);
     fresh.finish_delete(&id).await.unwrap();
@@ -190,12 +190,12 @@ async fn a_released_hold_holds_nothing() {
 async fn removal_is_refused_while_a_worker_is_at_work() {
     let fresh = Fresh::new().await;
     let (id, fence) = fresh.begin(1).await;
-    assert_kind(fresh.begin_delete(&account(), &id).await, Kind::Leased);
-    assert_kind(fresh.begin_delete(&other_account(), &id).await, Kind::NotFound);
+    assert_kind(fresh.begin_delete(&account(), &id, None).await, Kind::Leased);
+    assert_kind(fresh.begin_delete(&other_account(), &id, None).await, Kind::NotFound);
     assert_kind(fresh.finish_delete(&id).await, Kind::Conflict);
     fresh.renew(&id, fence, Duration::ZERO).await.unwrap();
-    fresh.begin_delete(&account(), &id).await.unwrap();
-    fresh.begin_delete(&account(), &id).await.unwrap();
+    fresh.begin_delete(&account(), &id, None).await.unwrap();
+    fresh.begin_delete(&account(), &id, None).await.unwrap();
     assert_kind(fresh.renew(&id, fence, HOUR).await, Kind::LostLease);
     let deleting = fresh.deleting_backups().await.unwrap();
     assert_eq!(deleting.iter().map(|row| &row.id).collect::<Vec<_>>(), [&id]);
@@ -233,7 +233,7 @@ async fn a_backup_is_brought_back_from_its_record_any_number_of_times() {
         assert_eq!(fresh.backup_packs(&id).await.unwrap().len(), 2);
         assert_eq!(fresh.wrapped_keys(&account(), &[DataKeyId([1; 16])], None).await.unwrap().len(), 1);
     }
-    fresh.begin_delete(&account(), &id).await.unwrap();
+    fresh.begin_delete(&account(), &id, None).await.unwrap();
     assert_kind(fresh.restore_backup(&restored).await, Kind::Conflict);
 }
 

@@ -118,7 +118,7 @@ impl Fresh {
     }
 
     pub(crate) async fn delete(&self, id: &BackupId) {
-        self.begin_delete(&account(), id).await.unwrap();
+        self.begin_delete(&account(), id, None).await.unwrap();
         self.finish_delete(id).await.unwrap();
     }
 

@@ -175,7 +175,7 @@ impl Claim<'_> {
         let goes = |backup: &&BackupRow| backup.origin == Origin::Automatic && !backup.is_copy();
         for backup in all_of(ctx, row).await?.iter().filter(goes).filter(|_| row.kind.service() == Service::Fsx) {
             // One that is being copied now goes with the next try.
-            delete_backup(ctx, &row.account, &backup.id).await?;
+            delete_backup(ctx, &row.account, &backup.id, None).await?;
         }
         let (region, gone) = (ctx.clone(), row.clone());
         blocking(move || {

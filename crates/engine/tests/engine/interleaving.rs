@@ -119,7 +119,7 @@ impl World {
     }
 
     async fn delete(&self, region: usize, id: BackupId) -> Result<(), EngineError> {
-        let deleted = delete_backup(&self.regions[region], &account(), &id).await;
+        let deleted = delete_backup(&self.regions[region], &account(), &id, None).await;
         if deleted.is_ok() {
             self.ledger.lock().unwrap().deleted.insert((region, id));
         }
@@ -156,7 +156,7 @@ impl World {
                     assert_ne!(refused, 0, "seed {seed}: {} is held by {}, which has ended", row.id, hold.holder);
                     ctx.catalog.release_hold(&row.id, &hold.holder).await.unwrap();
                 }
-                let deleted = delete_backup(ctx, &account(), &row.id).await;
+                let deleted = delete_backup(ctx, &account(), &row.id, None).await;
                 deleted.unwrap_or_else(|error| panic!("seed {seed}: {} in {}: {error:?}", row.id, ctx.region));
             }
             for _ in 0..2 {

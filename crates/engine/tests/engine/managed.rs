@@ -72,12 +72,12 @@ async fn a_file_system_is_made_backed_up_filled_from_the_backup_and_removed() {
     // The backup is held from the moment that this is accepted.
     let holds = region.ctx.catalog.active_holds(&backup).await.unwrap();
     assert_eq!(restored_resource(&holds[0].holder), Some(row.id.clone()));
-    let refused = engine::backups::delete_backup(&region.ctx, &account(), &backup).await.unwrap_err();
+    let refused = engine::backups::delete_backup(&region.ctx, &account(), &backup, None).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     let second = settled(&region, &row).await.unwrap();
     assert_eq!(second.state, ResourceState::Available, "{:?}", second.failure);
     assert_eq!(std::fs::read(path_of(&second).join("file")).unwrap(), b"bytes");
-    engine::backups::delete_backup(&region.ctx, &account(), &backup).await.unwrap();
+    engine::backups::delete_backup(&region.ctx, &account(), &backup, None).await.unwrap();
 
     begin_removal(&region, &second).await;
     assert_eq!(settled(&region, &second).await, None);

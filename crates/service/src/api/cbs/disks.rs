@@ -144,7 +144,7 @@ pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<E
     for disk in &disks {
         if request.delete_snapshot == Some(1) || DiskAttributes::of(disk).delete_snapshot {
             for snapshot in passing_snapshots(call, &disk.id).await? {
-                delete_backup(&call.ctx, &call.account.id, &snapshot.id).await.map_err(internal)?;
+                delete_backup(&call.ctx, &call.account.id, &snapshot.id, None).await.map_err(internal)?;
             }
         }
     }

@@ -168,7 +168,7 @@ pub(super) async fn delete(call: &Call, request: &DeleteSnapshots) -> Result<Emp
         rows.push(row);
     }
     for row in rows {
-        delete_backup(&call.ctx, &call.account.id, &row.id).await.map_err(internal)?;
+        delete_backup(&call.ctx, &call.account.id, &row.id, None).await.map_err(internal)?;
     }
     Ok(Empty {})
 }

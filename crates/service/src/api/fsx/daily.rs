@@ -77,7 +77,7 @@ pub(super) async fn apply_retention(ctx: &RegionContext, row: &ResourceRow, days
             edit_backup(ctx, &row.account, &backup.id, |row| row.expires_at = Some(expires_at)).await?;
         }
         if expires_at < now
-            && let Err(error) = delete_backup(ctx, &row.account, &backup.id).await
+            && let Err(error) = delete_backup(ctx, &row.account, &backup.id, None).await
         {
             // One that is being copied goes as soon as that has ended, by the region's keeper.
             tracing::info!(backup = %backup.id, %error, "a backup beyond its retention stays for now");

@@ -2,7 +2,7 @@
 
 use catalog::RequestToken;
 use engine::ErrorKind;
-use engine::backups::{delete_backup, delete_backup_once};
+use engine::backups::delete_backup;
 use engine::managed::restored_resource;
 use model::BackupState;
 use wire::fsx::reply::DeleteBackupReply;
@@ -29,7 +29,7 @@ async fn remove(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(
     if let Some(earlier) = call.find_earlier(token).await? {
         // The call before this one may have failed half-way.
         let Ok(begun) = earlier.subject.parse() else { return Ok(()) };
-        return match delete_backup(ctx, account, &begun).await {
+        return match delete_backup(ctx, account, &begun, None).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(internal(error)),
             _ => Ok(()),
         };
@@ -51,11 +51,7 @@ async fn remove(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(
             None => being_copied(id),
         });
     }
-    let removed = match token {
-        Some(token) => delete_backup_once(ctx, account, &row.id, token).await,
-        None => delete_backup(ctx, account, &row.id).await,
-    };
-    removed.map_err(|error| match error.kind() {
+    delete_backup(ctx, account, &row.id, token).await.map_err(|error| match error.kind() {
         ErrorKind::NotFound => backup_not_found(id),
         // A hold was placed since it was looked for, or the same call was made.
         ErrorKind::Conflict => being_copied(id),

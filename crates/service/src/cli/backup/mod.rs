@@ -71,7 +71,7 @@ pub(super) async fn run(app: &App, command: BackupCommand) -> anyhow::Result<Out
         }
         BackupCommand::Rm { id } => {
             let (ctx, _) = app.find_backup(&id).await?.open().await?;
-            delete_backup(&ctx, &app.account, &id).await?;
+            delete_backup(&ctx, &app.account, &id, None).await?;
             app.note(format_args!("{id} is removed; `offsite gc --region {}` frees its space", ctx.region));
             Ok(Outcome::Done)
         }
