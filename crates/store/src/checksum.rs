@@ -32,11 +32,11 @@ pub(crate) enum ComparedBy {
 
 /// Connects as [`Courteous`], and compares what is written.
 #[derive(Debug)]
-pub(crate) struct Compared(pub(crate) ComparedBy);
+pub(crate) struct Compared(pub(crate) ComparedBy, pub(crate) Courteous);
 
 impl HttpConnector for Compared {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Service { inner: Courteous.connect(options)?, compared_by: self.0 }))
+        Ok(HttpClient::new(Service { inner: self.1.connect(options)?, compared_by: self.0 }))
     }
 }
 

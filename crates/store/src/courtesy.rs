@@ -3,7 +3,8 @@
 //!
 //! What is sent again, and after which waits where the service names none, is for `object_store` to decide.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,14 +23,25 @@ const REQUESTS_MAX: usize = 64;
 /// wait should not be longer than work that is tried again would be.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Connects as `object_store` would.
-#[derive(Debug)]
-pub(crate) struct Courteous;
+/// Connects as `object_store` would. What is cloned counts with the original.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Courteous {
+    busy_answers: Arc<AtomicU64>,
+}
+
+impl Courteous {
+    /// How many answers have said that the service is busy.
+    pub(crate) fn busy_answers(&self) -> u64 {
+        self.busy_answers.load(Ordering::Relaxed)
+    }
+}
 
 impl HttpConnector for Courteous {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Service { inner, turns: Semaphore::new(REQUESTS_MAX), resume_at: Mutex::default() }))
+        let busy_answers = Arc::clone(&self.busy_answers);
+        let (turns, resume_at) = (Semaphore::new(REQUESTS_MAX), Mutex::default());
+        Ok(HttpClient::new(Service { inner, turns, resume_at, busy_answers }))
     }
 }
 
@@ -39,6 +51,7 @@ struct Service {
     turns: Semaphore,
     /// When it wants to be asked again.
     resume_at: Mutex<Option<Instant>>,
+    busy_answers: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -50,6 +63,9 @@ impl HttpService for Service {
             tokio::time::sleep_until(resume_at).await;
         }
         let response = self.inner.execute(request).await?;
+        if is_busy(&response) {
+            self.busy_answers.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(pause) = pause_of(&response) {
             let mut resume_at = self.resume_at.lock().unwrap_or_else(PoisonError::into_inner);
             *resume_at = (*resume_at).max(Some(Instant::now() + pause));
@@ -58,10 +74,14 @@ impl HttpService for Service {
     }
 }
 
+fn is_busy(response: &HttpResponse) -> bool {
+    matches!(response.status().as_u16(), 429 | 503)
+}
+
 /// What `Retry-After` asks for in seconds (RFC 9110, 10.2.3). Of services of this kind none is known to name a date there,
 /// and one that did would be asked again as if it had said nothing.
 fn pause_of(response: &HttpResponse) -> Option<Duration> {
-    let is_busy = matches!(response.status().as_u16(), 429 | 503);
-    let seconds = response.headers().get("retry-after").filter(|_| is_busy)?.to_str().ok()?.trim().parse().ok()?;
+    let header = response.headers().get("retry-after").filter(|_| is_busy(response))?;
+    let seconds = header.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(PAUSE_MAX))
 }

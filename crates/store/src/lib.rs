@@ -19,7 +19,7 @@ pub mod seal;
 pub mod transfer;
 
 pub use address::InvalidAddress;
-pub use bucket::BucketAddress;
+pub use bucket::{Bucket, BucketAddress};
 pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
 pub use error::{StoreError, StoreErrorKind};
 pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, KmsAddress, WrapContext, Wrapped, WrappedKey};

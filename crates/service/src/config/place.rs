@@ -9,7 +9,7 @@ use catalog::sqlite_url;
 use model::{Clock, Region};
 use store::keys::KeyFileService;
 use store::region_store::{ObjectStore, open_directory};
-use store::{BucketAddress, KeyError, KeyService, KmsAddress};
+use store::{Bucket, BucketAddress, KeyError, KeyService, KmsAddress};
 
 use super::environment;
 
@@ -37,11 +37,10 @@ impl StorePlace {
 
     /// Opens it, whatever it holds.
     pub(crate) fn open(&self) -> anyhow::Result<Arc<dyn ObjectStore>> {
-        let opened = match self {
-            Self::Directory(directory) => open_directory(directory),
-            Self::Bucket(address) => address.open(environment::variables()),
-        };
-        opened.with_context(|| format!("failed to open {self}"))
+        match self {
+            Self::Directory(directory) => open_directory(directory).with_context(|| format!("failed to open {self}")),
+            Self::Bucket(address) => open_bucket(address).map(|bucket| bucket.objects),
+        }
     }
 }
 
@@ -52,6 +51,11 @@ impl fmt::Display for StorePlace {
             Self::Bucket(address) => address.fmt(f),
         }
     }
+}
+
+/// Opens a bucket, whatever it holds.
+pub(super) fn open_bucket(address: &BucketAddress) -> anyhow::Result<Bucket> {
+    address.open(environment::variables()).with_context(|| format!("failed to open {address}"))
 }
 
 /// Where a region's catalog is.

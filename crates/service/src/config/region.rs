@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::RegionStore;
 
 use super::bandwidth::Timetable;
-use super::place::{CatalogPlace, KmsPlace, StorePlace};
+use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket};
 use crate::exit::hinted;
 
 /// The fact in a catalog's `meta` table that names its region.
@@ -215,11 +215,18 @@ impl RegionSettings {
                 "check that its disk is mounted and that offsite.toml names the right directory",
             ));
         }
-        let inner = self.store.open().with_context(|| format!("the store of {} cannot be used", self.region))?;
-        let store = RegionStore::open(&self.region, inner).await.map_err(EngineError::from)?;
-        Ok(match &self.store {
-            StorePlace::Directory(directory) => store.in_directory(directory),
-            StorePlace::Bucket(_) => store,
-        })
+        let unusable = || format!("the store of {} cannot be used", self.region);
+        let opened = match &self.store {
+            StorePlace::Directory(directory) => {
+                let inner = self.store.open().with_context(unusable)?;
+                RegionStore::open(&self.region, inner).await.map(|store| store.in_directory(directory))
+            }
+            StorePlace::Bucket(address) => {
+                let bucket = open_bucket(address).with_context(unusable)?;
+                let store = RegionStore::open(&self.region, Arc::clone(&bucket.objects)).await;
+                store.map(|store| store.in_bucket(bucket))
+            }
+        };
+        Ok(opened.map_err(EngineError::from)?)
     }
 }

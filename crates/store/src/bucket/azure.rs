@@ -9,6 +9,7 @@ use url::Url;
 use super::connection::{client_options, retry};
 use crate::address::{parse_endpoint_of_account, shown};
 use crate::checksum::{Compared, ComparedBy};
+use crate::courtesy::Courteous;
 use crate::credentials::setting;
 
 /// Holds the account's name and a key or signature among other settings.
@@ -47,6 +48,7 @@ impl AzurePlace {
         &self,
         container: &str,
         environment: impl IntoIterator<Item = (String, String)>,
+        courteous: Courteous,
     ) -> object_store::Result<Arc<dyn ObjectStore>> {
         let endpoint = self.endpoint.as_ref().map(shown);
         let mut builder = credentials(environment)
@@ -64,7 +66,7 @@ impl AzurePlace {
         }
         let builder = builder.with_client_options(client_options(endpoint)).with_retry(retry());
         // A key signs the headers, too, so that none can be added to what it has signed.
-        Ok(Arc::new(builder.with_http_connector(Compared(ComparedBy::Client)).build()?))
+        Ok(Arc::new(builder.with_http_connector(Compared(ComparedBy::Client, courteous)).build()?))
     }
 }
 
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_container_whose_account_nothing_tells_is_not_opened() {
-        let error = AzurePlace::default().open("c", []).unwrap_err().to_string();
+        let error = AzurePlace::default().open("c", [], Courteous::default()).unwrap_err().to_string();
         assert!(error.contains("account=NAME"), "{error}");
     }
 }

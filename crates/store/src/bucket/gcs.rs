@@ -9,6 +9,7 @@ use url::Url;
 use super::connection::{client_options, retry};
 use crate::address::{parse_endpoint, shown};
 use crate::checksum::{Compared, ComparedBy};
+use crate::courtesy::Courteous;
 use crate::credentials::setting;
 
 /// Where Google's own service is.
@@ -39,6 +40,7 @@ impl GcsPlace {
         &self,
         bucket: &str,
         environment: impl IntoIterator<Item = (String, String)>,
+        courteous: Courteous,
     ) -> object_store::Result<Arc<dyn ObjectStore>> {
         let endpoint = self.endpoint.as_ref().map(shown);
         let settings = environment.into_iter().filter_map(|(name, value)| Some((credential(&name)?, value)));
@@ -47,7 +49,7 @@ impl GcsPlace {
         // A service account's file may name an endpoint, too, which has no say in where requests go.
         let builder = builder.with_bucket_name(bucket).with_base_url(endpoint.unwrap_or(ENDPOINT_DEFAULT));
         let builder = builder.with_client_options(client_options(endpoint)).with_retry(retry());
-        Ok(Arc::new(builder.with_http_connector(Compared(ComparedBy::Service)).build()?))
+        Ok(Arc::new(builder.with_http_connector(Compared(ComparedBy::Service, courteous)).build()?))
     }
 }
 

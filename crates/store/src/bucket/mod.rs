@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::address::{InvalidAddress, is_name};
 use crate::aws::{CREDENTIALS_ELSEWHERE, ServicePlace};
+use crate::courtesy::Courteous;
 
 /// Where a bucket is: `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`, `gs://<bucket>[/<prefix>][?endpoint=<URL>]`
 /// or `az://<container>[/<prefix>][?endpoint=<URL>][&account=<name>]`.
@@ -27,6 +28,14 @@ pub struct BucketAddress {
     bucket: String,
     prefix: Path,
     service: Service,
+}
+
+/// A bucket that is open.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// What lies in it, or below its prefix.
+    pub objects: Arc<dyn ObjectStore>,
+    pub(crate) courteous: Courteous,
 }
 
 /// The service that a bucket is on.
@@ -83,19 +92,18 @@ impl BucketAddress {
     ///
     /// # Errors
     /// When the credentials contradict each other or cannot be read, and when nothing says whose container it is.
-    pub fn open(
-        &self,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-        let bucket = match &self.service {
-            Service::S3(place) => s3::open(place, &self.bucket, environment),
-            Service::Gcs(place) => place.open(&self.bucket, environment),
-            Service::Azure(place) => place.open(&self.bucket, environment),
+    pub fn open(&self, environment: impl IntoIterator<Item = (String, String)>) -> Result<Bucket, object_store::Error> {
+        let courteous = Courteous::default();
+        let whole = match &self.service {
+            Service::S3(place) => s3::open(place, &self.bucket, environment, courteous.clone()),
+            Service::Gcs(place) => place.open(&self.bucket, environment, courteous.clone()),
+            Service::Azure(place) => place.open(&self.bucket, environment, courteous.clone()),
         }?;
-        Ok(match self.prefix.as_ref() {
-            "" => bucket,
-            _ => Arc::new(PrefixStore::new(bucket, self.prefix.clone())),
-        })
+        let objects = match self.prefix.as_ref() {
+            "" => whole,
+            _ => Arc::new(PrefixStore::new(whole, self.prefix.clone())),
+        };
+        Ok(Bucket { objects, courteous })
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) fn open(
     place: &ServicePlace,
     bucket: &str,
     environment: impl IntoIterator<Item = (String, String)>,
+    courteous: Courteous,
 ) -> object_store::Result<Arc<dyn ObjectStore>> {
     let region = place.region.as_deref();
     let mut builder = AmazonS3Builder::new()
@@ -24,5 +25,5 @@ pub(super) fn open(
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
     }
     let builder = builder.with_client_options(client_options(place.endpoint())).with_retry(retry());
-    Ok(Arc::new(builder.with_http_connector(Courteous).build()?))
+    Ok(Arc::new(builder.with_http_connector(courteous).build()?))
 }

@@ -25,6 +25,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::Bucket;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::record::Record;
 
@@ -72,6 +73,8 @@ pub struct RegionStore {
     store_id: Arc<str>,
     /// Where the store is, if it is a directory.
     directory: Option<Arc<std::path::Path>>,
+    /// The bucket that it is in, if it is in one.
+    bucket: Option<Bucket>,
     /// How packs that come in pieces are sent to it.
     parts: upload::Parts,
     /// What the pieces of its packs are read into.
@@ -111,6 +114,7 @@ impl RegionStore {
             inner,
             store_id: Arc::from(""),
             directory: None,
+            bucket: None,
             parts: upload::Parts::OF_NETWORK,
             buffers: piece::Buffers::default(),
         };
@@ -144,6 +148,24 @@ impl RegionStore {
         self.directory = Some(directory.into());
         self.parts = upload::Parts::OF_DIRECTORY;
         self
+    }
+
+    /// Tells that the store is in this bucket, which knows how its service fares.
+    #[must_use]
+    pub fn in_bucket(mut self, bucket: Bucket) -> Self {
+        self.bucket = Some(bucket);
+        self
+    }
+
+    /// Whether the store is reached over a network; otherwise it is a directory.
+    pub fn is_remote(&self) -> bool {
+        self.directory.is_none()
+    }
+
+    /// How many answers of the store's service have said that it is busy (429 and 503), since the store was opened; none of
+    /// a directory. Whoever sees more of them than before should ask for less at a time.
+    pub fn busy_answers(&self) -> u64 {
+        self.bucket.as_ref().map_or(0, |bucket| bucket.courteous.busy_answers())
     }
 
     /// Removes what interrupted writes left: `object_store` writes to `<name>#<number>`, then renames.
