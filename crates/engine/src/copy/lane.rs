@@ -1,11 +1,11 @@
-//! A lane: the way from the one reader of a copy's source to one of its targets.
+//! A lane: the way from the reader of a copy's source to one of its targets.
 //!
-//! Packs travel in pieces through a short queue. A target whose queue stays full for too long is left behind: the
-//! reader goes on without it, even in the middle of a pack, and reads again for it alone what it missed. So a
-//! target that is slow, or hangs, neither slows nor fails the others.
+//! Several packs may be on their way at once, each in pieces through a short queue of its own, a passage. A target that
+//! takes no piece for too long is left behind: the reader goes on without it, even in the middle of a pack, and reads
+//! again for it alone what it missed. So a target that is slow, or hangs, neither slows nor fails the others.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,24 +14,39 @@ use store::PackRef;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::turns::{Turn, Turns};
 use crate::error::{EngineError, ErrorKind};
 
-/// Parcels that wait for one target. Pieces that wait are to stay in the processor's cache until they are written.
+/// Pieces of one pack that wait for a target. They are to stay in the processor's cache until they are written.
 const WAITING: usize = 8;
 
 /// How long, in all, the others wait for one target in the course of a pack.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is sent to a target.
+/// A pack on its way to a target.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// Which one.
+    pub(super) pack: PackRef,
+    /// To be ended once the pack is in the store.
+    pub(super) turn: Turn,
+    parcels: mpsc::Receiver<Parcel>,
+}
+
+/// What is sent of a pack.
 #[derive(Clone, Debug)]
 pub(super) enum Parcel {
-    /// The pieces of this pack follow, from its first. A pack that was begun and has not been verified when
-    /// another begins, or when no more comes, is to be discarded.
-    Begin(PackRef),
-    /// The next bytes of the pack. Nothing vouches for them yet.
+    /// The next bytes. Nothing vouches for them yet.
     Piece(Bytes),
     /// That was all of the pack, and its hash is its name.
     Verified,
+}
+
+impl Incoming {
+    /// The next parcel. `None` when no more comes: without a [`Parcel::Verified`] before, the pack is to be discarded.
+    pub(super) async fn next(&mut self) -> Option<Parcel> {
+        self.parcels.recv().await
+    }
 }
 
 /// A failure to read the source, which several targets are told of.
@@ -48,123 +63,205 @@ impl ReadFailure {
     }
 }
 
-/// Makes a lane to a target that lacks `packs`.
-pub(super) fn lane(packs: HashSet<PackId>) -> (Lane, Parcels) {
-    let (sender, receiver) = mpsc::channel(WAITING);
+/// Makes a lane to a target that lacks `packs`, and that takes as many at once as there are `turns`.
+pub(super) fn lane(packs: HashSet<PackId>, turns: Arc<Turns>, memory_of: fn(&PackRef) -> u64) -> (Lane, Arrivals) {
+    let (sender, receiver) = mpsc::unbounded_channel();
     let failure = Arc::<OnceLock<ReadFailure>>::default();
-    let parcels = Parcels { receiver, failure: Arc::clone(&failure) };
-    let lane = Lane {
-        sender,
-        failure,
-        lacking: packs,
-        missed: VecDeque::new(),
-        taking: false,
-        left_behind: false,
-        patience: Some(PATIENCE),
-        waited: Duration::ZERO,
-    };
-    (lane, parcels)
+    let arrivals = Arrivals { receiver, failure: Arc::clone(&failure) };
+    let standing =
+        Standing { lacking: packs, missed: HashSet::new(), reading: 0, left_behind: false, waits_always: false };
+    let lane = Lane { sender: Mutex::new(Some(sender)), failure, turns, memory_of, standing: Mutex::new(standing) };
+    lane.close_if_done();
+    (lane, arrivals)
 }
 
 /// The target's end of a lane.
 #[derive(Debug)]
-pub(super) struct Parcels {
-    receiver: mpsc::Receiver<Parcel>,
+pub(super) struct Arrivals {
+    receiver: mpsc::UnboundedReceiver<Incoming>,
     failure: Arc<OnceLock<ReadFailure>>,
 }
 
-impl Parcels {
-    /// The next parcel; `None` when no more comes: see [`Parcels::end`] for the reason.
-    pub(super) async fn next(&mut self) -> Option<Parcel> {
-        self.receiver.recv().await
-    }
-
-    /// Whether all was sent, or the source could not be read.
-    pub(super) fn end(&self) -> Result<(), EngineError> {
-        self.failure.get().map_or(Ok(()), |failure| Err(failure.to_error()))
+impl Arrivals {
+    /// The next pack.
+    ///
+    /// `None` when no more comes: all was sent.
+    ///
+    /// # Errors
+    /// When no more comes because the source could not be read.
+    pub(super) async fn next(&mut self) -> Result<Option<Incoming>, EngineError> {
+        match (self.receiver.recv().await, self.failure.get()) {
+            (None, Some(failure)) => Err(failure.to_error()),
+            (incoming, _) => Ok(incoming),
+        }
     }
 }
 
-/// The reader's end of a lane. Dropping it ends the lane.
+/// The reader's end of a lane. It ends by itself once the target has all that it lacks.
 #[derive(Debug)]
 pub(super) struct Lane {
-    sender: mpsc::Sender<Parcel>,
+    /// What is sent is bounded by the turns.
+    sender: Mutex<Option<mpsc::UnboundedSender<Incoming>>>,
     failure: Arc<OnceLock<ReadFailure>>,
-    /// Packs that it needs and that were not read yet.
+    turns: Arc<Turns>,
+    /// How much of memory a pack takes until it is in the target's store.
+    memory_of: fn(&PackRef) -> u64,
+    standing: Mutex<Standing>,
+}
+
+#[derive(Debug)]
+struct Standing {
+    /// Packs that the target needs and that were not read yet.
     lacking: HashSet<PackId>,
     /// Packs that were read without it.
-    missed: VecDeque<PackRef>,
-    /// Whether it takes the pack that is being read.
-    taking: bool,
+    missed: HashSet<PackId>,
+    /// How many are being read for it.
+    reading: usize,
     left_behind: bool,
-    /// How long the reader waits for it in the course of a pack; without end where there is nobody else to serve.
-    patience: Option<Duration>,
-    waited: Duration,
+    /// Whether there is nobody whom it keeps.
+    waits_always: bool,
 }
 
 impl Lane {
-    /// Takes the pack that is to be read next, if the target needs it and is not behind.
-    pub(super) fn join(&mut self, pack: &PackRef) {
-        self.waited = Duration::ZERO;
-        // A target is back once it has dealt with all that it was sent.
-        self.left_behind &= self.sender.capacity() < self.sender.max_capacity();
-        let needed = self.lacking.remove(&pack.id);
-        self.taking = needed && !self.left_behind;
-        if needed && self.left_behind {
-            self.missed.push_back(*pack);
+    /// Begins to send a pack, if the target needs it and is not behind.
+    pub(super) async fn begin(&self, pack: &PackRef) -> Option<Passage<'_>> {
+        if self.is_closed() {
+            return None;
         }
+        {
+            let mut standing = self.standing();
+            if !standing.lacking.remove(&pack.id) {
+                return None;
+            }
+            // A target is back once it has dealt with all that it was sent.
+            standing.left_behind &= !standing.waits_always && !self.turns.is_idle();
+            if standing.left_behind {
+                standing.missed.insert(pack.id);
+                return None;
+            }
+            standing.reading += 1;
+        }
+        let mut passage = Passage { lane: self, pack: *pack, sender: None, waited: Duration::ZERO };
+        passage.begin().await;
+        Some(passage).filter(Passage::is_taken)
     }
 
-    /// Sends a parcel of `pack`, or leaves the target behind. Nothing is sent to one that does not take the pack.
-    pub(super) async fn send(&mut self, pack: &PackRef, parcel: Parcel) {
-        if !self.taking {
-            return;
-        }
-        let began = Instant::now();
-        let left = self.patience.map_or(Duration::MAX, |patience| patience.saturating_sub(self.waited));
-        let sent = self.sender.send_timeout(parcel, left).await;
-        self.waited += began.elapsed();
-        // A lane that is closed belongs to a target that has failed by itself.
-        self.taking = sent.is_ok();
-        if let Err(mpsc::error::SendTimeoutError::Timeout(_)) = sent {
-            self.left_behind = true;
-            self.missed.push_back(*pack);
-        }
-    }
-
-    /// Keeps to itself: all that the target lacks, of `packs`, is to be read for it alone.
-    pub(super) fn part(&mut self, packs: &[PackRef]) {
-        self.missed.extend(packs.iter().filter(|pack| self.lacking.remove(&pack.id)));
-    }
-
+    /// Whether the target still needs a pack that was not read for it.
     pub(super) fn lacks(&self, pack: &PackRef) -> bool {
-        self.lacking.contains(&pack.id)
-    }
-
-    /// Whether it takes the pack that is being read.
-    pub(super) fn is_taking(&self) -> bool {
-        self.taking
+        !self.is_closed() && self.standing().lacking.contains(&pack.id)
     }
 
     /// Whether the target needs no more, or takes no more.
-    pub(super) fn is_done(&self) -> bool {
-        self.sender.is_closed() || (self.lacking.is_empty() && self.missed.is_empty())
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender().as_ref().is_none_or(mpsc::UnboundedSender::is_closed)
     }
 
     /// From now on the target is waited for: there is nobody whom it keeps.
-    pub(super) fn wait_always(&mut self) {
-        self.patience = None;
-        self.left_behind = false;
+    pub(super) fn wait_always(&self) {
+        self.standing().waits_always = true;
     }
 
-    /// Takes a pack that was read without this target, to be read for it alone.
-    pub(super) fn take_missed(&mut self) -> Option<PackRef> {
-        self.taking = !self.sender.is_closed();
-        self.missed.pop_front().filter(|_| self.taking)
+    /// What was read without the target is to be read again, for it alone.
+    pub(super) fn take_back_missed(&self) {
+        let mut standing = self.standing();
+        let missed = std::mem::take(&mut standing.missed);
+        standing.lacking.extend(missed);
+        standing.waits_always = true;
     }
 
     /// Ends the lane: the source cannot be read.
-    pub(super) fn fail(self, failure: &ReadFailure) {
-        self.failure.set(failure.clone()).expect("a lane ends once");
+    pub(super) fn fail(&self, failure: &ReadFailure) {
+        // The first cause is the one to tell.
+        drop(self.failure.set(failure.clone()));
+        *self.sender() = None;
+    }
+
+    fn close_if_done(&self) {
+        let standing = self.standing();
+        if standing.lacking.is_empty() && standing.missed.is_empty() && standing.reading == 0 {
+            *self.sender() = None;
+        }
+    }
+
+    fn leave_behind(&self, pack: PackId) {
+        let mut standing = self.standing();
+        standing.left_behind = true;
+        standing.missed.insert(pack);
+    }
+
+    fn patience(&self) -> Duration {
+        if self.standing().waits_always { Duration::MAX } else { PATIENCE }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        // What it guards is whole at every instant; and so with the sender.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Incoming>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way of one pack to one target. One that is dropped before all was sent makes the target discard the pack.
+#[derive(Debug)]
+pub(super) struct Passage<'l> {
+    lane: &'l Lane,
+    pack: PackRef,
+    /// While the target takes the pack.
+    sender: Option<mpsc::Sender<Parcel>>,
+    waited: Duration,
+}
+
+impl Passage<'_> {
+    /// Begins the pack, again from its first piece if it was begun before.
+    pub(super) async fn begin(&mut self) {
+        self.sender = None;
+        let memory_bytes = (self.lane.memory_of)(&self.pack);
+        let turn = self.within_patience(self.lane.turns.take(memory_bytes)).await;
+        let Some(turn) = turn else { return self.lane.leave_behind(self.pack.id) };
+        let (sender, parcels) = mpsc::channel(WAITING);
+        let incoming = Incoming { pack: self.pack, turn, parcels };
+        let sent = self.lane.sender().as_ref().is_some_and(|lane| lane.send(incoming).is_ok());
+        // A lane that is closed belongs to a target that has failed by itself.
+        self.sender = Some(sender).filter(|_| sent);
+    }
+
+    /// Sends a parcel, or leaves the target behind. Nothing is sent to one that does not take the pack any more.
+    pub(super) async fn send(&mut self, parcel: Parcel) {
+        let Some(sender) = self.sender.take() else { return };
+        match self.within_patience(sender.send(parcel)).await {
+            Some(Ok(())) => self.sender = Some(sender),
+            // The target has failed by itself.
+            Some(Err(_)) => {}
+            None => self.lane.leave_behind(self.pack.id),
+        }
+    }
+
+    /// Whether the target takes the pack.
+    pub(super) fn is_taken(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    /// Ends the lane of a target that takes the pack: the source cannot be read.
+    pub(super) fn fail(&self, failure: &ReadFailure) {
+        if self.is_taken() {
+            self.lane.fail(failure);
+        }
+    }
+
+    async fn within_patience<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let began = Instant::now();
+        let left = self.lane.patience().saturating_sub(self.waited);
+        let done = tokio::time::timeout(left, work).await.ok();
+        self.waited += began.elapsed();
+        done
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        self.lane.standing().reading -= 1;
+        self.lane.close_if_done();
     }
 }

@@ -10,6 +10,8 @@ mod plan;
 mod run;
 mod submit;
 mod target;
+mod turns;
+mod width;
 
 use std::sync::Arc;
 

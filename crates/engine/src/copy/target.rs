@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use catalog::{BackupRow, Fence, Standing};
-use futures::stream::{self, StreamExt};
+use futures::stream::{FuturesUnordered, StreamExt};
 use model::{AccountId, BackupId, DataKeyId, PackId};
 use store::record::Totals;
 use store::{DataKey, Lineage, PackRef, PackUpload, Record, RecordHead, WrapContext, Wrapped, WrappedKey};
 use tokio::sync::mpsc;
 
 use super::CopyReport;
-use super::lane::{Parcel, Parcels};
+use super::lane::{Arrivals, Incoming, Parcel};
 use super::place::{Placed, announce, new_pack};
 use super::submit::CopyJob;
 use crate::backup::{pack_ref, publish_record};
@@ -22,13 +22,6 @@ use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, rewrap_any, unwrap_all, unwrap_any};
 use crate::progress::Progress;
-
-/// Packs that are made durable while the next one arrives, so that the disk is not left idle. Those for a directory need
-/// no memory, those for a bucket up to 40 MiB each.
-const FINISHES_AT_ONCE: usize = 4;
-
-/// Packs that are sealed anew while the next one arrives. Each is in memory twice: as it was, and sealed anew.
-const SEALINGS_AT_ONCE: usize = 2;
 
 /// Room that is made for a pack before its bytes have come: the longest packs have little more.
 const COLLECTED_BYTES_MAX: usize = 256 << 20;
@@ -79,66 +72,56 @@ impl TargetJob {
 
 /// Writes every pack that comes in; returns how many packs and bytes were written.
 ///
-/// Receiving, storing and committing are polled side by side: a write may hold the catalog's only writing connection,
-/// so a commit that kept the writes from going on would wait for it for ever. The queue between the two
-/// is not bounded for the same reason; it holds a few bytes per pack.
-pub(super) async fn write_packs(job: &TargetJob, parcels: Parcels) -> Result<(u64, u64), EngineError> {
-    let (whole, arrived) = mpsc::channel(1);
+/// Storing and committing are polled side by side: a write may hold the catalog's only writing connection, so a commit
+/// that kept the writes from going on would wait for it for ever. The queue between the two is not bounded for the same
+/// reason; it holds a few bytes per pack.
+pub(super) async fn write_packs(job: &TargetJob, arrivals: Arrivals) -> Result<(u64, u64), EngineError> {
     let (written, landing) = mpsc::unbounded_channel();
-    let ((), (), moved) = tokio::try_join!(
-        receive(job, parcels, whole),
-        store_whole(job, arrived, written),
-        commit_landed(job, landing)
-    )?;
+    let ((), moved) = tokio::try_join!(store_arriving(job, arrivals, written), commit_landed(job, landing))?;
     Ok(moved)
 }
 
-/// Puts together to packs what comes in, and hands on those that came in whole.
-async fn receive(job: &TargetJob, mut parcels: Parcels, whole: mpsc::Sender<Arriving>) -> Result<(), EngineError> {
-    let mut arriving: Option<Arriving> = None;
-    while let Some(parcel) = parcels.next().await {
-        match parcel {
-            Parcel::Begin(pack) => {
-                discard(job, arriving.take()).await;
-                arriving = Some(Arriving::begin(job, pack));
+/// Stores what comes in, as many packs at once as there are turns.
+async fn store_arriving(
+    job: &TargetJob,
+    mut arrivals: Arrivals,
+    written: mpsc::UnboundedSender<PackRef>,
+) -> Result<(), EngineError> {
+    let (mut stores, mut is_all) = (FuturesUnordered::new(), false);
+    loop {
+        tokio::select! {
+            biased;
+            Some(stored) = stores.next() => {
+                // One that was discarded is announced still, and comes again or is not needed.
+                let stored: Option<PackRef> = stored?;
+                stored.into_iter().for_each(|pack| written.send(pack).expect("the committer ends after the writer"));
             }
-            Parcel::Piece(piece) => {
-                let arriving = arriving.as_mut().expect("pieces follow the beginning of their pack");
-                arriving.take_in(job, piece).await?;
+            incoming = arrivals.next(), if !is_all => match incoming? {
+                Some(incoming) => stores.push(store_pack(job, incoming)),
+                None => is_all = true,
+            },
+            else => return Ok(()),
+        }
+    }
+}
+
+/// Writes a pack as its pieces come, and makes it visible once it is verified; `None` if it is not.
+async fn store_pack(job: &TargetJob, mut incoming: Incoming) -> Result<Option<PackRef>, EngineError> {
+    let mut arriving = Arriving::begin(job, incoming.pack);
+    loop {
+        match incoming.next().await {
+            Some(Parcel::Piece(piece)) => arriving.take_in(job, piece).await?,
+            Some(Parcel::Verified) => {
+                let stored = arriving.store(job).await?;
+                incoming.turn.end(stored.bytes, job.ctx.store.busy_answers());
+                return Ok(Some(stored));
             }
-            Parcel::Verified => {
-                let arrived = arriving.take().expect("a pack ends after it begins");
-                whole.send(arrived).await.expect("storing ends after receiving");
+            None => {
+                arriving.discard(job).await;
+                return Ok(None);
             }
         }
     }
-    discard(job, arriving).await;
-    parcels.end()
-}
-
-/// Gives up a pack whose other pieces do not come.
-async fn discard(job: &TargetJob, arriving: Option<Arriving>) {
-    let Some(arriving) = arriving else { return };
-    job.progress.retreat(arriving.bytes);
-    if let Form::Verbatim(upload) = arriving.form {
-        // What cannot be removed now, gc removes from a directory; a bucket has a rule of its own.
-        drop(upload.discard().await);
-    }
-}
-
-async fn store_whole(
-    job: &TargetJob,
-    arrived: mpsc::Receiver<Arriving>,
-    written: mpsc::UnboundedSender<PackRef>,
-) -> Result<(), EngineError> {
-    let at_once = if job.new_key.is_some() { SEALINGS_AT_ONCE } else { FINISHES_AT_ONCE };
-    let arrived = stream::unfold(arrived, |mut arrived| async move { Some((arrived.recv().await?, arrived)) });
-    let stores = arrived.map(|arrived: Arriving| async move { arrived.store(job).await });
-    let mut stores = std::pin::pin!(stores.buffer_unordered(at_once));
-    while let Some(pack) = stores.next().await {
-        written.send(pack?).expect("the committer ends after the writer");
-    }
-    Ok(())
 }
 
 async fn commit_landed(
@@ -194,6 +177,15 @@ impl Arriving {
         self.bytes += len;
         job.progress.advance(len);
         Ok(())
+    }
+
+    /// Gives the pack up: its other pieces do not come.
+    async fn discard(self, job: &TargetJob) {
+        job.progress.retreat(self.bytes);
+        if let Form::Verbatim(upload) = self.form {
+            // What cannot be removed now, gc removes from a directory; a bucket has a rule of its own.
+            drop(upload.discard().await);
+        }
     }
 
     /// Makes the pack visible in the target.

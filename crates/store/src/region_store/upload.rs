@@ -58,6 +58,9 @@ impl RegionStore {
 }
 
 impl PackUpload {
+    /// What one upload over a network keeps in memory at most: a part that is put together and one that is under way.
+    pub const MEMORY_BYTES_MAX: u64 = 2 * (40 << 20);
+
     /// Writes the next piece. Returns once the store has taken so much that another piece may come.
     ///
     /// # Errors
