@@ -35,7 +35,7 @@ impl CrateTool {
 const CRATE_TOOLS: &str = "tools";
 
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 16] = [
+pub(crate) const FOR_TESTS: [Tool; 17] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
@@ -52,6 +52,7 @@ pub(crate) const FOR_TESTS: [Tool; 16] = [
     Tool { program: "node", package: "nodejs" },
     Tool { program: "npm", package: "npm" },
     Tool { program: "initdb", package: "postgresql" },
+    Tool { program: "systemd-analyze", package: "systemd" },
 ];
 
 /// What `bench --api` runs beside offsite.

