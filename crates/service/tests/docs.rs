@@ -8,8 +8,9 @@ use std::process::Command;
 const OFFSITE: &str = env!("CARGO_BIN_EXE_offsite");
 
 /// Those that name commands.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
+    "deploy/README.md",
     "docs/api.md",
     "docs/architecture.md",
     "docs/authorization.md",
