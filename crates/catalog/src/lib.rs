@@ -11,6 +11,7 @@ mod backup;
 mod backup_policy;
 mod batch;
 mod column;
+mod copy_part;
 mod database;
 mod dialect;
 mod error;
@@ -31,6 +32,7 @@ mod token;
 
 pub use accept::{Accepted, Quota, Terms};
 pub use backup::{BackupFilter, BackupRow};
+pub use copy_part::CopyPart;
 pub use database::{Catalog, Missing, sqlite_url};
 pub use error::{CatalogError, CatalogErrorKind};
 pub use event::EventRow;

@@ -128,6 +128,7 @@ impl Catalog {
         if let Some(pack) = write.find_absent_pack(id).await? {
             return Err(write.refused(CatalogErrorKind::Conflict, format!("pack {pack} has not landed")));
         }
+        write.drop_parts(id).await?;
         write.commit().await
     }
 
@@ -142,6 +143,7 @@ impl Catalog {
         );
         write.run_fenced(id, sqlx::query(sql).bind(id.as_str()).bind(fence.0).bind(reason)).await?;
         write.run(sqlx::query("DELETE FROM backup_pack WHERE backup_id = $1").bind(id.as_str())).await?;
+        write.drop_parts(id).await?;
         write.commit().await
     }
 
@@ -200,6 +202,7 @@ impl Catalog {
         }
         for sql in [
             "DELETE FROM backup_pack WHERE backup_id = $1",
+            "DELETE FROM copy_part WHERE backup_id = $1",
             "DELETE FROM tag WHERE backup_id = $1",
             "DELETE FROM hold WHERE backup_id = $1",
             "DELETE FROM share WHERE backup_id = $1",

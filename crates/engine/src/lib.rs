@@ -29,4 +29,4 @@ pub use context::RegionContext;
 pub use error::{EngineError, ErrorKind};
 pub use pace::Pace;
 pub use progress::Progress;
-pub use worker::Worker;
+pub use worker::{PART_PACKS, Worker};

@@ -73,6 +73,16 @@ impl Progress {
         self.done_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Tells that there are more bytes than was known.
+    pub(crate) fn expect_more(&self, bytes: u64) {
+        self.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Tells how much was done in all, by whomever.
+    pub(crate) fn catch_up(&self, done_bytes: u64) {
+        self.done_bytes.fetch_max(done_bytes, Ordering::Relaxed);
+    }
+
     /// Takes back what was counted: it has to be done again.
     pub(crate) fn retreat(&self, bytes: u64) {
         self.done_bytes.fetch_sub(bytes, Ordering::Relaxed);

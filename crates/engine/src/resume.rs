@@ -27,5 +27,6 @@ pub async fn give_back(ctx: &RegionContext, worker: &Worker) -> Result<u64, Engi
         // One that ended meanwhile needs no giving back.
         given_back += u64::from(ctx.catalog.release(&row.id, row.lease_fence).await.is_ok());
     }
+    given_back += ctx.catalog.release_parts_of(&worker.owner).await?;
     Ok(given_back + ctx.catalog.release_resources_of(&worker.owner).await?)
 }

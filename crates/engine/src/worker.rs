@@ -16,14 +16,19 @@ pub struct Worker {
     pub owner: String,
     /// How long a lease lasts without renewal.
     pub lease: Duration,
+    /// How many packs of a copy make a part: one with more is shared with other servers of its region.
+    pub part_packs: usize,
 }
+
+/// Some 4 GiB: it takes no one long to wait for the last one, and a small fraction of that to hand it out.
+pub const PART_PACKS: usize = 128;
 
 impl Worker {
     /// This process, with leases of `lease`.
     pub fn this_process(lease: Duration) -> Self {
         let pid = std::process::id();
         let start = start_time(pid).unwrap_or_default();
-        Self { owner: format!("{}/{pid}/{start}", place()), lease }
+        Self { owner: format!("{}/{pid}/{start}", place()), lease, part_packs: PART_PACKS }
     }
 
     pub(crate) fn lease_request(&self) -> LeaseRequest {

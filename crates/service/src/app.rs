@@ -64,7 +64,7 @@ impl App {
 
     /// This process, with leases as the configuration has them.
     pub(crate) fn worker(&self) -> Worker {
-        Worker::this_process(self.config.lease)
+        self.config.worker()
     }
 
     /// Runs `work` and shows its progress.

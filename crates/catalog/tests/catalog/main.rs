@@ -5,6 +5,7 @@
 mod accept;
 mod backups;
 mod clusters;
+mod copy_parts;
 mod deletion;
 mod gc;
 mod history;

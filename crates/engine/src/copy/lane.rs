@@ -58,6 +58,10 @@ pub(super) struct ReadFailure {
 }
 
 impl ReadFailure {
+    pub(super) fn of(error: &EngineError) -> Self {
+        Self { kind: error.kind(), message: crate::backup::describe(error), hint: error.hint() }
+    }
+
     pub(super) fn to_error(&self) -> EngineError {
         EngineError::Refused { kind: self.kind, message: self.message.clone(), hint: self.hint.clone() }
     }
@@ -173,13 +177,18 @@ impl Lane {
     pub(super) fn fail(&self, failure: &ReadFailure) {
         // The first cause is the one to tell.
         drop(self.failure.set(failure.clone()));
+        self.end();
+    }
+
+    /// Ends the lane: what the target still lacks comes from elsewhere.
+    pub(super) fn end(&self) {
         *self.sender() = None;
     }
 
     fn close_if_done(&self) {
         let standing = self.standing();
         if standing.lacking.is_empty() && standing.missed.is_empty() && standing.reading == 0 {
-            *self.sender() = None;
+            self.end();
         }
     }
 

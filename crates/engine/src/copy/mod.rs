@@ -7,11 +7,14 @@
 mod lane;
 mod place;
 mod plan;
+mod read;
 mod run;
+mod share;
 mod submit;
 mod target;
 mod turns;
 mod width;
+mod write;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ use model::{AccountId, BackupId, ByteSize, KmsKeyId, Region};
 use serde::{Deserialize, Serialize};
 
 pub use plan::{CopyPlanSummary, plan, plan_copy};
+pub use share::help_copy;
 pub use submit::{CopyJob, accept_copy, resume_copy, source_region};
 
 use crate::context::RegionContext;

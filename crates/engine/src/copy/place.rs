@@ -10,6 +10,7 @@ use store::PackRef;
 
 use super::plan::plan_copy;
 use super::target::TargetJob;
+use super::write::Writer;
 use crate::error::{EngineError, ErrorKind};
 
 /// Packs announced in one transaction.
@@ -28,10 +29,16 @@ pub(super) struct Placed {
     pub(super) bytes_held: u64,
 }
 
+impl Placed {
+    pub(super) fn bytes_missing(&self) -> u64 {
+        self.missing.iter().map(|pack| pack.bytes).sum()
+    }
+}
+
 /// Draws edges to all packs that the target holds, and announces those that it lacks.
 pub(super) async fn place(job: &TargetJob) -> Result<Placed, EngineError> {
     let ids: Vec<PackId> = job.record.packs.iter().map(|pack| pack.id).collect();
-    let held = job.ctx.catalog.hold_packs(job.account(), job.id(), job.fence(), &ids).await?;
+    let held = job.ctx().catalog.hold_packs(job.account(), job.id(), job.fence(), &ids).await?;
     let held: HashSet<PackId> = held.into_iter().map(|row| row.pack_id).collect();
     let (missing, held) = plan_copy(&job.record.packs, &held);
     let mut placed = Placed {
@@ -40,13 +47,13 @@ pub(super) async fn place(job: &TargetJob) -> Result<Placed, EngineError> {
         bytes_held: held.iter().map(|pack| pack.bytes).sum(),
     };
     // Under a new data key an object's name is not known before it is sealed.
-    if job.new_key.is_some() {
+    if job.writer.anew.is_some() {
         placed.missing = missing.into_iter().copied().collect();
         return Ok(placed);
     }
     for batch in missing.chunks(BATCH) {
         let rows: Vec<NewPack> = batch.iter().map(|pack| new_pack(pack)).collect();
-        for (pack, standing) in batch.iter().zip(announce(job, &rows).await?) {
+        for (pack, standing) in batch.iter().zip(announce(&job.writer, &rows).await?) {
             if standing == Standing::Held {
                 placed.packs_held += 1;
                 placed.bytes_held += pack.bytes;
@@ -63,18 +70,18 @@ pub(super) fn new_pack(pack: &PackRef) -> NewPack {
 }
 
 /// Announces packs, waiting for those that gc is removing or another copy is sealing anew.
-pub(super) async fn announce(job: &TargetJob, rows: &[NewPack]) -> Result<Vec<Standing>, EngineError> {
+pub(super) async fn announce(writer: &Writer, rows: &[NewPack]) -> Result<Vec<Standing>, EngineError> {
     let started = tokio::time::Instant::now();
     loop {
-        let standings = job.ctx.catalog.intend_packs(job.account(), job.id(), job.fence(), rows).await?;
+        let standings = writer.ctx.catalog.intend_packs(&writer.account, &writer.backup, writer.fence(), rows).await?;
         let busy = |standing: &Standing| matches!(standing, Standing::Deleting | Standing::Taken);
         if !standings.iter().any(busy) {
             return Ok(standings);
         }
         if started.elapsed() > PATIENCE {
             let message =
-                format!("another piece of work in {} has begun with a pack that this copy needs", job.ctx.region);
-            let hint = format!("finish it (or run `offsite gc --region {}`), then run this again", job.ctx.region);
+                format!("another piece of work in {} has begun with a pack that this copy needs", writer.ctx.region);
+            let hint = format!("finish it (or run `offsite gc --region {}`), then run this again", writer.ctx.region);
             return Err(EngineError::refused(ErrorKind::Unavailable, message).with_hint(hint));
         }
         tokio::time::sleep(POLL).await;

@@ -8,35 +8,31 @@
 //! one target. Two things take more, within [`MEMORY_BYTES_MAX`] for each target: stores over a network, to which packs go
 //! in few large requests (`store::PackUpload`), and `--reencrypt`, which needs whole packs.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{FuturesUnordered, StreamExt};
-use model::Region;
-use store::{PackDownload, PackRef, PackUpload, Record, RegionStore, StoreError};
+use futures::StreamExt;
+use futures::future::{join, join_all};
+use futures::stream::FuturesUnordered;
+use model::{PackId, Region};
+use store::{PackRef, PackUpload, Record};
 use tokio::time::Instant;
 
 use super::CopyReport;
-use super::lane::{Lane, Parcel, Passage, ReadFailure, lane};
-use super::place::place;
+use super::lane::{Arrivals, Lane, ReadFailure, lane};
+use super::place::{Placed, place};
+use super::read::{READS_OVER_NETWORK, Reader, carry_to_all};
+use super::share;
 use super::submit::CopyJob;
-use super::target::{TargetJob, finish, write_packs};
-use super::turns::{Turn, Turns};
+use super::target::{TargetJob, finish};
+use super::turns::Turns;
 use super::width::Width;
+use super::write::{Writer, write_packs};
 use crate::context::RegionContext;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 use crate::pace::Pace;
 use crate::progress::Progress;
-use crate::verify::files_needing;
-
-/// Packs that are read at once from a directory: the first bytes of one are on their way while the last ones of another
-/// are handed out.
-const READS_FROM_DIRECTORY: usize = 2;
-
-/// Packs that are read at once over a network: as many as fill most lines to begin with, and no more than a service
-/// takes for one client.
-const READS_OVER_NETWORK: (usize, usize) = (4, 16);
 
 /// Packs that are made durable while others arrive, so that the disk is not left idle.
 const FINISHES_IN_DIRECTORY: usize = 4;
@@ -50,9 +46,10 @@ const SEALINGS: usize = 4;
 /// What packs on their way to one target may take of memory, where they are kept in it.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 
-/// A read that fails for a passing reason is tried this often, a little later each time.
-const READ_TRIES: u32 = 5;
-const READ_BACKOFF: Duration = Duration::from_millis(200);
+/// How long the others wait for a target that has not said yet what it lacks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Ended = (Region, Result<CopyReport, EngineError>);
 
 /// Runs `copies`, all of the same backup of `source`, and returns when each is done or has failed.
 ///
@@ -62,7 +59,7 @@ pub(super) async fn run(
     record: Option<Arc<Record>>,
     copies: Vec<CopyJob>,
     progress: &Arc<Progress>,
-) -> Vec<(Region, Result<CopyReport, EngineError>)> {
+) -> Vec<Ended> {
     let Some(request) = copies.first().map(|copy| copy.request.clone()) else { return Vec::new() };
     let record = match record {
         Some(record) => record,
@@ -71,54 +68,96 @@ pub(super) async fn run(
             Err(error) => return fail_all(copies, &error.into()).await,
         },
     };
-    let (mut jobs, mut results) = (Vec::new(), Vec::new());
-    for copy in copies {
-        match TargetJob::begin(copy, &record, progress).await {
-            Ok(job) => jobs.push(job),
-            Err((copy, error)) => {
-                copy.give_up(&error).await;
-                results.push((copy.target.region.clone(), Err(error)));
-            }
+    progress.begin("copying", 0);
+    let is_alone = copies.len() == 1;
+    let mut starting: FuturesUnordered<_> =
+        copies.into_iter().map(|copy| Box::pin(start(copy, &record, progress))).collect();
+    let reader = Reader { source: Arc::clone(source), record: Arc::clone(&record), pace: Pace::new(request.bandwidth) };
+    if is_alone {
+        // Nobody waits for it.
+        return join_all(starting.into_iter().map(|start| run_alone(&reader, start))).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let (mut shared, mut alone, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    while let Ok(Some(started)) = tokio::time::timeout_at(deadline, starting.next()).await {
+        match started {
+            Err(end) => ended.push(end),
+            // At a pace of its own a target would keep the others.
+            Ok(started) if started.0.ctx().pace.is_limited() => alone.push(run_started(&reader, started)),
+            Ok(started) => shared.push(started),
         }
     }
-    let mut placed = Vec::new();
-    for job in &jobs {
-        placed.push(place(job).await);
-    }
-    let to_move = placed.iter().flatten().flat_map(|placed| &placed.missing).map(|pack| pack.bytes).sum();
-    progress.begin("copying", to_move);
-    let turns = Turns::new(reads(&source.store), 0);
-    let reader = Reader { source: Arc::clone(source), record, pace: Pace::new(request.bandwidth), turns };
-    let (mut shared, mut parted, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-    for (job, placed) in jobs.iter().zip(placed) {
-        let missing = placed.iter().flat_map(|placed| &placed.missing).map(|pack| pack.id).collect();
-        let (lane, arrivals) = lane(missing, write_turns(job), memory_of(job));
-        // At a pace of its own a target would keep the others.
-        if job.ctx.pace.is_limited() { &mut parted } else { &mut shared }.push(lane);
-        ends.push(async move {
-            let written = write_packs(job, arrivals).await;
-            (job.ctx.region.clone(), finish(job, placed, written).await)
-        });
-    }
-    let parted = futures::future::join_all(parted.iter().map(|lane| carry(&reader, std::slice::from_ref(lane))));
-    let ended = futures::future::join_all(ends);
-    let ((), _, ended) = tokio::join!(carry_to_all(&reader, &shared), parted, ended);
-    results.extend(ended);
-    results
+    let late = join_all(starting.into_iter().map(|start| run_alone(&reader, start)));
+    let (shared, alone, late) = tokio::join!(run_together(&reader, shared), join_all(alone), late);
+    ended.extend(shared.into_iter().chain(alone).chain(late));
+    ended
 }
 
-/// How many packs are read at once.
-fn reads(source: &RegionStore) -> Width {
-    match source.is_remote() {
-        true => Width::between(READS_OVER_NETWORK.0, READS_OVER_NETWORK.1, Instant::now()),
-        false => Width::fixed(READS_FROM_DIRECTORY, Instant::now()),
+/// Finds out what a target lacks.
+async fn start(copy: CopyJob, record: &Arc<Record>, progress: &Arc<Progress>) -> Result<Started, Ended> {
+    match TargetJob::begin(copy, record, progress).await {
+        Ok(job) => {
+            let placed = place(&job).await;
+            progress.expect_more(placed.as_ref().map_or(0, Placed::bytes_missing));
+            Ok((job, placed))
+        }
+        Err((copy, error)) => {
+            copy.give_up(&error).await;
+            Err((copy.target.region.clone(), Err(error)))
+        }
     }
+}
+
+/// A copy, and what the target lacks.
+type Started = (TargetJob, Result<Placed, EngineError>);
+
+/// Reads the source once for all.
+async fn run_together(reader: &Reader, started: Vec<Started>) -> Vec<Ended> {
+    let (lanes, arrivals): (Vec<Lane>, Vec<Arrivals>) = started.iter().map(lane_of).unzip();
+    let ends = started.into_iter().zip(arrivals).map(|(started, arrivals)| end(started, arrivals));
+    let ((), ended) = join(carry_to_all(reader, &lanes), join_all(ends)).await;
+    ended
+}
+
+/// Reads the source for this target alone.
+async fn run_alone(reader: &Reader, start: impl Future<Output = Result<Started, Ended>>) -> Ended {
+    match start.await {
+        Ok(started) => run_started(reader, started).await,
+        Err(ended) => ended,
+    }
+}
+
+async fn run_started(reader: &Reader, started: Started) -> Ended {
+    let (lane, arrivals) = lane_of(&started);
+    let (job, placed) = started;
+    let written = match &placed {
+        Ok(placed) if share::is_worth_it(&job, placed) => share::send(reader, &job, placed, &lane, arrivals).await,
+        _ => {
+            let carried = carry_to_all(reader, std::slice::from_ref(&lane));
+            join(carried, write_packs(&job.writer, arrivals)).await.1
+        }
+    };
+    (job.ctx().region.clone(), finish(&job, placed, written).await)
+}
+
+async fn end((job, placed): Started, arrivals: Arrivals) -> Ended {
+    let written = write_packs(&job.writer, arrivals).await;
+    (job.ctx().region.clone(), finish(&job, placed, written).await)
+}
+
+fn lane_of((job, placed): &Started) -> (Lane, Arrivals) {
+    lane_for(&job.writer, placed.iter().flat_map(|placed| &placed.missing).map(|pack| pack.id).collect())
+}
+
+/// A lane for what lacks `packs`.
+pub(super) fn lane_for(writer: &Writer, packs: HashSet<PackId>) -> (Lane, Arrivals) {
+    lane(packs, write_turns(writer), memory_of(writer))
 }
 
 /// How many packs are on their way to a target.
-fn write_turns(job: &TargetJob) -> Arc<Turns> {
+fn write_turns(writer: &Writer) -> Arc<Turns> {
     let now = Instant::now();
-    let width = match (job.new_key.is_some(), job.ctx.store.is_remote()) {
+    let width = match (writer.anew.is_some(), writer.ctx.store.is_remote()) {
         (true, _) => Width::fixed(SEALINGS, now),
         (false, true) => Width::between(WRITES_OVER_NETWORK.0, WRITES_OVER_NETWORK.1, now),
         (false, false) => Width::fixed(READS_OVER_NETWORK.1 + FINISHES_IN_DIRECTORY, now),
@@ -127,8 +166,8 @@ fn write_turns(job: &TargetJob) -> Arc<Turns> {
 }
 
 /// What a pack takes of memory until it is in the target's store.
-fn memory_of(job: &TargetJob) -> fn(&PackRef) -> u64 {
-    match (job.new_key.is_some(), job.ctx.store.is_remote()) {
+fn memory_of(writer: &Writer) -> fn(&PackRef) -> u64 {
+    match (writer.anew.is_some(), writer.ctx.store.is_remote()) {
         // As it was, and sealed anew.
         (true, _) => |pack| pack.bytes.saturating_mul(2),
         (false, true) => |pack| pack.bytes.min(PackUpload::MEMORY_BYTES_MAX),
@@ -138,7 +177,7 @@ fn memory_of(job: &TargetJob) -> fn(&PackRef) -> u64 {
 
 /// Ends every copy with the same cause.
 async fn fail_all(copies: Vec<CopyJob>, error: &EngineError) -> Vec<(Region, Result<CopyReport, EngineError>)> {
-    let failure = ReadFailure { kind: error.kind(), message: crate::backup::describe(error), hint: error.hint() };
+    let failure = ReadFailure::of(error);
     let mut results = Vec::new();
     for copy in copies {
         let error = failure.to_error();
@@ -146,124 +185,4 @@ async fn fail_all(copies: Vec<CopyJob>, error: &EngineError) -> Vec<(Region, Res
         results.push((copy.target.region.clone(), Err(error)));
     }
     results
-}
-
-/// Carries every pack once to all that lack it, then to each target what it missed. A target's lane ends as soon as it has
-/// all, or when a pack that it needs cannot be read.
-async fn carry_to_all(reader: &Reader, lanes: &[Lane]) {
-    carry(reader, lanes).await;
-    let missed = lanes.iter().map(|lane| {
-        lane.take_back_missed();
-        carry(reader, std::slice::from_ref(lane))
-    });
-    futures::future::join_all(missed).await;
-}
-
-/// Carries every pack to all that lack it and keep up.
-async fn carry(reader: &Reader, lanes: &[Lane]) {
-    let packs = &reader.record.packs;
-    let mut wanted = packs.iter().filter(|pack| lanes.iter().any(|lane| lane.lacks(pack))).fuse();
-    let (mut next, mut under_way) = (wanted.next(), FuturesUnordered::new());
-    loop {
-        tokio::select! {
-            biased;
-            Some(()) = under_way.next() => {}
-            turn = reader.turns.take(0), if next.is_some() => {
-                under_way.extend(next.map(|pack| reader.carry_pack(pack, lanes, turn)));
-                next = wanted.next();
-            }
-            else => break,
-        }
-    }
-}
-
-/// Reads the source's packs, verified, within the bandwidth that is allowed.
-struct Reader {
-    source: Arc<RegionContext>,
-    record: Arc<Record>,
-    pace: Pace,
-    turns: Arc<Turns>,
-}
-
-impl Reader {
-    /// Carries a pack to those of the lanes that take it.
-    async fn carry_pack(&self, pack: &PackRef, lanes: &[Lane], turn: Turn) {
-        let open: Vec<&Lane> = lanes.iter().filter(|lane| !lane.is_closed()).collect();
-        if let [lane] = open[..] {
-            lane.wait_always();
-        }
-        let mut passages = Vec::new();
-        for lane in open {
-            passages.extend(lane.begin(pack).await);
-        }
-        match self.send(pack, &mut passages, &turn).await {
-            Ok(()) => turn.end(pack.bytes, self.source.store.busy_answers()),
-            Err(failure) => passages.iter().for_each(|passage| passage.fail(&failure)),
-        }
-    }
-
-    async fn open(&self, pack: &PackRef, turn: &Turn) -> Result<PackDownload, StoreError> {
-        let began = Instant::now();
-        let opened = self.source.store.open_pack(&self.record.head.account, &pack.object_name).await;
-        turn.note_delay(began.elapsed());
-        opened
-    }
-
-    /// Sends a pack down the passages; from its beginning again when reading fails for a passing reason.
-    async fn send(&self, pack: &PackRef, passages: &mut [Passage<'_>], turn: &Turn) -> Result<(), ReadFailure> {
-        let mut tries = 1;
-        while passages.iter().any(Passage::is_taken) {
-            let sent = match self.open(pack, turn).await {
-                Ok(download) => self.send_pieces(download, passages).await,
-                Err(error) => Err(error),
-            };
-            let Err(error) = sent.map_err(EngineError::from) else { return Ok(()) };
-            if error.kind() != ErrorKind::Unavailable || tries == READ_TRIES {
-                return Err(self.explain(pack, &error).await);
-            }
-            tokio::time::sleep(READ_BACKOFF * tries).await;
-            tries += 1;
-            for passage in passages.iter_mut().filter(|passage| passage.is_taken()) {
-                passage.begin().await;
-            }
-        }
-        Ok(())
-    }
-
-    async fn send_pieces(&self, mut download: PackDownload, passages: &mut [Passage<'_>]) -> Result<(), StoreError> {
-        while passages.iter().any(Passage::is_taken) {
-            let Some(piece) = download.next().await? else {
-                send_to_all(passages, &Parcel::Verified).await;
-                break;
-            };
-            self.pace.wait_for(piece.len() as u64).await;
-            send_to_all(passages, &Parcel::Piece(piece)).await;
-        }
-        Ok(())
-    }
-
-    /// Names the pack, the cause, and the files that need it.
-    async fn explain(&self, pack: &PackRef, error: &EngineError) -> ReadFailure {
-        let cause = crate::backup::describe(error);
-        let head = &self.record.head;
-        let files = match error.kind() {
-            ErrorKind::Damaged => files_needing(&self.source, &head.account, &head.backup, &[pack.id]).await,
-            _ => Ok(HashMap::new()),
-        };
-        let files = files.unwrap_or_default().remove(&pack.id).unwrap_or_default();
-        let shown: Vec<String> = files.iter().take(20).map(ToString::to_string).collect();
-        let needed = match files.len() {
-            0 => String::new(),
-            all if all > shown.len() => format!("; needed by {} and {} more", shown.join(", "), all - shown.len()),
-            _ => format!("; needed by {}", shown.join(", ")),
-        };
-        let message = format!("pack {} cannot be read from {}: {cause}{needed}", pack.id, self.source.region);
-        ReadFailure { kind: error.kind(), message, hint: error.hint() }
-    }
-}
-
-async fn send_to_all(passages: &mut [Passage<'_>], parcel: &Parcel) {
-    for passage in passages {
-        passage.send(parcel.clone()).await;
-    }
 }

@@ -51,6 +51,8 @@ pub struct CopyJob {
     /// The data key that was made for the copy.
     pub(super) data_key: DataKeyId,
     pub(super) lease: Lease,
+    /// Packs that make a part, where it is shared.
+    pub(super) part_packs: usize,
     _hold: Renewal,
 }
 
@@ -185,6 +187,7 @@ async fn go_on(
         kms_key: row.kms_key,
         data_key: row.data_key,
         lease,
+        part_packs: worker.part_packs,
         _hold: hold,
     })
 }
@@ -223,8 +226,18 @@ async fn accept(
         Ok(Accepted::New(fence)) => {
             let lease = Lease::keep(&target.catalog, &id, fence, worker);
             let (source, target, request) = (Arc::clone(source), Arc::clone(target), request.clone());
-            let data_key = data_key.id();
-            return Ok(Acceptance::New(CopyJob { source, target, request, id, kms_key, data_key, lease, _hold: hold }));
+            let (data_key, part_packs) = (data_key.id(), worker.part_packs);
+            return Ok(Acceptance::New(CopyJob {
+                source,
+                target,
+                request,
+                id,
+                kms_key,
+                data_key,
+                lease,
+                part_packs,
+                _hold: hold,
+            }));
         }
         Ok(Accepted::Earlier(earlier)) => Ok(Acceptance::Earlier(earlier)),
         Ok(Accepted::OverQuota(quota)) => Ok(Acceptance::OverQuota(quota)),

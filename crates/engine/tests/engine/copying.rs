@@ -9,23 +9,11 @@ use engine::copy::{CopyReport, copy_backup};
 use engine::verify::{Depth, verify_backup};
 use engine::{EngineError, ErrorKind, Progress, RegionContext};
 use model::{BackupId, BackupState, Region};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use crate::gated_store::GatedStore;
-use crate::support::{TestRegion, account, add, back_up, copy_of, directory, region, region_around, scratch, worker};
-
-/// A region with a backup of `bytes` of noise.
-async fn region_with_noise(folder: &Path, bytes: usize) -> (TestRegion, BackupId) {
-    let tree = folder.join("tree");
-    std::fs::create_dir(&tree).unwrap();
-    let mut noise = vec![0; bytes];
-    StdRng::seed_from_u64(7).fill_bytes(&mut noise);
-    std::fs::write(tree.join("noise"), noise).unwrap();
-    let source = region(folder, "us-east-1").await;
-    let backup = back_up(&source.ctx, &add(&source.ctx, &tree).await).await.unwrap();
-    (source, backup)
-}
+use crate::support::{
+    TestRegion, account, copy_of, directory, region, region_around, region_with_noise, scratch, worker,
+};
 
 async fn copy(
     source: &TestRegion,

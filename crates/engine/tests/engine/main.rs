@@ -6,5 +6,6 @@ mod copying;
 mod gated_store;
 mod interleaving;
 mod managed;
+mod sharing;
 mod support;
 mod watched_store;

@@ -152,7 +152,7 @@ async fn automatic_backups_go_with_a_file_system_only() {
 }
 
 fn server(name: &str, lease: Duration) -> Worker {
-    Worker { owner: name.to_owned(), lease }
+    Worker { owner: name.to_owned(), ..Worker::this_process(lease) }
 }
 
 /// What lies among the region's managed resources, by name.

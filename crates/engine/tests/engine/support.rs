@@ -11,6 +11,8 @@ use engine::resources::{NewResource, add_resource};
 use engine::{EngineError, Pace, RegionContext, Worker};
 use model::{AccountId, BackupId, Region, ResourceId, ResourceKind, SystemClock};
 use object_store::ObjectStore;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use store::RegionStore;
 use store::keys::KeyFileService;
 
@@ -78,4 +80,16 @@ pub(crate) async fn back_up(ctx: &RegionContext, resource: &ResourceId) -> Resul
 /// A plain copy of `backup`.
 pub(crate) fn copy_of(backup: BackupId) -> CopyRequest {
     CopyRequest { copy_tags: true, ..CopyRequest::of(account(), backup) }
+}
+
+/// A region with a backup of `bytes` of noise.
+pub(crate) async fn region_with_noise(folder: &Path, bytes: usize) -> (TestRegion, BackupId) {
+    let tree = folder.join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let mut noise = vec![0; bytes];
+    StdRng::seed_from_u64(7).fill_bytes(&mut noise);
+    std::fs::write(tree.join("noise"), noise).unwrap();
+    let source = region(folder, "us-east-1").await;
+    let backup = back_up(&source.ctx, &add(&source.ctx, &tree).await).await.unwrap();
+    (source, backup)
 }

@@ -18,12 +18,13 @@ pub(crate) mod reference;
 mod region;
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use engine::{PART_PACKS, Worker};
 use model::Region;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) gc_grace: Duration,
     /// How long a worker's lease lasts without renewal.
     pub(crate) lease: Duration,
+    /// How many packs make a part of a copy that servers share.
+    pub(crate) copy_part_packs: usize,
     /// How often an account may call, where its limits do not say.
     pub(crate) requests_per_second: RequestRates,
     /// How far the clocks of AWS clients may be off.
@@ -102,6 +105,9 @@ pub(crate) struct ConfigFile {
     /// How long work is another's after its last sign of life, in seconds: 1 to 3600.
     #[serde(default = "default_lease_seconds")]
     lease_seconds: u64,
+    /// A copy that sends more packs than this is shared by the servers of its region, in parts of so many.
+    #[serde(default = "default_copy_part_packs")]
+    copy_part_packs: NonZeroUsize,
     /// Calls of an account to one operation of CBS in one region.
     #[serde(default = "default_requests_per_second")]
     cbs_requests_per_second: NonZeroU32,
@@ -126,6 +132,10 @@ fn default_grace() -> Span {
 
 fn default_lease_seconds() -> u64 {
     LEASE_SECONDS
+}
+
+fn default_copy_part_packs() -> NonZeroUsize {
+    NonZeroUsize::new(PART_PACKS).expect("it is not 0")
 }
 
 /// As Tencent documents it. AWS does not say what its limits are.
@@ -174,6 +184,7 @@ impl Config {
             policies: PolicyDirectory::of(read.policies.as_deref(), base),
             gc_grace: read.gc_grace.0,
             lease: Duration::from_secs(read.lease_seconds),
+            copy_part_packs: read.copy_part_packs.get(),
             requests_per_second: RequestRates {
                 cbs: read.cbs_requests_per_second,
                 fsx: read.fsx_requests_per_second,
@@ -184,6 +195,11 @@ impl Config {
             regions,
             file,
         })
+    }
+
+    /// This process, as the holder of leases.
+    pub(crate) fn worker(&self) -> Worker {
+        Worker { part_packs: self.copy_part_packs, ..Worker::this_process(self.lease) }
     }
 
     /// The settings of one region.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use catalog::BackupRow;
 use engine::backup::resume_backup;
-use engine::copy::{resume_copy, source_region};
+use engine::copy::{help_copy, resume_copy, source_region};
 use engine::gc::GcOptions;
 use engine::managed;
 use engine::resume::is_idle;
 use engine::{EngineError, Progress, RegionContext, describe};
 use model::{BackupState, Region};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -35,6 +35,9 @@ const TOKEN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const RETRY_MIN: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
+/// After help that failed none is given for this long.
+const RETRY_AFTER_HELP: Duration = Duration::from_secs(30);
+
 /// Keepers, which end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Keepers(JoinSet<()>);
@@ -50,7 +53,8 @@ impl Keepers {
 pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
     let mut keepers = JoinSet::new();
     for region in server.regions.served() {
-        let keeper = Keeper { server: Arc::clone(server), region: region.clone(), tries: HashMap::new() };
+        let (server, helping) = (Arc::clone(server), Arc::new(Semaphore::new(1)));
+        let keeper = Keeper { server, region: region.clone(), tries: HashMap::new(), helping };
         keepers.spawn(keeper.run(stopping.clone()));
     }
     // One that does not answer keeps none of the others closed.
@@ -71,6 +75,8 @@ struct Keeper {
     region: Region,
     /// Work that this keeper has resumed, by the id of what it is about: how often, and when it may be again.
     tries: HashMap<String, (u32, Instant)>,
+    /// For helping with one copy of another server's at a time.
+    helping: Arc<Semaphore>,
 }
 
 impl Keeper {
@@ -122,6 +128,7 @@ impl Keeper {
         }
         let mut idle = ctx.catalog.backups_in_progress().await?;
         metrics::in_progress(&self.region, &idle, now);
+        self.help(ctx, &idle).await?;
         idle.retain(|row| is_idle(row, now));
         tried.extend(idle.iter().map(|row| row.id.to_string()));
         self.tries.retain(|id, (_, next)| tried.contains(id) || next.elapsed() < RETRY_MAX);
@@ -154,6 +161,32 @@ impl Keeper {
             tracing::info!(backup = %id, "going on with a copy that was interrupted");
             server.jobs.run_copies(vec![job]);
         }
+        Ok(())
+    }
+
+    /// Sends parts of a copy that another server makes, if there is one that is shared.
+    async fn help(&self, ctx: &Arc<RegionContext>, in_progress: &[BackupRow]) -> Result<(), EngineError> {
+        let Ok(turn) = Arc::clone(&self.helping).try_acquire_owned() else { return Ok(()) };
+        let shared = ctx.catalog.shared_copies(&self.server.worker.owner).await?;
+        let rows = in_progress.iter().filter(|row| shared.contains(&row.id));
+        let opened = |row: &BackupRow| self.server.regions.get(source_region(row)?.as_str()).ok();
+        let Some((row, source)) = rows.filter_map(|row| Some((row.clone(), opened(row)?))).next() else {
+            return Ok(());
+        };
+        let (ctx, worker) = (Arc::clone(ctx), self.server.worker.clone());
+        self.server.jobs.spawn_beside(async move {
+            let (region, backup) = (&ctx.region, &row.id);
+            match help_copy(&source, &ctx, &worker, &row, &Arc::default()).await {
+                Ok(bytes) => tracing::info!(%region, %backup, bytes, "sent parts of a copy that another server makes"),
+                Err(error) => {
+                    let error = describe(&error);
+                    tracing::warn!(%region, %backup, error, "a part of another server's copy was not sent");
+                    // It is that server's to tell what is wrong; what passes may have passed after this.
+                    tokio::time::sleep(RETRY_AFTER_HELP).await;
+                }
+            }
+            drop(turn);
+        });
         Ok(())
     }
 

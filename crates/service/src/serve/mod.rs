@@ -94,9 +94,10 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
         (Some(cert), Some(key)) => Some(listener::tls(cert, key)?),
         _ => None,
     };
+    let worker = config.worker();
     let policies = PolicyFolder::open(config.policies)?;
     let server = Arc::new(Server {
-        worker: Worker::this_process(config.lease),
+        worker,
         gc_grace: config.gc_grace,
         aws_clock_skew: config.aws_clock_skew,
         cloudhsm_activation: config.cloudhsm_activation,

@@ -1,0 +1,168 @@
+//! Reading the packs of a copy's source: each once for all that lack it, several at once where that makes it faster.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use futures::stream::{self, FuturesUnordered, StreamExt};
+use store::{PackDownload, PackRef, Record, RegionStore, StoreError};
+use tokio::time::Instant;
+
+use super::lane::{Lane, Parcel, Passage, ReadFailure};
+use super::turns::{Turn, Turns};
+use super::width::Width;
+use crate::context::RegionContext;
+use crate::error::{EngineError, ErrorKind};
+use crate::pace::Pace;
+use crate::verify::files_needing;
+
+/// Packs that are read at once from a directory: the first bytes of one are on their way while the last ones of another
+/// are handed out.
+const READS_FROM_DIRECTORY: usize = 2;
+
+/// Packs that are read at once over a network: as many as fill most lines to begin with, and no more than a service
+/// takes for one client.
+pub(super) const READS_OVER_NETWORK: (usize, usize) = (4, 16);
+
+/// A read that fails for a passing reason is tried this often, a little later each time.
+const READ_TRIES: u32 = 5;
+const READ_BACKOFF: Duration = Duration::from_millis(200);
+
+/// Carries every pack once to all that lack it, then to each target what it missed. A target's lane ends as soon as it has
+/// all, or when a pack that it needs cannot be read.
+pub(super) async fn carry_to_all(reader: &Reader, lanes: &[Lane]) {
+    carry(reader, lanes, reader.lacked_by(lanes)).await;
+    let missed = lanes.iter().map(|lane| {
+        lane.take_back_missed();
+        let lanes = std::slice::from_ref(lane);
+        carry(reader, lanes, reader.lacked_by(lanes))
+    });
+    futures::future::join_all(missed).await;
+}
+
+/// Carries `packs` to all that lack them and keep up, several at once.
+pub(super) async fn carry(reader: &Reader, lanes: &[Lane], mut packs: impl Stream<Item = PackRef> + Unpin) {
+    // Turns of its own: who is slow keeps only those of the same lanes.
+    let turns = Turns::new(reads(&reader.source.store), 0);
+    let (mut next, mut are_all) = (None, false);
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(()) = under_way.next() => {}
+            turn = turns.take(0), if next.is_some() => {
+                under_way.extend(next.take().map(|pack| reader.carry_pack(pack, lanes, turn)));
+            }
+            pack = packs.next(), if next.is_none() && !are_all => {
+                are_all = pack.is_none();
+                next = pack;
+            }
+            else => break,
+        }
+    }
+}
+
+/// How many packs are read at once.
+fn reads(source: &RegionStore) -> Width {
+    match source.is_remote() {
+        true => Width::between(READS_OVER_NETWORK.0, READS_OVER_NETWORK.1, Instant::now()),
+        false => Width::fixed(READS_FROM_DIRECTORY, Instant::now()),
+    }
+}
+
+/// Reads the source's packs, verified, within the bandwidth that is allowed.
+pub(super) struct Reader {
+    pub(super) source: Arc<RegionContext>,
+    pub(super) record: Arc<Record>,
+    pub(super) pace: Pace,
+}
+
+impl Reader {
+    /// The packs that some of the lanes lack.
+    fn lacked_by(&self, lanes: &[Lane]) -> impl Stream<Item = PackRef> + Unpin + use<> {
+        let is_lacked = |pack: &&PackRef| lanes.iter().any(|lane| lane.lacks(pack));
+        stream::iter(self.record.packs.iter().filter(is_lacked).copied().collect::<Vec<_>>())
+    }
+
+    /// Carries a pack to those of the lanes that take it.
+    async fn carry_pack(&self, pack: PackRef, lanes: &[Lane], turn: Turn) {
+        let open: Vec<&Lane> = lanes.iter().filter(|lane| !lane.is_closed()).collect();
+        if let [lane] = open[..] {
+            lane.wait_always();
+        }
+        let mut passages = Vec::new();
+        for lane in open {
+            passages.extend(lane.begin(&pack).await);
+        }
+        match self.send(&pack, &mut passages, &turn).await {
+            Ok(()) => turn.end(pack.bytes, self.source.store.busy_answers()),
+            Err(failure) => passages.iter().for_each(|passage| passage.fail(&failure)),
+        }
+    }
+
+    async fn open(&self, pack: &PackRef, turn: &Turn) -> Result<PackDownload, StoreError> {
+        let began = Instant::now();
+        let opened = self.source.store.open_pack(&self.record.head.account, &pack.object_name).await;
+        turn.note_delay(began.elapsed());
+        opened
+    }
+
+    /// Sends a pack down the passages; from its beginning again when reading fails for a passing reason.
+    async fn send(&self, pack: &PackRef, passages: &mut [Passage<'_>], turn: &Turn) -> Result<(), ReadFailure> {
+        let mut tries = 1;
+        while passages.iter().any(Passage::is_taken) {
+            let sent = match self.open(pack, turn).await {
+                Ok(download) => self.send_pieces(download, passages).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = sent.map_err(EngineError::from) else { return Ok(()) };
+            if error.kind() != ErrorKind::Unavailable || tries == READ_TRIES {
+                return Err(self.explain(pack, &error).await);
+            }
+            tokio::time::sleep(READ_BACKOFF * tries).await;
+            tries += 1;
+            for passage in passages.iter_mut().filter(|passage| passage.is_taken()) {
+                passage.begin().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_pieces(&self, mut download: PackDownload, passages: &mut [Passage<'_>]) -> Result<(), StoreError> {
+        while passages.iter().any(Passage::is_taken) {
+            let Some(piece) = download.next().await? else {
+                send_to_all(passages, &Parcel::Verified).await;
+                break;
+            };
+            self.pace.wait_for(piece.len() as u64).await;
+            send_to_all(passages, &Parcel::Piece(piece)).await;
+        }
+        Ok(())
+    }
+
+    /// Names the pack, the cause, and the files that need it.
+    async fn explain(&self, pack: &PackRef, error: &EngineError) -> ReadFailure {
+        let cause = crate::backup::describe(error);
+        let head = &self.record.head;
+        let files = match error.kind() {
+            ErrorKind::Damaged => files_needing(&self.source, &head.account, &head.backup, &[pack.id]).await,
+            _ => Ok(HashMap::new()),
+        };
+        let files = files.unwrap_or_default().remove(&pack.id).unwrap_or_default();
+        let shown: Vec<String> = files.iter().take(20).map(ToString::to_string).collect();
+        let needed = match files.len() {
+            0 => String::new(),
+            all if all > shown.len() => format!("; needed by {} and {} more", shown.join(", "), all - shown.len()),
+            _ => format!("; needed by {}", shown.join(", ")),
+        };
+        let message = format!("pack {} cannot be read from {}: {cause}{needed}", pack.id, self.source.region);
+        ReadFailure { kind: error.kind(), message, hint: error.hint() }
+    }
+}
+
+async fn send_to_all(passages: &mut [Passage<'_>], parcel: &Parcel) {
+    for passage in passages {
+        passage.send(parcel.clone()).await;
+    }
+}
