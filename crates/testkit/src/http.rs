@@ -9,14 +9,27 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The status of the answer of the server at a port to a request that needs no key.
 pub(crate) fn ask(port: u16, what: &str, body: &str) -> io::Result<u16> {
-    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    connection.set_read_timeout(Some(ANSWERED_WITHIN))?;
     let head = format!("{what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}", body.len());
-    write!(connection, "{head}\r\n\r\n{body}")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
+    let answer = exchange(port, &format!("{head}\r\n\r\n{body}"))?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
     status.ok_or_else(|| io::Error::other(format!("an answer that is not HTTP: {answer}")))
+}
+
+/// What the server at a port answers that is asked for a page.
+pub(crate) fn page(port: u16, path: &str) -> io::Result<String> {
+    // Of this version an answer comes in one piece.
+    let answer = exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))?;
+    let page = answer.split_once("\r\n\r\n").filter(|(head, _)| head.contains(" 200 "));
+    page.map(|(_, page)| page.to_owned()).ok_or_else(|| io::Error::other(format!("no page {path}: {answer}")))
+}
+
+fn exchange(port: u16, request: &str) -> io::Result<String> {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    connection.set_read_timeout(Some(ANSWERED_WITHIN))?;
+    connection.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// What stands before the body of a request.

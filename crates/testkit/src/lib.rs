@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod corpus;
 pub mod gcs;
 mod http;
+pub mod line;
 pub mod link;
 pub mod moto;
 pub mod postgres;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::http::ask;
+use crate::http::{ask, page};
 
 /// The one key that the server knows. It has no secrets to keep.
 pub const ACCESS_KEY: &str = "offsite-tests";
@@ -28,12 +28,17 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long it is left alone between two questions whether they have.
 const ASKED_EVERY: Duration = Duration::from_millis(50);
 
+/// How many ports a server has.
+const PORTS: usize = 9;
+
 /// A server that runs until this is dropped. Buckets come into being with the first object written to them.
 #[derive(Debug)]
 pub struct Seaweed {
     program: PathBuf,
     folder: TempDir,
-    ports: [u16; 8],
+    ports: [u16; PORTS],
+    /// Where its S3 service takes requests.
+    listens_at: Ipv4Addr,
     process: Option<Child>,
 }
 
@@ -43,15 +48,23 @@ impl Seaweed {
     /// # Errors
     /// When `program`, which is `weed`, cannot be run or does not come up.
     pub fn start(program: &Path) -> io::Result<Self> {
-        Self::start_with(program, "Read:ready")
+        Self::start_with(program, "Read:ready", Ipv4Addr::LOCALHOST)
     }
 
     /// The same for a server that takes requests without a signature.
     pub(crate) fn start_for_anyone(program: &Path) -> io::Result<Self> {
-        Self::start_with(program, "Admin")
+        Self::start_with(program, "Admin", Ipv4Addr::LOCALHOST)
     }
 
-    fn start_with(program: &Path, anyone_may: &str) -> io::Result<Self> {
+    /// The same as [`Seaweed::start`] for a server whose S3 service takes requests at all addresses of its network.
+    ///
+    /// # Errors
+    /// When `program`, which is `weed`, cannot be run or does not come up.
+    pub fn start_within_reach(program: &Path) -> io::Result<Self> {
+        Self::start_with(program, "Read:ready", Ipv4Addr::UNSPECIFIED)
+    }
+
+    fn start_with(program: &Path, anyone_may: &str, listens_at: Ipv4Addr) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("offsite-seaweed-").tempdir()?;
         let identity = format!(
             r#"{{"identities": [{{"name": "tests", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
@@ -60,7 +73,7 @@ impl Seaweed {
         );
         fs::write(folder.path().join("s3.json"), identity)?;
         fs::create_dir(folder.path().join("data"))?;
-        let mut server = Self { program: program.to_owned(), folder, ports: [0; 8], process: None };
+        let mut server = Self { program: program.to_owned(), folder, ports: [0; PORTS], listens_at, process: None };
         let mut outcome = Ok(());
         for _ in 0..STARTS_MAX {
             server.ports = free_ports()?;
@@ -74,7 +87,21 @@ impl Seaweed {
 
     /// Where its S3 service is.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port())
+        self.endpoint_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same for those who know the machine by this address.
+    pub fn endpoint_at(&self, address: Ipv4Addr) -> String {
+        format!("http://{address}:{}", self.port())
+    }
+
+    /// How many requests its S3 service has answered since it was started.
+    ///
+    /// # Errors
+    /// When it does not say, or this is called from another network.
+    pub fn requests(&self) -> io::Result<u64> {
+        let [.., metrics] = self.ports;
+        Ok(counted(&page(metrics, "/metrics")?))
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -100,7 +127,7 @@ impl Seaweed {
     /// # Errors
     /// When it does not come up.
     pub fn run(&mut self) -> io::Result<()> {
-        let [s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc] = self.ports;
+        let [s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, metrics] = self.ports;
         let mut command = Command::new(&self.program);
         command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.telemetry=false"]);
         // Volumes are for one bucket each, and it makes several at once.
@@ -115,9 +142,11 @@ impl Seaweed {
             ("volume.port.grpc", volume_grpc),
             ("filer.port", filer),
             ("filer.port.grpc", filer_grpc),
+            ("metricsPort", metrics),
         ] {
             command.arg(format!("-{name}={port}"));
         }
+        command.arg(format!("-s3.ip.bind={}", self.listens_at));
         command.arg(format!("-dir={}", self.folder.path().join("data").display()));
         command.arg(format!("-s3.config={}", self.folder.path().join("s3.json").display()));
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
@@ -140,7 +169,7 @@ impl Seaweed {
 
     /// Returns once objects can be written, and those written before can be read.
     fn become_ready(&mut self) -> io::Result<()> {
-        let [s3, .., filer, _] = self.ports;
+        let [s3, .., filer, _, _] = self.ports;
         let begun = Instant::now();
         while begun.elapsed() < READY_WITHIN {
             match ask(s3, "GET /ready/ready", "") {
@@ -163,14 +192,34 @@ impl Drop for Seaweed {
 }
 
 /// Ports that nobody listens on. The server takes no 0, and derives those that it is not told from the others.
-fn free_ports() -> io::Result<[u16; 8]> {
+fn free_ports() -> io::Result<[u16; PORTS]> {
     let mut listeners = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..PORTS {
         listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
     }
-    let mut ports = [0; 8];
+    let mut ports = [0; PORTS];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
     }
     Ok(ports)
+}
+
+/// The sum of what the server's metrics say of requests to its S3 service.
+fn counted(metrics: &str) -> u64 {
+    let counts = metrics.lines().filter_map(|line| line.strip_prefix("SeaweedFS_s3_request_total{")?.rsplit_once("} "));
+    counts.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_all_kinds_are_counted() {
+        let metrics = "# TYPE SeaweedFS_s3_request_total counter\n\
+                       SeaweedFS_s3_request_total{bucket=\"b\",code=\"200\",type=\"GET\"} 33\n\
+                       SeaweedFS_s3_request_total{bucket=\"b\",code=\"404\",type=\"HEAD\"} 2\n\
+                       SeaweedFS_s3_in_flight_requests{type=\"GET\"} 7\n";
+        assert_eq!(counted(metrics), 35);
+    }
 }
