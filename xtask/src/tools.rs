@@ -45,6 +45,7 @@ pub(crate) const FOR_TESTS: [Tool; 17] = [
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "losetup", package: "mount" },
     Tool { program: "unshare", package: "util-linux" },
+    Tool { program: "ip", package: "iproute2" },
     Tool { program: "python3", package: "python3-venv" },
     Tool { program: "openssl", package: "openssl" },
     Tool { program: "softhsm2-util", package: "softhsm2" },
@@ -58,6 +59,14 @@ pub(crate) const FOR_TESTS: [Tool; 17] = [
 /// What `bench --api` runs beside offsite.
 pub(crate) const FOR_API_BENCH: [Tool; 2] =
     [Tool { program: "wrk", package: "wrk" }, Tool { program: "python3", package: "python3-venv" }];
+
+/// What `bench --line` runs, and makes the ends of the line with.
+pub(crate) const FOR_LINE_BENCH: [Tool; 4] = [
+    Tool { program: "restic", package: "restic" },
+    Tool { program: "unshare", package: "util-linux" },
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "python3", package: "python3-venv" },
+];
 
 /// Installs what is missing of `tools`; touches nothing when all are there.
 ///

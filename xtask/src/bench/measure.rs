@@ -43,13 +43,20 @@ pub(super) struct Meter {
     log: PathBuf,
     touched_bytes: u64,
     cold: bool,
+    until_exit: bool,
 }
 
 impl Meter {
     /// Keeps the processes' standard error in `folder`. Before each process touches so much memory and, when `cold`,
     /// has the kernel forget the files it has read.
     pub(super) fn new(folder: &Path, touched_bytes: u64, cold: bool) -> Self {
-        Self { log: folder.join("stderr.txt"), touched_bytes, cold }
+        Self { log: folder.join("stderr.txt"), touched_bytes, cold, until_exit: false }
+    }
+
+    /// The same for programs that write to a server: how soon it has that on its disk is the server's matter, so that the
+    /// wall time ends with the process.
+    pub(super) fn until_exit(self) -> Self {
+        Self { until_exit: true, ..self }
     }
 
     /// Runs `command` under the conditions that every sample has in common.
@@ -70,7 +77,9 @@ impl Meter {
         let mut stdout = String::new();
         child.stdout.take().context("standard output was not piped")?.read_to_string(&mut stdout)?;
         let used = child.wait4().context("failed to wait for a child")?;
-        rustix::fs::sync();
+        if !self.until_exit {
+            rustix::fs::sync();
+        }
         let wall_seconds = start.elapsed().as_secs_f64();
         if !used.status.success() {
             bail!("{} ended with {}: {}", shown(command), used.status, self.last_words());

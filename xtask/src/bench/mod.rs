@@ -8,6 +8,7 @@ mod api;
 mod corpus;
 mod install;
 mod kind;
+mod line;
 mod measure;
 mod measured;
 mod memory;
@@ -30,6 +31,7 @@ use clap::Args;
 use crate::workspace;
 use corpus::Corpus;
 use kind::CandidateKind;
+use line::{LineOptions, LineReport};
 use measure::Meter;
 use measured::{Failure, Measured};
 use peers::{Contender, Place};
@@ -58,6 +60,12 @@ pub(crate) struct Options {
     /// Measures the cloud APIs instead: requests a second with a million backups in the catalog, beside moto's server.
     #[arg(long, conflicts_with_all = ["quick", "medium", "full", "memory"])]
     api: bool,
+    /// Measures a copy from one S3 server to another over an emulated line of 500 Mbit/s instead, beside plain TCP and other
+    /// programs; with --quick less of it. For root.
+    #[arg(long, conflicts_with_all = ["medium", "full", "memory", "api", "only", "corpus", "cold"])]
+    line: bool,
+    #[command(flatten)]
+    line_options: LineOptions,
     /// Runs of each row, in place of two or three.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..100))]
     runs: Option<u32>,
@@ -102,6 +110,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         install::build_offsite()?;
         return api::run(&target, options.json.as_deref());
     }
+    if options.line {
+        let common = line::Common { work: work.path(), target: &target, quick: options.quick, runs: options.runs };
+        return line::run(&options.line_options, &common, |report| options.save_line(report));
+    }
     let scale = options.scale();
     let is_there = |kind: CandidateKind| kind.program(&target).exists();
     let (chosen, left_out) = install::choose(&options.only, scale.builds, is_there);
@@ -138,6 +150,10 @@ impl Options {
             (true, _) => &scale::MEDIUM,
             _ => &scale::QUICK,
         }
+    }
+
+    fn save_line(&self, report: &LineReport) -> Result<()> {
+        self.json.as_deref().map_or(Ok(()), |path| report::save(report, path))
     }
 
     fn save(&self, report: &Report) -> Result<()> {

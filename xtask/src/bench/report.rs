@@ -54,14 +54,19 @@ impl Report {
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+        save(self, path)
     }
 
     /// The same of one corpus alone.
     pub(super) fn only(&self, corpus: &Measured) -> Self {
         Self { corpora: vec![corpus.clone()], ..self.clone() }
     }
+}
+
+/// Writes what was found as JSON.
+pub(super) fn save(report: &impl Serialize, path: &Path) -> Result<()> {
+    let text = serde_json::to_string_pretty(report)? + "\n";
+    fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
 }
 
 impl Machine {
@@ -85,13 +90,18 @@ pub(super) fn versions(chosen: &[CandidateKind], target: &Path) -> Vec<Version> 
     let version = |kind: &CandidateKind| {
         let mut version = kind.version(target);
         if *kind == CandidateKind::Offsite {
-            let mut git = Command::new("git");
-            git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(workspace::root());
-            version = format!("{version}, commit {}", last_line(&mut git));
+            version = format!("{version}, commit {}", version_of_workspace());
         }
         Version { candidate: *kind, version }
     };
     chosen.iter().map(version).collect()
+}
+
+/// The commit that the workspace is at.
+pub(super) fn version_of_workspace() -> String {
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(workspace::root());
+    last_line(&mut git)
 }
 
 /// In UTC. A figure's day is for people, and `date` spares a dependency.

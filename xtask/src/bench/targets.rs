@@ -56,7 +56,7 @@ fn lines(figures: &Figures<'_>) -> Vec<Line> {
 }
 
 /// One target and what was found.
-struct Line {
+pub(super) struct Line {
     about: &'static str,
     wanted: String,
     found: Option<f64>,
@@ -64,11 +64,11 @@ struct Line {
 }
 
 impl Line {
-    fn new(about: &'static str, wanted: String, found: Option<f64>, is_met: impl Fn(f64) -> bool) -> Self {
+    pub(super) fn new(about: &'static str, wanted: String, found: Option<f64>, is_met: impl Fn(f64) -> bool) -> Self {
         Self { about, wanted, found, is_met: found.is_some_and(is_met) }
     }
 
-    fn cells(self) -> Vec<String> {
+    pub(super) fn cells(self) -> Vec<String> {
         let (found, verdict) = match self.found {
             None => (String::new(), "not measured"),
             Some(found) => (format!("{found:.3}"), if self.is_met { "met" } else { "**missed**" }),

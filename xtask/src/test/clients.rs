@@ -38,8 +38,13 @@ const STAMP: &str = "offsite-packages";
 
 /// Makes `<target>/venv`, `<target>/node` and `<target>/azurite`, which the tests look for.
 pub(super) fn install(target: &Path) -> Result<()> {
-    python::environment(target, "venv", &PYTHON)?;
+    install_for_python(target)?;
     NODE.into_iter().try_for_each(|(folder, listed, what)| install_node(&target.join(folder), listed, what))
+}
+
+/// Makes the first of them.
+pub(super) fn install_for_python(target: &Path) -> Result<()> {
+    python::environment(target, "venv", &PYTHON).map(drop)
 }
 
 fn install_node(folder: &Path, listed: &str, what: &str) -> Result<()> {

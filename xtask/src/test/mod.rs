@@ -8,6 +8,7 @@ mod counts;
 mod layers;
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -112,6 +113,11 @@ const CATALOG_SERVER: &str = "OFFSITE_TEST_POSTGRES";
 pub(crate) fn install() -> Result<()> {
     tools::install(&tools::FOR_TESTS)?;
     clients::install(&workspace::target_dir()?)
+}
+
+/// Installs those of them that come from PyPI.
+pub(crate) fn install_for_python(target: &Path) -> Result<()> {
+    clients::install_for_python(target)
 }
 
 /// Runs one step under its heading; what went wrong is shown at once and noted in `failures`.
