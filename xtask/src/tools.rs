@@ -35,7 +35,7 @@ impl CrateTool {
 const CRATE_TOOLS: &str = "tools";
 
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 17] = [
+pub(crate) const FOR_TESTS: [Tool; 18] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
