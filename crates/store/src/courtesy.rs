@@ -57,11 +57,14 @@ struct Service {
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let turn = request.extensions().get::<Turn>().cloned().unwrap_or_default();
+        turn.set(Progress::Waits);
         let _turn = self.turns.acquire().await;
         let resume_at = *self.resume_at.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(resume_at) = resume_at {
             tokio::time::sleep_until(resume_at).await;
         }
+        turn.set(Progress::Sent(Instant::now()));
         let response = self.inner.execute(request).await?;
         if is_busy(&response) {
             self.busy_answers.fetch_add(1, Ordering::Relaxed);
@@ -71,6 +74,35 @@ impl HttpService for Service {
             *resume_at = (*resume_at).max(Some(Instant::now() + pause));
         }
         Ok(response)
+    }
+}
+
+/// Tells whoever puts it among a request's extensions when the request is sent: the time that it waits here for its turn is
+/// none in which the service is silent. What is cloned is told the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turn(Arc<Mutex<Progress>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Progress {
+    /// As when it is asked of what has no turns.
+    #[default]
+    Unknown,
+    Waits,
+    Sent(Instant),
+}
+
+impl Turn {
+    /// Since when the service is silent, to someone who waits since then.
+    pub(crate) fn silent_since(&self, waits_since: Instant) -> Instant {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Progress::Unknown => waits_since,
+            Progress::Waits => Instant::now(),
+            Progress::Sent(at) => waits_since.max(at),
+        }
+    }
+
+    fn set(&self, progress: Progress) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 }
 

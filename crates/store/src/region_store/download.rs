@@ -1,19 +1,21 @@
 //! Reading a pack piece by piece, with its hash checked at the end.
 //!
-//! One request reads the whole pack. Reading and hashing run ahead of whoever takes the pieces, by [`AHEAD`]
-//! pieces at most, and stop when the download is dropped.
+//! One request reads the whole pack, and over a network [`reading`] sees to it that it comes. Reading and hashing run ahead
+//! of whoever takes the pieces, by [`AHEAD`] pieces at most, and stop when the download is dropped.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use model::{AccountId, ObjectName};
+use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt};
 use tokio::sync::mpsc;
 
 use super::piece::{Buffers, PIECE_BYTES};
-use super::{RegionStore, pack_key, wrap};
+use super::{RegionStore, pack_key, reading, wrap};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Pieces that wait to be taken: one is hashed while the last one is handed on.
@@ -75,13 +77,13 @@ impl RegionStore {
         action: &'static str,
     ) -> Result<PackDownload, StoreError> {
         let key = pack_key(account, name);
-        let got = match self.inner.get(&key).await {
-            Ok(got) => got,
+        let opened = match self.open_object(&key).await {
+            Ok(opened) => opened,
             Err(error) => return Err(self.unread(action, key.as_ref(), error).await),
         };
         let (sender, arriving) = mpsc::channel(AHEAD);
         // Neither is waited for: they end when there is no more, or when nobody takes the pieces.
-        match got.payload {
+        match opened {
             GetResultPayload::File(file, _) => {
                 let buffers = self.buffers.clone();
                 drop(tokio::task::spawn_blocking(move || read_file(file, &buffers, &sender)));
@@ -89,6 +91,15 @@ impl RegionStore {
             GetResultPayload::Stream(parts) => drop(tokio::spawn(read_stream(parts, sender))),
         }
         Ok(PackDownload { store: self.clone(), name: *name, key: key.to_string(), action, arriving })
+    }
+
+    async fn open_object(&self, key: &Path) -> object_store::Result<GetResultPayload> {
+        if self.is_remote() {
+            let parts = reading::read(Arc::clone(&self.inner), key.clone(), self.habits.clone()).await?;
+            Ok(GetResultPayload::Stream(parts))
+        } else {
+            Ok(self.inner.get(key).await?.payload)
+        }
     }
 }
 

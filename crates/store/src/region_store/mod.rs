@@ -11,7 +11,9 @@
 //! is missing, the store is not there (an unmounted disk, an emptied bucket).
 
 mod download;
+mod habits;
 mod piece;
+mod reading;
 mod upload;
 
 use std::ops::Range;
@@ -79,6 +81,8 @@ pub struct RegionStore {
     parts: upload::Parts,
     /// What the pieces of its packs are read into.
     buffers: piece::Buffers,
+    /// What is usual of it, if it is reached over a network.
+    habits: habits::Habits,
 }
 
 impl RegionStore {
@@ -117,6 +121,7 @@ impl RegionStore {
             bucket: None,
             parts: upload::Parts::OF_NETWORK,
             buffers: piece::Buffers::default(),
+            habits: habits::Habits::default(),
         };
         let file = store.read_format().await?;
         store.store_id = file.store_id.into();
