@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +15,6 @@ use super::{LinePlan, MTU};
 
 /// How long an idle line takes to see that it has been closed.
 const IDLE: Duration = Duration::from_millis(50);
-
-/// What is added to the thread's niceness.
-const PRECEDENCE: i32 = -15;
 
 /// How many packets are taken before those that are due are looked at again.
 const PACKETS_AT_ONCE: usize = 64;
@@ -78,8 +76,7 @@ impl Carrier {
 
     /// Carries packets until the line is closed.
     pub(super) fn run(mut self) -> io::Result<()> {
-        // A line that waits for a processor is another line. It can do without, where the user may not ask for it.
-        let _ = rustix::process::nice(PRECEDENCE);
+        take_precedence()?;
         while !self.tally.closed.load(Ordering::Relaxed) {
             let may_be_more = self.take_in()?;
             self.hand_over()?;
@@ -128,4 +125,11 @@ impl Carrier {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Puts this thread before all that are not in a hurry: a line that waits for a processor is another line.
+fn take_precedence() -> io::Result<()> {
+    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let status = Command::new("chrt").args(["--fifo", "--pid", "1", &thread]).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("chrt ended with {status}"))) }
 }
