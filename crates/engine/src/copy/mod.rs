@@ -19,6 +19,7 @@ mod write;
 use std::sync::Arc;
 
 use catalog::BackupRow;
+use futures::future::join_all;
 use model::{AccountId, BackupId, ByteSize, KmsKeyId, Region};
 use serde::{Deserialize, Serialize};
 
@@ -122,12 +123,15 @@ pub async fn copy_backup(
             return Err(error.into());
         }
     };
-    let mut results = Vec::new();
-    let mut jobs = Vec::new();
-    for target in targets {
-        match submit::go_on_or_accept(source, target, worker, &request, &row, &progress).await {
+    let accepting = targets.iter().map(|target| {
+        let accepting = submit::go_on_or_accept(source, target, worker, &request, &row, &progress);
+        async move { accepting.await.map_err(|error| (target.region.clone(), Err(error))) }
+    });
+    let (mut results, mut jobs) = (Vec::new(), Vec::new());
+    for accepted in join_all(accepting).await {
+        match accepted {
             Ok(job) => jobs.push(job),
-            Err(error) => results.push((target.region.clone(), Err(error))),
+            Err(refused) => results.push(refused),
         }
     }
     results.extend(run::run(source, Some(record), jobs, &progress).await);

@@ -26,9 +26,9 @@ fn cluster(settings: Vec<(&'static str, &'static str)>) -> Cluster {
     Cluster::start(&ClusterPlan { offsite, programs, nodes_per_region: 2, settings }).unwrap()
 }
 
-/// Runs a command on the cluster and returns what it printed.
-fn run(cluster: &Cluster, arguments: &[&str]) -> String {
-    Ran::from(cluster.command().args(arguments).output().unwrap()).id()
+/// Runs a command on the cluster.
+fn run(cluster: &Cluster, arguments: &[&str]) -> Ran {
+    Ran::from(cluster.command().args(arguments).output().unwrap())
 }
 
 /// While one node waits for the first packs, which are long on their way, the other one has taken some.
@@ -39,15 +39,15 @@ fn the_nodes_of_a_region_share_a_large_copy() {
     fs::create_dir(&tree).unwrap();
     let mut noise = fs::File::create(tree.join("noise")).unwrap();
     Content::Incompressible.write(&mut noise, &mut Random::new(1), LARGE).unwrap();
-    let resource = run(&cluster, &["resource", "add", tree.to_str().unwrap(), "--region", REGIONS[0]]);
-    let backup = run(&cluster, &["backup", "create", &resource]);
+    let resource = run(&cluster, &["resource", "add", tree.to_str().unwrap(), "--region", REGIONS[0]]).id();
+    let backup = run(&cluster, &["backup", "create", &resource]).id();
     cluster.sites[0].far.delay(1500);
-    let copy = run(&cluster, &["copy", &backup, "--to", REGIONS[1], "--detach"]);
+    let copy = run(&cluster, &["copy", &backup, "--to", REGIONS[1], "--detach"]).id();
     until(|| {
         let state = format!("SELECT state FROM backup WHERE id = '{copy}'");
         (cluster.sites[1].catalog.ask_in("offsite", &state).unwrap() == "AVAILABLE").then_some(())
     });
-    run(&cluster, &["backup", "verify", &copy, "--read-data"]);
+    run(&cluster, &["backup", "verify", &copy, "--read-data"]).exits(0);
     let helped = cluster.nodes.iter().filter(|node| {
         let log = fs::read_to_string(&node.log).unwrap();
         log.contains("sent parts of a copy that another server makes")

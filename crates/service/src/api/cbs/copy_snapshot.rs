@@ -3,6 +3,7 @@
 use catalog::{BackupRow, Quota, Terms};
 use engine::Acceptance;
 use engine::copy::{CopyJob, CopyRequest, accept_copy};
+use futures::future::join_all;
 use model::{BackupState, ResourceKind};
 use wire::cbs::reply::CopySnapshotCrossRegionsReply;
 use wire::cbs::request::CopySnapshotCrossRegions;
@@ -27,18 +28,19 @@ pub(super) async fn copy(
         return Err(CbsCode::UnsupportedOperationSnapshotNotSupportCopy.into());
     }
     let name = request.copy_name(call.ctx.region.as_str());
-    let (mut outcomes, mut jobs) = (Vec::new(), Vec::new());
-    for target in request.destination_regions {
-        let outcome = match accept(call, &snapshot, &target, &name).await {
-            Ok(job) => {
-                let id = job.id().to_string();
-                jobs.push(job);
-                Ok(id)
-            }
-            Err(refusal) => Err(refusal),
-        };
-        outcomes.push((target, outcome));
-    }
+    // One that is slow to answer keeps none of the others.
+    let accepted =
+        join_all(request.destination_regions.iter().map(|target| accept(call, &snapshot, target, &name))).await;
+    let mut jobs = Vec::new();
+    let outcomes = request.destination_regions.into_iter().zip(accepted).map(|(target, accepted)| {
+        let outcome = accepted.map(|job| {
+            let id = job.id().to_string();
+            jobs.push(job);
+            id
+        });
+        (target, outcome)
+    });
+    let outcomes: Vec<_> = outcomes.collect();
     // What was accepted runs, whatever became of the rest.
     call.server.jobs.run_copies(jobs);
     CopySnapshotCrossRegionsReply::of(outcomes)
