@@ -31,6 +31,23 @@ impl Catalog {
         write.commit().await
     }
 
+    /// The fact recorded under `key`: `value`, if there was none. Of several that record one at once, all get the same.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn meta_or_set(&self, key: &str, value: &str) -> Result<String, CatalogError> {
+        if let Some(found) = self.meta(key).await? {
+            return Ok(found);
+        }
+        let mut write = self.write(operation!("meta_or_set", "record a fact about the catalog")).await?;
+        // Changes nothing where there is one: so that the row is returned.
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = meta.value \
+                   RETURNING value";
+        let found = write.find::<(String,)>(sqlx::query(sql).bind(key).bind(value)).await?;
+        write.commit().await?;
+        Ok(found.map_or_else(|| value.to_owned(), |(found,)| found))
+    }
+
     /// Reads the whole file and checks its structure. Takes seconds per gigabyte. A server checks its own files.
     ///
     /// # Errors

@@ -152,7 +152,10 @@ pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut reco
     record.head.tags.clone_from(&row.tags);
     record.head.attributes.clone_from(&row.attributes);
     record.head.expires_at = row.expires_at;
-    Ok(ctx.store.put_record(&record).await?)
+    ctx.store.check_owner().await?;
+    ctx.store.put_record(&record).await?;
+    // Whoever takes the store over from here on reads this.
+    Ok(ctx.store.check_owner().await?)
 }
 
 /// Removes a backup: first the promise (its state), then its record, then its row. Its packs stay
@@ -221,8 +224,11 @@ pub(crate) async fn finish_deletion(
     account: &AccountId,
     id: &BackupId,
 ) -> Result<(), EngineError> {
+    ctx.store.check_owner().await?;
     // Record before row: a rebuild must not bring back what was acknowledged as removed.
     ctx.store.delete_record(account, id).await?;
+    // Nor one that had begun meanwhile.
+    ctx.store.check_owner().await?;
     ctx.catalog.finish_delete(id).await?;
     Ok(())
 }

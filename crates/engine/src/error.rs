@@ -84,7 +84,8 @@ impl EngineError {
                 StoreErrorKind::NotFound | StoreErrorKind::Corrupt => ErrorKind::Damaged,
                 StoreErrorKind::Denied => ErrorKind::Denied,
                 StoreErrorKind::Full => ErrorKind::Full,
-                StoreErrorKind::Unavailable => ErrorKind::Unavailable,
+                // Not for good: the region goes on where the catalog is that the store belongs to.
+                StoreErrorKind::Unavailable | StoreErrorKind::Disowned => ErrorKind::Unavailable,
             },
             Self::Chunk(_) => ErrorKind::Damaged,
             Self::Catalog(error) => match error.kind {
@@ -116,6 +117,11 @@ impl EngineError {
         matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Conflict)
     }
 
+    /// Whether it says that the region's store belongs to another catalog than the one that is used here.
+    pub fn is_disowned(&self) -> bool {
+        matches!(self, Self::Store(error) if error.kind == StoreErrorKind::Disowned)
+    }
+
     /// What to do next, where the message does not say it already.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -129,6 +135,11 @@ impl EngineError {
                     error.region
                 ))
             }
+            Self::Store(error) if error.kind == StoreErrorKind::Disowned => Some(format!(
+                "have the configuration name the catalog that the store was given to, and start again; if that one is \
+                 lost, make another with `offsite rebuild --region {}`",
+                error.region
+            )),
             _ => None,
         }
     }

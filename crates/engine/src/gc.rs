@@ -4,6 +4,8 @@
 //! drawing an edge. After the grace, still without an edge, its row turns to deleting, the object is
 //! removed, then the row. A deleting row makes a writer of the same pack wait, so none can meet a
 //! deletion half-way. Each step is safe to repeat.
+//!
+//! What this catalog does not name another one may: before each removal, the store is asked whose it is.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -49,7 +51,7 @@ const PAGE: u32 = 10_000;
 /// # Errors
 /// When the store or the catalog fails; what was begun is finished by the next run.
 pub async fn collect(ctx: &RegionContext, options: GcOptions) -> Result<GcReport, EngineError> {
-    ctx.store.still_there().await?;
+    ctx.store.check_owner().await?;
     let mut report = GcReport::default();
     if !options.dry_run {
         report.backups_finished = finish_removals(ctx).await?;
@@ -81,6 +83,7 @@ async fn remove(
     pack: &PackId,
     object: &ObjectName,
 ) -> Result<(), EngineError> {
+    ctx.store.check_owner().await?;
     ctx.store.delete_pack(account, object).await?;
     ctx.catalog.forget_pack(account, pack).await?;
     Ok(())
@@ -101,6 +104,7 @@ async fn remove_staging(ctx: &RegionContext) -> Result<(), EngineError> {
     let leased = ctx.catalog.leased_backups().await?;
     let alive = leased.iter().any(|row| !row.lease_owner.as_deref().is_some_and(is_dead));
     if !alive {
+        ctx.store.check_owner().await?;
         ctx.store.remove_staging().await?;
     }
     Ok(())

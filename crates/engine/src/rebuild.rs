@@ -28,15 +28,18 @@ pub struct RebuildReport {
     pub faults: Vec<String>,
 }
 
-/// Fills an empty catalog with what the store's records say.
+/// Fills an empty catalog with what the store's records say, and gives it the store.
+///
+/// The store is the new catalog's before anything of it is read, so that nothing is published or removed behind its
+/// back by those who still work with an old one.
 ///
 /// A record that is damaged, or that names a pack which is not there, is left out and listed: a
 /// backup is only shown as available when it is whole. What no record names is left to gc.
 ///
 /// # Errors
-/// When the store cannot be read or the catalog cannot be written.
+/// When the store cannot be read or the catalog cannot be written, and when another rebuild took the store meanwhile.
 pub async fn rebuild(ctx: &RegionContext) -> Result<RebuildReport, EngineError> {
-    ctx.store.still_there().await?;
+    ctx.store.take_over().await?;
     let mut report = RebuildReport::default();
     let mut objects: HashMap<AccountId, HashMap<ObjectName, u64>> = HashMap::new();
     let mut resources: BTreeMap<ResourceId, (model::Timestamp, ResourceRow)> = BTreeMap::new();
@@ -85,6 +88,7 @@ pub async fn rebuild(ctx: &RegionContext) -> Result<RebuildReport, EngineError> 
         ctx.catalog.insert_resource(&row).await?;
         report.resources += 1;
     }
+    ctx.store.check_owner().await?;
     Ok(report)
 }
 

@@ -83,7 +83,8 @@ fn describe(error: &anyhow::Error) -> String {
     text
 }
 
-fn hint_of(error: &anyhow::Error) -> Option<String> {
+/// What to do next about an error, where that is known.
+pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let hinted = cause.downcast_ref::<Hinted>().map(|hinted| hinted.hint.clone());
         hinted.or_else(|| cause.downcast_ref::<EngineError>().and_then(EngineError::hint))

@@ -34,6 +34,9 @@ pub enum StoreErrorKind {
     /// The store did not answer in time, or lacks its format file; the same call may succeed later.
     #[error("the store is not available; check that it is mounted or reachable, then run the same command again")]
     Unavailable,
+    /// The store belongs to another catalog: publish and remove nothing, and let a person look.
+    #[error("the store belongs to another catalog of the region")]
+    Disowned,
     /// The bytes do not match their name; a person needs to look.
     #[error("its bytes are damaged")]
     Corrupt,

@@ -124,6 +124,24 @@ async fn a_store_is_not_made_over_another() {
     }
 }
 
+/// Of two catalogs that are opened with one store at the same time, it is one's, until another takes it over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_belongs_to_one_catalog_at_a_time() {
+    for (kind, server) in servers() {
+        let bucket = open(kind, &server.address("owned").unwrap());
+        let store = RegionStore::create(&region(), bucket, "bucket").await.unwrap();
+        let [first, second, new] = ["first", "second", "new"].map(|id| store.clone().of_catalog(id));
+        let (one, other) = tokio::join!(first.check_owner(), second.check_owner());
+        let refused: Vec<StoreErrorKind> = [one, other].into_iter().filter_map(Result::err).map(|e| e.kind).collect();
+        assert_eq!(refused, [StoreErrorKind::Disowned], "{kind:?}");
+        new.take_over().await.unwrap();
+        new.check_owner().await.unwrap();
+        for old in [first, second] {
+            assert_eq!(old.check_owner().await.unwrap_err().kind, StoreErrorKind::Disowned, "{kind:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_another_secret_is_denied_everything() {
     for (kind, server) in servers() {

@@ -102,6 +102,21 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts a further node of a region, with a configuration of its own.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_node(&mut self, region: &'static str, config: &Path) -> io::Result<()> {
+        let log = self.folder().join(format!("{region}-{}.log", self.nodes.len() + 1));
+        self.nodes.push(Node::start(region, &self.offsite, config, log)?);
+        Ok(())
+    }
+
+    /// A command that works on the cluster by another configuration, ready to be given its arguments.
+    pub fn command_with(&self, config: &Path) -> Command {
+        offsite(&self.offsite, config)
+    }
+
     /// Where the configuration is and, below it, each region's directory.
     pub fn folder(&self) -> &Path {
         self.folder.path()

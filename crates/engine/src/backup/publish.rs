@@ -66,17 +66,17 @@ fn gone() -> EngineError {
     EngineError::refused(ErrorKind::Conflict, "the backup was removed while it was being made")
 }
 
-/// Writes the record, makes sure that the store is still the one that took the packs, and says
-/// `AVAILABLE`. In this order, so that what is shown as done is done. Returns the row as it is then.
+/// Writes the record, makes sure that the store is still the one that took the packs and still this catalog's, and says
+/// `AVAILABLE`. In this order, so that what is shown as done is done, and is seen by who takes the store over. Returns the row as it is then.
 pub(crate) async fn publish_record(
     ctx: &crate::RegionContext,
     record: Record,
     fence: catalog::Fence,
 ) -> Result<BackupRow, EngineError> {
     let head = &record.head;
-    ctx.store.still_there().await?;
+    ctx.store.check_owner().await?;
     ctx.store.put_record(&record).await?;
-    ctx.store.still_there().await?;
+    ctx.store.check_owner().await?;
     let published = Published {
         snapshot_id: head.snapshot,
         parent_id: head.lineage.parent.clone(),

@@ -6,6 +6,7 @@ mod copying;
 mod gated_store;
 mod interleaving;
 mod managed;
+mod owners;
 mod sharing;
 mod support;
 mod watched_store;

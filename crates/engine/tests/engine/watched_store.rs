@@ -1,8 +1,10 @@
-//! An object store that counts what is asked of it, and can break off what it answers.
+//! An object store that counts what is asked of it, can break off what it answers, and has a file written as if by someone
+//! else.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +24,7 @@ pub(crate) struct Watched {
     reads: Mutex<BTreeMap<String, usize>>,
     lists: Mutex<usize>,
     breaks: AtomicBool,
+    with_record: Mutex<Option<(PathBuf, Vec<u8>)>>,
 }
 
 impl Watched {
@@ -41,6 +44,19 @@ impl Watched {
     pub(crate) fn break_first_reads(&self) {
         self.take_pack_reads();
         self.breaks.store(true, Ordering::Relaxed);
+    }
+
+    /// When the next record has been written, so is this file.
+    pub(crate) fn write_with_next_record(&self, path: PathBuf, bytes: Vec<u8>) {
+        *self.with_record.lock().unwrap() = Some((path, bytes));
+    }
+
+    fn written(&self, key: &Path) {
+        if key.as_ref().ends_with("/record")
+            && let Some((path, bytes)) = self.with_record.lock().unwrap().take()
+        {
+            std::fs::write(path, bytes).unwrap();
+        }
     }
 
     /// Whether the read breaks off.
@@ -78,7 +94,9 @@ impl fmt::Display for WatchedStore {
 #[async_trait]
 impl ObjectStore for WatchedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        self.inner.put_opts(location, payload, opts).await
+        let put = self.inner.put_opts(location, payload, opts).await;
+        self.watched.written(location);
+        put
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {

@@ -20,7 +20,7 @@ use store::{RegionStore, StoreErrorKind};
 use crate::authorization::{DEFAULT, read_policy_files};
 use crate::config::{
     CONFIG_FILE, CatalogPlace, Identities, META_REGION, META_STORE_ID, POLICIES, RegionEntry, RegionSettings,
-    StorePlace,
+    StorePlace, id_of,
 };
 use crate::exit::{Outcome, hinted};
 use crate::output::say;
@@ -164,7 +164,7 @@ pub(super) async fn make_region(settings: &RegionSettings) -> anyhow::Result<()>
     keys.with_context(|| format!("failed to make the keys of {region}"))?;
     let store = make_store(region, &settings.store).await;
     let store = store.with_context(|| format!("failed to make the store of {region}"))?;
-    let catalog = make_catalog(region, &store, &settings.catalog).await;
+    let catalog = make_catalog(region, store, &settings.catalog).await;
     catalog.with_context(|| format!("failed to make the catalog of {region}"))
 }
 
@@ -180,7 +180,7 @@ async fn make_store(region: &Region, place: &StorePlace) -> anyhow::Result<Regio
     }
 }
 
-async fn make_catalog(region: &Region, store: &RegionStore, place: &CatalogPlace) -> anyhow::Result<()> {
+async fn make_catalog(region: &Region, store: RegionStore, place: &CatalogPlace) -> anyhow::Result<()> {
     let catalog = Catalog::open(&place.url(), Missing::Create).await.map_err(EngineError::from)?;
     let is_new = catalog.meta(META_STORE_ID).await.map_err(EngineError::from)?.is_none();
     // To a catalog that knows of no backup, all packs are ones that nothing names, and gc would remove them.
@@ -192,6 +192,8 @@ async fn make_catalog(region: &Region, store: &RegionStore, place: &CatalogPlace
         );
         return Err(hinted(error, hint));
     }
+    let store = store.of_catalog(&id_of(&catalog).await.map_err(EngineError::from)?);
+    store.check_owner().await.map_err(EngineError::from)?;
     for (fact, wanted) in [(META_STORE_ID, store.store_id()), (META_REGION, region.as_str())] {
         match catalog.meta(fact).await.map_err(EngineError::from)? {
             None => catalog.set_meta(fact, wanted).await.map_err(EngineError::from)?,

@@ -3,6 +3,8 @@
 //! A file is built beside the old one and takes its place only when it is whole. The old one
 //! is kept under another name, with SQLite's two companion files: left behind, they would be taken for
 //! the new one's. Between the two renames there is no catalog, and running the command again makes one.
+//! From its beginning the store is the new catalog's: servers that still use the old one notice, and refuse. A rebuild
+//! that was interrupted has to be run again before anything else.
 //! In PostgreSQL the catalog is built in the database that the configuration names, which has none yet.
 
 use std::ffi::OsString;
@@ -31,7 +33,8 @@ const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
 /// Arguments of `offsite rebuild`.
 #[derive(Debug, Args)]
 pub(crate) struct RebuildArgs {
-    /// The region whose catalog to make. No other offsite process should be at work in it.
+    /// The region whose catalog to make. Servers that are at work in it refuse from then on, until they are started again
+    /// with the new one.
     #[arg(long)]
     region: Region,
     #[command(flatten)]

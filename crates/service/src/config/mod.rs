@@ -38,7 +38,7 @@ pub(crate) use duration::parse_duration;
 pub(crate) use identities::{Account, Identities};
 pub(crate) use place::{CatalogPlace, StorePlace};
 pub(crate) use policies::{POLICIES, PolicyDirectory};
-pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings};
+pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings, id_of};
 
 use crate::exit::hinted;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing};
 use engine::{EngineError, RegionContext};
-use model::{Partition, Region, SystemClock};
+use model::{PackId, Partition, Region, SystemClock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::RegionStore;
+use store::{RegionStore, StoreErrorKind};
 
 use super::bandwidth::Timetable;
 use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket};
@@ -20,6 +20,15 @@ pub(crate) const META_REGION: &str = "region";
 
 /// The fact in a catalog's `meta` table that names the store it was made for.
 pub(crate) const META_STORE_ID: &str = "store_id";
+
+/// The fact that tells a catalog from any other, by which a store names the one that it belongs to.
+const META_CATALOG_ID: &str = "catalog_id";
+
+/// The id of a catalog, which it is given when it is asked for first.
+pub(crate) async fn id_of(catalog: &Catalog) -> Result<String, CatalogError> {
+    let new = PackId::random(&mut rand::rng()).to_string();
+    catalog.meta_or_set(META_CATALOG_ID, &new).await
+}
 
 /// A `[[region]]` table as written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -183,13 +192,19 @@ impl RegionSettings {
             );
             return Err(hinted(error, hint));
         }
+        match ctx.store.check_owner().await {
+            // A store that takes no writes cannot be made this catalog's, and is not harmed by being read.
+            Err(error) if matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Denied) => {}
+            checked => checked.map_err(EngineError::from)?,
+        }
         Ok(ctx)
     }
 
     /// Opens the store, the key service and the scratch directory around a catalog that may be new.
     pub(crate) async fn open_unchecked(&self, catalog: Catalog) -> anyhow::Result<RegionContext> {
         let clock = Arc::new(SystemClock);
-        let store = self.open_store().await?;
+        let catalog_id = id_of(&catalog).await.map_err(EngineError::from)?;
+        let store = self.open_store().await?.of_catalog(&catalog_id);
         std::fs::create_dir_all(&self.scratch)
             .with_context(|| format!("failed to make the scratch directory {}", self.scratch.display()))?;
         Ok(RegionContext {

@@ -35,12 +35,14 @@ pub(super) async fn answer(
     Ok(into_response(reply))
 }
 
-/// Requests are served once a region is open.
+/// Requests are served once a region is open. A region that a person has to look at is named in any case.
 fn ready(server: &Server) -> Reply {
-    match server.regions.opened().is_empty() {
-        false => plain(200, "ready\n"),
-        true => plain(503, "no region is open\n"),
-    }
+    let (status, mut text) = match server.regions.is_ready() {
+        true => (200, "ready\n".to_owned()),
+        false => (503, "no region is open\n".to_owned()),
+    };
+    text.extend(server.regions.disowned().map(|region| format!("{region}: its store belongs to another catalog\n")));
+    plain(status, text)
 }
 
 async fn answer_api(server: &Arc<Server>, source: IpAddr, request: Request<Incoming>) -> Reply {

@@ -22,8 +22,8 @@ use super::{Server, metrics};
 /// How often a region is looked at.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// How often a region that could not be opened is tried again.
-const REOPEN: Duration = Duration::from_secs(5);
+/// How often a region that could not be opened is tried again, and an open one's store is asked whose it is.
+const TEND: Duration = Duration::from_secs(5);
 
 /// How often packs that nothing names, old requests and backups beyond their retention are looked for.
 const TIDY: Duration = Duration::from_secs(3600);
@@ -49,7 +49,8 @@ impl Keepers {
     }
 }
 
-/// Starts a keeper for each region that is served, and opens those that are not open yet.
+/// Starts a keeper for each region that is served; opens those that are not open yet, and closes those whose store has
+/// become another catalog's.
 pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
     let mut keepers = JoinSet::new();
     for region in server.regions.served() {
@@ -62,8 +63,11 @@ pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> K
         let (server, region, mut stopping) = (Arc::clone(server), region.clone(), stopping.clone());
         keepers.spawn(async move {
             while !*stopping.borrow() {
-                drop(tokio::time::timeout(REOPEN, stopping.changed()).await);
-                server.regions.open_missing(&region).await;
+                drop(tokio::time::timeout(TEND, stopping.changed()).await);
+                if let Some(closed) = server.regions.tend(&region).await {
+                    // What is still at work in it stops at its next write to the old catalog.
+                    server.give_back_in(&closed).await;
+                }
             }
         });
     }

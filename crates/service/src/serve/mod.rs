@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use engine::Worker;
+use engine::{RegionContext, Worker};
 use model::{Clock, Region, SystemClock};
 use tokio::sync::watch;
 
@@ -134,9 +134,13 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
 impl Server {
     async fn give_back(&self) {
         for ctx in self.regions.opened() {
-            if let Err(error) = engine::resume::give_back(&ctx, &self.worker).await {
-                tracing::warn!(region = %ctx.region, %error, "leases were not given back; they run out by themselves");
-            }
+            self.give_back_in(&ctx).await;
+        }
+    }
+
+    async fn give_back_in(&self, ctx: &RegionContext) {
+        if let Err(error) = engine::resume::give_back(ctx, &self.worker).await {
+            tracing::warn!(region = %ctx.region, %error, "leases were not given back; they run out by themselves");
         }
     }
 }

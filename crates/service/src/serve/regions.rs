@@ -1,14 +1,16 @@
-//! The regions of a server: opened when it starts, and again and again while one cannot be.
+//! The regions of a server: opened when it starts, and again and again while one cannot be; closed when the store has
+//! become another catalog's.
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::bail;
-use engine::RegionContext;
+use engine::{EngineError, RegionContext, describe};
 use futures::future::join_all;
 use model::{Partition, Region};
 
 use crate::config::RegionSettings;
+use crate::exit::hint_of;
 
 /// How long a start waits for regions. Those that take longer are opened while the others are served.
 const OPENING_MAX: Duration = Duration::from_secs(5);
@@ -22,7 +24,17 @@ struct Slot {
     settings: RegionSettings,
     /// Whether requests for it are answered here; copies reach the others too.
     served: bool,
-    opened: RwLock<Option<Arc<RegionContext>>>,
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// It could not be opened yet.
+    #[default]
+    Away,
+    /// Its store belongs to another catalog than the one that is configured.
+    Disowned,
+    Open(Arc<RegionContext>),
 }
 
 /// Why a region has no context here.
@@ -30,7 +42,7 @@ struct Slot {
 pub(crate) enum Unserved {
     /// The configuration does not have it.
     Unknown,
-    /// It could not be opened yet.
+    /// It could not be opened yet, or had to be closed.
     Away,
 }
 
@@ -43,7 +55,7 @@ impl Regions {
         let slot = |settings: RegionSettings| Slot {
             served: served.is_empty() || served.contains(&settings.region),
             settings,
-            opened: RwLock::default(),
+            state: RwLock::default(),
         };
         let regions = Self(settings.into_iter().map(slot).collect());
         let opening = join_all(regions.0.iter().map(Slot::open));
@@ -54,11 +66,22 @@ impl Regions {
         Ok(regions)
     }
 
-    /// Tries to open a region that is not open yet.
-    pub(crate) async fn open_missing(&self, region: &Region) {
-        if let Some(slot) = self.0.iter().find(|slot| slot.settings.region == *region) {
-            slot.open().await;
-        }
+    /// Tries to open a region that is not open yet. Closes one whose store has become another catalog's, and returns it.
+    pub(crate) async fn tend(&self, region: &Region) -> Option<Arc<RegionContext>> {
+        let slot = self.0.iter().find(|slot| slot.settings.region == *region)?;
+        slot.open().await;
+        slot.close_if_disowned().await
+    }
+
+    /// Every region whose store belongs to another catalog than the one that is configured.
+    pub(crate) fn disowned(&self) -> impl Iterator<Item = &Region> {
+        let is_disowned = |slot: &&Slot| slot.state.read().is_ok_and(|state| matches!(*state, State::Disowned));
+        self.0.iter().filter(is_disowned).map(|slot| &slot.settings.region)
+    }
+
+    /// Whether any region is open whose requests are answered here.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.iter().any(|slot| slot.served && slot.get().is_some())
     }
 
     /// Every region that is open.
@@ -99,20 +122,42 @@ impl Slot {
         if self.get().is_some() {
             return;
         }
+        let region = &self.settings.region;
         match self.settings.open().await {
-            Ok(ctx) => {
-                if let Ok(mut opened) = self.opened.write() {
-                    *opened = Some(Arc::new(ctx));
-                }
-            }
+            Ok(ctx) => self.set(State::Open(Arc::new(ctx))),
             Err(error) => {
-                let region = &self.settings.region;
-                tracing::warn!(%region, error = format!("{error:#}"), "the region cannot be opened");
+                let is_disowned = error.downcast_ref::<EngineError>().is_some_and(EngineError::is_disowned);
+                self.set(if is_disowned { State::Disowned } else { State::Away });
+                let (hint, error) = (hint_of(&error), format!("{error:#}"));
+                tracing::warn!(%region, error, hint, "the region cannot be opened");
             }
         }
     }
 
+    /// Closes it, if the store has become another catalog's, and returns it. What the store does not say now it is asked
+    /// again: whatever could do harm asks by itself.
+    async fn close_if_disowned(&self) -> Option<Arc<RegionContext>> {
+        let ctx = self.get()?;
+        let error = EngineError::from(ctx.store.check_owner().await.err()?);
+        if !error.is_disowned() {
+            return None;
+        }
+        self.set(State::Disowned);
+        let (region, hint) = (&self.settings.region, error.hint());
+        tracing::error!(%region, error = describe(&error), hint, "the region is closed");
+        Some(ctx)
+    }
+
+    fn set(&self, state: State) {
+        if let Ok(mut current) = self.state.write() {
+            *current = state;
+        }
+    }
+
     fn get(&self) -> Option<Arc<RegionContext>> {
-        self.opened.read().ok().and_then(|opened| opened.clone())
+        match &*self.state.read().ok()? {
+            State::Open(ctx) => Some(Arc::clone(ctx)),
+            State::Away | State::Disowned => None,
+        }
     }
 }

@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use model::{Clock, SystemClock};
 use serde_json::json;
 use testkit::cluster::{Cluster, ClusterPlan, REGIONS};
 use testkit::corpus::{Content, Random};
 
-use crate::api::served::until;
-use crate::chaos::client::Client;
+use crate::api::exchange::Raw;
+use crate::api::served::{Keys, until};
+use crate::chaos::client::{Client, assert_holds};
 use crate::world::Ran;
 
 const FILE_SYSTEMS: usize = 6;
@@ -83,4 +85,79 @@ fn what_is_due_is_done_once_whatever_the_number_of_nodes() {
     let made = "SELECT COUNT(*) FROM event WHERE action = 'CreateBackup'";
     let made = cluster.sites[0].catalog.ask_in("offsite", made).unwrap();
     assert_eq!(made, (FILE_SYSTEMS * ROUNDS).to_string());
+}
+
+/// The nodes of the old catalog are at work on a backup and have garbage to collect when another one takes their store.
+#[test]
+fn nodes_whose_region_was_rebuilt_into_another_database_refuse_and_harm_nothing() {
+    let mut cluster = cluster(vec![("lease_seconds", "3"), ("gc_grace", "\"0s\"")]);
+    let [region, _] = REGIONS;
+    let mut client = Client::new(&cluster, 2, 2);
+    let openzfs = json!({"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64});
+    let file_system = client.make_file_system(openzfs.clone()).unwrap();
+    let [removed, kept] = [(); 2].map(|()| {
+        let made = client.make(0, "CreateBackup", json!({"FileSystemId": file_system})).unwrap();
+        let id = made["Backup"]["BackupId"].as_str().unwrap().to_owned();
+        assert!(client.wait_for(0, "Backup", &id));
+        id
+    });
+    client.make(0, "DeleteBackup", json!({"BackupId": removed})).unwrap();
+    // Nothing reaches the store but what does not go through the link.
+    cluster.sites[0].near.cut(true);
+    let begun = client.make(0, "CreateBackup", json!({"FileSystemId": file_system})).unwrap();
+    let begun = begun["Backup"]["BackupId"].as_str().unwrap().to_owned();
+    let config = rebuilt(&cluster);
+    cluster.sites[0].near.cut(false);
+
+    let keys = Keys::read(&cluster.client_env());
+    for node in cluster.nodes.iter().filter(|node| node.region == region) {
+        let ready = Raw::parse(&format!("GET /readyz HTTP/1.1\nHost: {}\n\n", node.host));
+        let said = until(|| ready.send(&node.host).ok().filter(|reply| reply.status == 503));
+        assert!(said.text().contains(&format!("{region}: its store belongs to another catalog")), "{}", said.text());
+        let target = "AWSSimbaAPIService_v20180301.DescribeBackups";
+        let describe = Raw::aws(&node.host, region, "fsx", target, "{}");
+        let reply = describe.signed(&keys, SystemClock.now().0 / 1000).send(&node.host).unwrap();
+        assert_eq!(reply.status, 503, "{}", reply.text());
+        let log = std::fs::read_to_string(&node.log).unwrap();
+        assert!(log.contains("the region is closed") && log.contains("offsite rebuild --region"), "{log}");
+    }
+    let refused = Ran::from(cluster.command().args(["gc", "--region", region]).output().unwrap()).exits(1);
+    assert!(refused.stderr.contains("belongs to another catalog"), "{}", refused.stderr);
+    let standing = format!("SELECT state, COALESCE(lease_owner, 'nobody') FROM backup WHERE id = '{begun}'");
+    assert_eq!(cluster.sites[0].catalog.ask_in("offsite", &standing).unwrap(), "CREATING|nobody");
+
+    // The new catalog's node has all of it, and goes on.
+    cluster.nodes.retain(|node| node.region != region);
+    cluster.start_node(region, &config).unwrap();
+    let run = |arguments: &[&str]| Ran::from(cluster.command_with(&config).args(arguments).output().unwrap());
+    let listed = run(&["backup", "ls", "--region", region, "--json"]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    run(&["gc", "--region", region, "--grace", "0s"]).exits(0);
+    run(&["verify", "--region", region, "--read-data"]).exits(0);
+    let mut again = Client::new(&cluster, 3, 3);
+    assert_eq!(again.state(0, "Backup", &kept), "AVAILABLE");
+    assert_eq!(again.state(0, "Backup", &begun), "BackupNotFound");
+    let subnet = ["subnet-0123456789abcdef0"];
+    let wanted = json!({"BackupId": kept, "SubnetIds": subnet, "OpenZFSConfiguration": openzfs});
+    let restored = again.make(0, "CreateFileSystemFromBackup", wanted).unwrap();
+    let restored = restored["FileSystem"]["FileSystemId"].as_str().unwrap().to_owned();
+    assert!(again.wait_for(0, "FileSystem", &restored));
+    assert_holds(&again.directory(0, &restored), client.files(&file_system));
+    let made = again.make(0, "CreateBackup", json!({"FileSystemId": restored})).unwrap();
+    assert!(again.wait_for(0, "Backup", made["Backup"]["BackupId"].as_str().unwrap()));
+}
+
+/// Has the first region's catalog made anew in another database, and returns the configuration with that.
+fn rebuilt(cluster: &Cluster) -> PathBuf {
+    let site = &cluster.sites[0];
+    let (old, new) = (site.catalog.address("offsite"), site.catalog.new_database("again").unwrap());
+    let text = std::fs::read_to_string(cluster.config()).unwrap();
+    assert!(text.contains(&old) && text.contains(&site.near.address()), "{text}");
+    let store = site.store.endpoint();
+    let text = text.replace(&old, &new).replace(&format!("http://{}", site.near.address()), &store);
+    let config = cluster.folder().join("rebuilt.toml");
+    std::fs::write(&config, text).unwrap();
+    let rebuilt = cluster.command_with(&config).args(["rebuild", "--region", site.region]).output().unwrap();
+    Ran::from(rebuilt).exits(0);
+    config
 }

@@ -2,16 +2,18 @@
 //!
 //! ```text
 //! format.json
+//! catalog.json
 //! <account>/packs/<2 hex>/<object name>
 //! <account>/backups/<backup id>/record
 //! ```
 //!
-//! Objects are written whole and, but for records, never changed. A write returns once the bytes are
+//! Objects are written whole and, but for records and `catalog.json`, never changed. A write returns once the bytes are
 //! durable. The format file is written when the store is made and never again by anything: if it
 //! is missing, the store is not there (an unmounted disk, an emptied bucket).
 
 mod download;
 mod habits;
+mod owner;
 mod piece;
 mod reading;
 mod upload;
@@ -73,6 +75,8 @@ pub struct RegionStore {
     region: Region,
     inner: Arc<dyn ObjectStore>,
     store_id: Arc<str>,
+    /// The catalog that it was opened for.
+    catalog_id: Option<Arc<str>>,
     /// Where the store is, if it is a directory.
     directory: Option<Arc<std::path::Path>>,
     /// The bucket that it is in, if it is in one.
@@ -117,6 +121,7 @@ impl RegionStore {
             region: region.clone(),
             inner,
             store_id: Arc::from(""),
+            catalog_id: None,
             directory: None,
             bucket: None,
             parts: upload::Parts::OF_NETWORK,

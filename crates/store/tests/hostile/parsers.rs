@@ -190,13 +190,19 @@ pub(crate) fn summed(body: &[u8]) -> Vec<u8> {
     [body, blake3::hash(body).as_bytes()].concat()
 }
 
-/// A store's format file: as it is, and with its checksum mended.
+/// A store's format file, or the one that names its catalog: as it is, and with its checksum mended.
 fn format_file(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), seeds::format_file_mended(bytes)] {
         drop(wait(async {
             let inner = InMemory::new();
-            inner.put(&Path::from("format.json"), bytes.into()).await.expect("memory takes it");
+            inner.put(&Path::from("format.json"), bytes.clone().into()).await.expect("memory takes it");
             RegionStore::open(&region(), Arc::new(inner)).await
+        }));
+        drop(wait(async {
+            let inner = Arc::new(InMemory::new());
+            let store = RegionStore::create(&region(), inner.clone(), "0f").await.expect("memory takes it");
+            inner.put(&Path::from("catalog.json"), bytes.into()).await.expect("memory takes it");
+            store.of_catalog("0c").check_owner().await
         }));
     }
 }

@@ -215,20 +215,27 @@ pub(crate) fn record_body_around(head: &[u8]) -> Vec<u8> {
     [&whole[..start], &(head.len() as u64).to_le_bytes(), head, &whole[after_head..end]].concat()
 }
 
+/// Format files, and files that name a catalog.
 pub(crate) fn format_files() -> Vec<Vec<u8>> {
-    let written = wait(async {
+    wait(async {
         let inner = Arc::new(InMemory::new());
-        RegionStore::create(&region(), inner.clone(), "0f").await.expect("memory takes it");
-        inner.get(&"format.json".into()).await.expect("it was written").bytes().await.expect("memory is read")
-    });
-    vec![written.to_vec()]
+        let store = RegionStore::create(&region(), inner.clone(), "0f").await.expect("memory takes it");
+        store.of_catalog("0c").take_over().await.expect("memory takes it");
+        let mut written = Vec::new();
+        for name in ["format.json", "catalog.json"] {
+            let file = inner.get(&name.into()).await.expect("it was written");
+            written.push(file.bytes().await.expect("memory is read").to_vec());
+        }
+        written
+    })
 }
 
-/// The same format file with the checksum that its values ask for.
+/// The same file with the checksum that its values ask for.
 pub(crate) fn format_file_mended(bytes: &[u8]) -> Vec<u8> {
     let Ok(mut file) = serde_json::from_slice::<Value>(bytes) else { return bytes.to_vec() };
     let text = |name: &str| file.get(name).map(|value| value.to_string().replace('"', "")).unwrap_or_default();
-    let summed = ["format", "version", "store_id", "region"].map(text).join("\n");
+    let last = if file.get("catalog_id").is_some() { "catalog_id" } else { "region" };
+    let summed = ["format", "version", "store_id", last].map(text).join("\n");
     if let Some(checksum) = file.get_mut("checksum") {
         *checksum = blake3::hash(summed.as_bytes()).to_string().into();
     }

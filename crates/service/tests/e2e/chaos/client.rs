@@ -116,6 +116,11 @@ impl Client {
         Ok(id)
     }
 
+    /// What is in a file system that it made.
+    pub(crate) fn files(&self, id: &str) -> &Files {
+        &self.file_systems.iter().find(|(known, _)| known == id).expect("it made that one").1
+    }
+
     /// Changes a file and makes a backup. Nothing else is written until it is made.
     fn back_up(&mut self) {
         let chosen = self.random.index(self.file_systems.len());
