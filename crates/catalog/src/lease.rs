@@ -33,12 +33,12 @@ pub struct LeaseRequest {
     pub ttl: Duration,
 }
 
-/// Ends an `UPDATE backup` so that it changes the row only for the holder of the lease: `$1` is the
-/// backup's id, `$2` the fence.
+/// Ends an `UPDATE backup` so that it changes the row only for the holder of the lease, or a `SELECT` so that it finds
+/// the row only for that one: `$1` is the backup's id, `$2` the fence.
 macro_rules! fenced {
-    ($update:literal) => {
+    ($statement:literal) => {
         concat!(
-            $update,
+            $statement,
             " WHERE id = $1 AND lease_fence = $2 AND lease_owner IS NOT NULL AND state IN ('CREATING', 'COPYING')"
         )
     };
@@ -98,6 +98,19 @@ impl Catalog {
         write.commit().await
     }
 
+    /// Checks that nobody else has claimed the work: for what has to be done outside of the catalog, where no fence is.
+    ///
+    /// # Errors
+    /// `LostLease` when another claimed, or the work has ended.
+    pub async fn check_lease(&self, id: &BackupId, fence: Fence) -> Result<(), CatalogError> {
+        let read = self.read("check the lease");
+        let sql = fenced!("SELECT lease_fence FROM backup");
+        match read.find::<(i64,)>(sqlx::query(sql).bind(id.as_str()).bind(fence.0)).await? {
+            Some(_) => Ok(()),
+            None => Err(read.refused(CatalogErrorKind::LostLease, lost(id))),
+        }
+    }
+
     /// Records how far the work is.
     ///
     /// # Errors
@@ -117,14 +130,14 @@ impl Catalog {
     }
 }
 
+fn lost(id: &BackupId) -> String {
+    format!("{id} is no longer this worker's")
+}
+
 impl Write {
     /// Runs an `UPDATE` that ends in [`fenced!`]: a change of no row means that the lease is lost.
     pub(crate) async fn run_fenced(&mut self, id: &BackupId, query: Query<'_>) -> Result<(), CatalogError> {
-        if self.run(query).await? == 1 {
-            Ok(())
-        } else {
-            Err(self.refused(CatalogErrorKind::LostLease, format!("{id} is no longer this worker's")))
-        }
+        if self.run(query).await? == 1 { Ok(()) } else { Err(self.refused(CatalogErrorKind::LostLease, lost(id))) }
     }
 
     /// Checks that the lease on the account's backup is still held, and adds to its progress.

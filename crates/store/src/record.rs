@@ -222,10 +222,10 @@ fn decode_pack(row: &[u8]) -> PackRef {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn record() -> Record {
+    pub(crate) fn record() -> Record {
         let mut rng = rand::rng();
         let data_key = DataKeyId::random(&mut rng);
         Record {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use model::{AccountId, ObjectName, Region};
+use model::{AccountId, DataKeyId, ObjectName, Origin, Region, ResourceKind, SnapshotId, Timestamp};
 use object_store::{ObjectStore, ObjectStoreExt};
-use store::{Bucket, BucketAddress, RegionStore, StoreErrorKind};
+use store::record::{RecordedKey, Totals};
+use store::{Bucket, BucketAddress, Lineage, Record, RecordHead, RegionStore, StoreErrorKind};
 use testkit::bucket::{BucketKind, BucketServer};
 use testkit::link::Link;
 
@@ -139,6 +140,47 @@ async fn a_store_belongs_to_one_catalog_at_a_time() {
         for old in [first, second] {
             assert_eq!(old.check_owner().await.unwrap_err().kind, StoreErrorKind::Disowned, "{kind:?}");
         }
+    }
+}
+
+fn record(completed_at: i64) -> Record {
+    let (data_key, backup) = (DataKeyId([7; 16]), "snap-0a1b2c3d".parse().unwrap());
+    let head = RecordHead {
+        backup,
+        account: account(),
+        region: region(),
+        resource: "disk-0a1b2c3d".parse().unwrap(),
+        resource_kind: ResourceKind::Disk,
+        snapshot: SnapshotId([9; 16]),
+        created_at: Timestamp(1),
+        completed_at: Timestamp(completed_at),
+        lineage: Lineage::default(),
+        kms_key: "0f0e0d0c-0b0a-4908-8706-050403020100".parse().unwrap(),
+        root_key: data_key,
+        wrapped_keys: vec![RecordedKey { data_key, wrapped: vec![1; 65] }],
+        tags: Vec::new(),
+        origin: Origin::User,
+        attributes: "{}".to_owned(),
+        expires_at: None,
+        totals: Totals::default(),
+    };
+    Record { head, packs: Vec::new(), sealed_root: vec![5; 100] }
+}
+
+/// Of two workers that have seen the same, one writes, and the other learns that it came too late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_written_over_what_was_seen_only() {
+    for (kind, server) in servers() {
+        let bucket = open(kind, &server.address("records").unwrap());
+        let store = RegionStore::create(&region(), bucket, "bucket").await.unwrap();
+        let [dead, stale, successor] = [1, 2, 3].map(record);
+        assert!(store.publish_record(&dead, None).await.unwrap().is_none(), "{kind:?}");
+        let seen = store.publish_record(&successor, None).await.unwrap();
+        assert!(seen.is_some(), "{kind:?}");
+        assert!(store.publish_record(&successor, seen.as_ref()).await.unwrap().is_none(), "{kind:?}");
+        assert!(store.publish_record(&stale, seen.as_ref()).await.unwrap().is_some(), "{kind:?}");
+        let there = store.read_record(&account(), &stale.head.backup).await.unwrap();
+        assert_eq!(there, successor, "{kind:?}");
     }
 }
 

@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use catalog::{BackupRow, PackRow, Published};
+use catalog::{BackupRow, Fence, PackRow, Published};
 use model::{DataKeyId, PackId, SnapshotId};
 use store::manifest::Root;
 use store::record::Totals;
-use store::{Lineage, PackRef, Record, RecordHead};
+use store::{Lineage, PackRef, Record, RecordHead, StoreErrorKind};
 
 use super::read::Taken;
 use super::{BackupReport, Job};
+use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::keys::{record_keys, rewrap_any};
+
+/// How often a record is written: first where there should be none, then over an earlier worker's; and once more where a
+/// connection was lost.
+const WRITE_TRIES: u32 = 3;
 
 /// Makes a backup visible. Every pack it names has landed by now.
 pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Result<BackupReport, EngineError> {
@@ -69,13 +74,12 @@ fn gone() -> EngineError {
 /// Writes the record, makes sure that the store is still the one that took the packs and still this catalog's, and says
 /// `AVAILABLE`. In this order, so that what is shown as done is done, and is seen by who takes the store over. Returns the row as it is then.
 pub(crate) async fn publish_record(
-    ctx: &crate::RegionContext,
+    ctx: &RegionContext,
     record: Record,
-    fence: catalog::Fence,
+    fence: Fence,
 ) -> Result<BackupRow, EngineError> {
     let head = &record.head;
-    ctx.store.check_owner().await?;
-    ctx.store.put_record(&record).await?;
+    write_record(ctx, &record, fence).await?;
     ctx.store.check_owner().await?;
     let published = Published {
         snapshot_id: head.snapshot,
@@ -93,6 +97,29 @@ pub(crate) async fn publish_record(
     // Tags and attributes may have been edited since the record was put together.
     crate::backups::update_record(ctx, &row, record).await?;
     Ok(row)
+}
+
+/// Writes the record, over that of an earlier holder of the lease, if it came that far, but not over a later one's.
+async fn write_record(ctx: &RegionContext, record: &Record, fence: Fence) -> Result<(), EngineError> {
+    let backup = &record.head.backup;
+    let (mut seen, mut tries) = (None, 1);
+    loop {
+        // In this order: what was seen before the lease was still held is no later holder's.
+        ctx.catalog.check_lease(backup, fence).await?;
+        ctx.store.check_owner().await?;
+        match ctx.store.publish_record(record, seen.as_ref()).await {
+            Ok(None) => return Ok(()),
+            Ok(there) => seen = there,
+            // Whether it was written shows in the next try. A write that has a condition is not sent again by itself.
+            Err(error) if error.kind == StoreErrorKind::Unavailable && tries < WRITE_TRIES => {}
+            Err(error) => return Err(error.into()),
+        }
+        if tries == WRITE_TRIES {
+            let message = format!("another worker writes the record of {backup}");
+            return Err(EngineError::refused(ErrorKind::Conflict, message));
+        }
+        tries += 1;
+    }
 }
 
 /// A catalog's row as a record's.

@@ -16,6 +16,7 @@ mod habits;
 mod owner;
 mod piece;
 mod reading;
+mod publication;
 mod upload;
 
 use std::ops::Range;
@@ -35,6 +36,7 @@ use crate::record::Record;
 
 pub use download::PackDownload;
 pub use object_store::ObjectStore;
+pub use publication::RecordVersion;
 pub use upload::PackUpload;
 
 const FORMAT_KEY: &str = "format.json";
