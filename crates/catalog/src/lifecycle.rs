@@ -100,13 +100,14 @@ pub struct RestoredBackup {
 }
 
 impl Catalog {
-    /// Makes the backup available and ends its lease.
+    /// Makes the backup available and ends its lease. An event tells whose lease it was, and its fence.
     ///
     /// # Errors
     /// `LostLease` when another claimed, or the work has ended. `Conflict` when a pack that the backup names has not
     /// landed: nothing is changed, and the cause names one such pack.
     pub async fn publish(&self, id: &BackupId, fence: Fence, published: &Published) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("publish", "publish the backup")).await?;
+        write.record_end("PublishBackup", id, fence).await?;
         let sql = fenced!(
             "UPDATE backup SET state = 'AVAILABLE', snapshot_id = $3, size_bytes = $4, stored_bytes = $5, \
              moved_bytes = $6, deduplicated_bytes = $7, entry_count = $8, omission_count = $9, completed_at = $10, \
@@ -132,12 +133,14 @@ impl Catalog {
         write.commit().await
     }
 
-    /// Ends the work on the backup for good. Its packs are no longer kept; `reason` is shown to callers.
+    /// Ends the work on the backup for good. Its packs are no longer kept; `reason` is shown to callers. An event tells
+    /// whose lease it was, and its fence.
     ///
     /// # Errors
     /// `LostLease` when another claimed, or the work has ended.
     pub async fn fail(&self, id: &BackupId, fence: Fence, reason: &str) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("fail", "mark the backup as failed")).await?;
+        write.record_end("FailBackup", id, fence).await?;
         let sql = fenced!(
             "UPDATE backup SET state = 'FAILED', failure = $3, request = '', lease_owner = NULL, lease_expires_at = 0"
         );
@@ -314,6 +317,18 @@ impl FromRow<'_, AnyRow> for Lifecycle {
     }
 }
 
+/// Who is at work on a backup, and for whom.
+struct Holder {
+    account: AccountId,
+    owner: String,
+}
+
+impl FromRow<'_, AnyRow> for Holder {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self { account: row.parsed("account")?, owner: row.try_get("lease_owner")? })
+    }
+}
+
 struct LastSeen {
     account: AccountId,
     state: BackupState,
@@ -331,6 +346,16 @@ impl FromRow<'_, AnyRow> for LastSeen {
 }
 
 impl Write {
+    /// Records that the holder of the lease ends the work, which the statement after this does. That one refuses where
+    /// there is no such holder, so that nothing is to be recorded.
+    async fn record_end(&mut self, action: &str, id: &BackupId, fence: Fence) -> Result<(), CatalogError> {
+        let sql = fenced!("SELECT account, lease_owner FROM backup");
+        let held = self.find::<Holder>(sqlx::query(sql).bind(id.as_str()).bind(fence.0)).await?;
+        let Some(Holder { account, owner }) = held else { return Ok(()) };
+        let now = self.now().await?;
+        self.record_event(now, &account, action, id.as_str(), &format!("fence {fence}, held by {owner}")).await
+    }
+
     async fn begin_delete(&mut self, account: &AccountId, id: &BackupId) -> Result<(), CatalogError> {
         let now = self.now().await?;
         let Some(standing) = self.lock_backup(account, id).await? else {

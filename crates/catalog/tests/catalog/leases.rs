@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use catalog::{CatalogErrorKind as Kind, Fence, ResourceRow};
-use model::{ResourceKind, ResourceState, Timestamp};
+use catalog::{CatalogErrorKind as Kind, EventRow, Fence, ResourceRow};
+use model::{BackupId, ResourceKind, ResourceState, Timestamp};
 
 use crate::support::{Fresh, HOUR, account, assert_kind, backup_id, is_sqlite, kms_key, lease, pack, published};
 
@@ -72,6 +72,34 @@ async fn a_stale_worker_can_write_nothing() {
 
     assert_eq!(fresh.find_backup(&account(), &id).await.unwrap(), before);
     assert_eq!(fresh.backup_packs(&id).await.unwrap().len(), 1);
+}
+
+/// Those who look back see who ended the work, and that nobody did whose lease was lost.
+#[tokio::test]
+async fn an_event_tells_the_fence_under_which_work_was_ended() {
+    let fresh = Fresh::new().await;
+    let [(published_id, stale), (failed_id, _)] = [fresh.begin(1).await, fresh.begin(2).await];
+    for (id, owner) in [(&published_id, "second"), (&failed_id, "other")] {
+        assert_eq!(fresh.claim(id, &lease(owner, HOUR), Some("worker")).await.unwrap(), Some(Fence(2)));
+        assert_kind(fresh.check_lease(id, stale).await, Kind::LostLease);
+        fresh.check_lease(id, Fence(2)).await.unwrap();
+        assert_kind(fresh.publish(id, stale, &published()).await, Kind::LostLease);
+        assert_kind(fresh.fail(id, stale, "stale").await, Kind::LostLease);
+    }
+    fresh.publish(&published_id, Fence(2), &published()).await.unwrap();
+    fresh.fail(&failed_id, Fence(2), "gave up").await.unwrap();
+    let events = fresh.list_events(2).await.unwrap();
+    let told = |event: &EventRow| (event.action.clone(), event.subject.clone(), event.detail.clone());
+    let told: Vec<_> = events.iter().map(told).collect();
+    let expected = |action: &str, id: &BackupId, detail: &str| (action.to_owned(), id.to_string(), detail.to_owned());
+    assert_eq!(
+        told,
+        [
+            expected("FailBackup", &failed_id, "fence 2, held by other"),
+            expected("PublishBackup", &published_id, "fence 2, held by second"),
+        ]
+    );
+    assert_kind(fresh.check_lease(&published_id, Fence(2)).await, Kind::LostLease);
 }
 
 #[tokio::test]

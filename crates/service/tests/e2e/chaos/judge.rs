@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use serde_json::{Value, json};
-use testkit::cluster::{Cluster, REGIONS};
+use testkit::cluster::{Cluster, REGIONS, Site};
 
 use super::client::{Client, assert_holds};
 use crate::world::Ran;
@@ -62,12 +62,30 @@ pub(super) fn assert_all_is_there(cluster: &Cluster, clients: &mut [Client]) {
             assert_eq!(accepted.lines().filter(|line| line == id).count(), 1, "{id}");
         }
     }
+    for (site, promised) in cluster.sites.iter().zip(&promised) {
+        assert_published_by_the_last_holder(site, promised);
+    }
     // No place among the copies in progress was lost.
     let client = &mut clients[0];
     let source = client.backups.first().map(|backup| backup.id.clone());
     for _ in 0..5 {
         let wanted = json!({"SourceBackupId": source, "SourceRegion": REGIONS[0]});
         client.make(1, "CopyBackup", wanted).unwrap_or_else(|code| panic!("a copy is refused with {code}"));
+    }
+}
+
+/// Each backup was published once, under the highest fence that anyone has claimed it with.
+fn assert_published_by_the_last_holder(site: &Site, promised: &[String]) {
+    let ask = |query| site.catalog.ask_in("offsite", query).unwrap();
+    let fences = ask("SELECT id, 'fence ' || lease_fence FROM backup WHERE state = 'AVAILABLE'");
+    let published = ask("SELECT subject, split_part(detail, ',', 1) FROM event WHERE action = 'PublishBackup'");
+    for id in promised {
+        let of = |lines: &str| -> Vec<String> {
+            lines.lines().filter(|line| line.starts_with(&format!("{id}|"))).map(str::to_owned).collect()
+        };
+        let fence = of(&fences);
+        assert_eq!(fence.len(), 1, "{id}");
+        assert_eq!(of(&published), fence, "{id} was published by a worker that had lost its lease, or twice");
     }
 }
 
