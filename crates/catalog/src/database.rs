@@ -24,6 +24,12 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a database may take to answer for the first time: longer than SQLite waits for other processes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// How long a connection that writes may take to show that it can be used again. It is closed otherwise: a statement that nobody waits
+/// for any more may still run on it.
+const REUSABLE_WITHIN: Duration = Duration::from_secs(5);
+
+const ACTION: &str = "open the catalog";
+
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// One region's catalog. Clones share the same connections.
@@ -32,6 +38,8 @@ pub struct Catalog {
     writer: AnyPool,
     reader: AnyPool,
     dialect: Dialect,
+    /// How long the database may be silent in the middle of a statement.
+    silence_max: Option<Duration>,
 }
 
 /// What to do about a catalog that is not there.
@@ -65,19 +73,27 @@ impl Catalog {
     /// `Unavailable` when the catalog is missing and that is refused, or cannot be opened. `Corrupt` when a file is no
     /// database. `Busy` when others kept it locked.
     pub async fn open(url: &str, missing: Missing) -> Result<Self, CatalogError> {
-        const ACTION: &str = "open the catalog";
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url)?;
+        Self::connect(url, dialect, missing, dialect.silence_max()).await
+    }
+
+    async fn connect(
+        url: &str,
+        dialect: Dialect,
+        missing: Missing,
+        silence_max: Option<Duration>,
+    ) -> Result<Self, CatalogError> {
         let options = connect_options(url, missing).map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
         probe(&options, dialect).await?;
         let writer = pool_options(1, dialect, dialect.writer())
-            .after_release(|connection, _| Box::pin(is_reusable(connection)))
+            .after_release(move |connection, _| Box::pin(is_reusable(connection, silence_max)))
             .connect_with(options.clone())
             .await
             .map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
         migrate(&writer, dialect, missing).await?;
         let reader = pool_options(READERS_MAX, dialect, dialect.reader()).connect_lazy_with(options);
-        Ok(Self { writer, reader, dialect })
+        Ok(Self { writer, reader, dialect, silence_max })
     }
 
     /// Waits for what is under way and closes every connection. Later calls are `Unavailable`.
@@ -104,14 +120,14 @@ impl Catalog {
 
     /// Prepares to read; `action` is the verb phrase that errors will show.
     pub(crate) fn read(&self, action: &'static str) -> Read<'_> {
-        Read { pool: &self.reader, action }
+        Read { pool: &self.reader, action, silence_max: self.silence_max }
     }
 
     /// Begins a transaction, waiting for the writers before it.
     pub(crate) async fn write(&self, operation: Operation) -> Result<Write, CatalogError> {
-        let begun = statement::begin(&self.writer, self.dialect.begin()).await;
+        let begun = answered(self.silence_max, statement::begin(&self.writer, self.dialect.begin())).await;
         let tx = begun.map_err(|cause| CatalogError::from_sql(operation.action, cause))?;
-        let mut write = Write { tx, operation, dialect: self.dialect };
+        let mut write = Write { tx, operation, dialect: self.dialect, silence_max: self.silence_max };
         if let Some(lock) = self.dialect.lock() {
             write.run(sqlx::query(lock)).await?;
         }
@@ -143,16 +159,18 @@ async fn probe(options: &AnyConnectOptions, dialect: Dialect) -> Result<(), Cata
         sqlx::raw_sql(dialect.writer()).execute(&mut connection).await?;
         connection.close().await
     };
-    let silent = |_| Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer")));
-    match tokio::time::timeout(CONNECT_TIMEOUT, connect)
-        .await
-        .unwrap_or_else(silent)
-        .map_err(|cause| CatalogError::from_sql("open the catalog", cause))
-    {
+    match answered(Some(CONNECT_TIMEOUT), connect).await.map_err(|cause| CatalogError::from_sql(ACTION, cause)) {
         // Another process is turning a new file into a database in WAL mode: the pool will try again until that is done.
         Err(error) if error.is(CatalogErrorKind::Busy) => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Waits for what a database says, for so long at most.
+async fn answered<T>(silence_max: Option<Duration>, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let Some(silence_max) = silence_max else { return answer.await };
+    let silent = |_| Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer")));
+    tokio::time::timeout(silence_max, answer).await.unwrap_or_else(silent)
 }
 
 fn pool_options(connections_max: u32, dialect: Dialect, settings: &'static str) -> AnyPoolOptions {
@@ -167,10 +185,12 @@ fn pool_options(connections_max: u32, dialect: Dialect, settings: &'static str) 
 
 /// Whether a connection that writes is outside any transaction, once its pending rollback is through.
 ///
+/// One to a server that has stopped answering is closed, so that it does not keep the next writer waiting.
+///
 /// On a full disk SQLite rolls back by itself. The rollback that sqlx sends next then fails, and sqlx takes
 /// the connection to be inside that transaction for good: every later write through it would fail.
-async fn is_reusable(connection: &mut AnyConnection) -> sqlx::Result<bool> {
-    connection.ping().await?;
+async fn is_reusable(connection: &mut AnyConnection, silence_max: Option<Duration>) -> sqlx::Result<bool> {
+    answered(silence_max.map(|silence| silence.min(REUSABLE_WITHIN)), connection.ping()).await?;
     Ok(!connection.is_in_transaction())
 }
 
@@ -187,7 +207,7 @@ async fn migrate(writer: &AnyPool, dialect: Dialect, missing: Missing) -> Result
     };
     if missing == Missing::Refuse && applied.as_ref().is_err_and(is_new) {
         let cause = "there is no catalog in the database";
-        return Err(CatalogError::new(CatalogErrorKind::Unavailable, "open the catalog", cause));
+        return Err(CatalogError::new(CatalogErrorKind::Unavailable, ACTION, cause));
     }
     // An error means that there is no such table yet, or one that the next statement will meet as well.
     if applied.is_ok_and(|(count,)| usize::try_from(count).is_ok_and(|count| count >= MIGRATOR.iter().count())) {
@@ -252,6 +272,13 @@ mod statement {
     }
 }
 
+/// A statement that nobody waits for any more may still run on the connection.
+fn close_if_silent(connection: &mut PoolConnection<Any>, cause: &sqlx::Error) {
+    if matches!(cause, sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::TimedOut) {
+        connection.close_on_drop();
+    }
+}
+
 fn parse_all<T: FromAny>(rows: &[AnyRow]) -> sqlx::Result<Vec<T>> {
     rows.iter().map(T::from_row).collect()
 }
@@ -264,6 +291,7 @@ fn parse_first<T: FromAny>(row: Option<&AnyRow>) -> sqlx::Result<Option<T>> {
 pub(crate) struct Read<'c> {
     pool: &'c AnyPool,
     action: &'static str,
+    silence_max: Option<Duration>,
 }
 
 impl Read<'_> {
@@ -273,13 +301,15 @@ impl Read<'_> {
 
     pub(crate) async fn find<T: FromAny>(&self, query: Query<'_>) -> Result<Option<T>, CatalogError> {
         let mut connection = self.acquire().await?;
-        let row = statement::first(&mut connection, query).await;
+        let row = answered(self.silence_max, statement::first(&mut connection, query)).await;
+        let row = row.inspect_err(|cause| close_if_silent(&mut connection, cause));
         row.and_then(|row| parse_first(row.as_ref())).map_err(|cause| self.failed(cause))
     }
 
     pub(crate) async fn list<T: FromAny>(&self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
         let mut connection = self.acquire().await?;
-        let rows = statement::all(&mut connection, query).await;
+        let rows = answered(self.silence_max, statement::all(&mut connection, query)).await;
+        let rows = rows.inspect_err(|cause| close_if_silent(&mut connection, cause));
         rows.and_then(|rows| parse_all(&rows)).map_err(|cause| self.failed(cause))
     }
 
@@ -321,21 +351,22 @@ pub(crate) struct Write {
     tx: Transaction<'static, Any>,
     operation: Operation,
     pub(crate) dialect: Dialect,
+    silence_max: Option<Duration>,
 }
 
 impl Write {
     /// Runs a statement and returns how many rows it changed.
     pub(crate) async fn run(&mut self, query: Query<'_>) -> Result<u64, CatalogError> {
-        statement::run(&mut self.tx, query).await.map_err(|cause| self.failed(cause))
+        answered(self.silence_max, statement::run(&mut self.tx, query)).await.map_err(|cause| self.failed(cause))
     }
 
     pub(crate) async fn find<T: FromAny>(&mut self, query: Query<'_>) -> Result<Option<T>, CatalogError> {
-        let row = statement::first(&mut self.tx, query).await;
+        let row = answered(self.silence_max, statement::first(&mut self.tx, query)).await;
         row.and_then(|row| parse_first(row.as_ref())).map_err(|cause| self.failed(cause))
     }
 
     pub(crate) async fn list<T: FromAny>(&mut self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
-        let rows = statement::all(&mut self.tx, query).await;
+        let rows = answered(self.silence_max, statement::all(&mut self.tx, query)).await;
         rows.and_then(|rows| parse_all(&rows)).map_err(|cause| self.failed(cause))
     }
 
@@ -353,7 +384,9 @@ impl Write {
 
     pub(crate) async fn commit(self) -> Result<(), CatalogError> {
         effect(self.operation.before);
-        statement::commit(self.tx).await.map_err(|cause| CatalogError::from_sql(self.operation.action, cause))?;
+        // What is not answered may have been committed all the same, as where a connection is lost.
+        let committed = answered(self.silence_max, statement::commit(self.tx)).await;
+        committed.map_err(|cause| CatalogError::from_sql(self.operation.action, cause))?;
         effect(self.operation.after);
         Ok(())
     }
@@ -414,6 +447,33 @@ mod tests {
         drop(write);
         assert_eq!(catalog.meta("a").await.unwrap(), None);
         catalog.set_meta("a", "c").await.unwrap();
+    }
+
+    /// A server that stands still takes a statement and says nothing. It is given up, and so is the connection.
+    #[tokio::test]
+    async fn a_server_that_stops_answering_in_the_middle_of_a_statement_is_given_up() {
+        let server = testkit::postgres::Postgres::start().unwrap();
+        let url = server.new_database("mute").unwrap();
+        Catalog::open(&url, Missing::Create).await.unwrap().close().await;
+        let silence_max = Some(Duration::from_millis(500));
+        let catalog = Catalog::connect(&url, Dialect::Postgres, Missing::Refuse, silence_max).await.unwrap();
+        catalog.set_meta("a", "before").await.unwrap();
+        let mut write = catalog.write(operation!("test", "write to it")).await.unwrap();
+        let paused = server.pause().unwrap();
+        let write_sql = "UPDATE meta SET value = 'meanwhile' WHERE key = 'a'";
+        let refused = write.run(sqlx::query(write_sql)).await.unwrap_err();
+        assert!(refused.is(CatalogErrorKind::Unavailable), "{refused:?}");
+        drop(write);
+        // Its place is free for another connection, long before that one says anything.
+        while catalog.writer.size() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(paused);
+        assert_eq!(catalog.meta("a").await.unwrap().as_deref(), Some("before"));
+        catalog.set_meta("a", "after").await.unwrap();
+        assert_eq!(catalog.meta("a").await.unwrap().as_deref(), Some("after"));
+        let slow = catalog.read("read from it").find::<(i64,)>(sqlx::query("SELECT 1 FROM pg_sleep(60)")).await;
+        assert!(slow.unwrap_err().is(CatalogErrorKind::Unavailable));
     }
 
     #[tokio::test]

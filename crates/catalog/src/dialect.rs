@@ -1,6 +1,12 @@
 //! The SQL that SQLite and PostgreSQL do not have in common. All other text is shared.
 
+use std::time::Duration;
+
 use crate::error::CatalogError;
+
+/// How long a server may take over a statement before it is given up: somewhat longer than the `statement_timeout` below,
+/// after which a server that is only slow says so itself.
+const SILENCE_MAX: Duration = Duration::from_secs(130);
 
 /// The database that a catalog is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +118,11 @@ impl Dialect {
             Self::Sqlite => format!("nullif(hex({column}), '')"),
             Self::Postgres => format!("encode({column}, 'hex')"),
         }
+    }
+
+    /// How long the database may be silent. A file is read and written by this process itself.
+    pub(crate) fn silence_max(self) -> Option<Duration> {
+        (self == Self::Postgres).then_some(SILENCE_MAX)
     }
 
     /// Whether a connection that is not in use can end without anyone being told.

@@ -1,9 +1,11 @@
 //! A PostgreSQL server for tests: in a scratch directory, reached through a socket there.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::program;
@@ -45,6 +47,23 @@ impl Postgres {
     pub fn crash(&self) -> io::Result<()> {
         let log = self.folder.path().join("log");
         check(self.control()?.args(["--wait", "--mode=immediate", "--log"]).arg(log).arg("restart"))
+    }
+
+    /// Has the server stand still, its connections with it, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pause(&self) -> io::Result<Paused> {
+        let text = fs::read_to_string(self.data().join("postmaster.pid"))?;
+        let server = text.lines().next().and_then(|line| line.parse().ok()).and_then(Pid::from_raw);
+        let server = server.ok_or_else(|| io::Error::other("no process in postmaster.pid"))?;
+        let mut paused = Paused(Vec::new());
+        // The first of them makes the others: once it stands still there will be no more.
+        paused.stop(server)?;
+        for process in children_of(server)? {
+            paused.stop(process)?;
+        }
+        Ok(paused)
     }
 
     /// The address of a database that is there from the start, in which anything can be made.
@@ -106,6 +125,43 @@ impl Postgres {
         command.arg("--pgdata").arg(self.data());
         Ok(command)
     }
+}
+
+/// Processes that stand still until this is dropped.
+#[derive(Debug)]
+pub struct Paused(Vec<Pid>);
+
+impl Paused {
+    fn stop(&mut self, process: Pid) -> io::Result<()> {
+        kill_process(process, Signal::STOP)?;
+        self.0.push(process);
+        Ok(())
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            // One that is gone needs no waking.
+            let _gone = kill_process(*process, Signal::CONT);
+        }
+    }
+}
+
+/// The processes that a process has made (proc(5), field 4 of `stat`).
+fn children_of(parent: Pid) -> io::Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let process = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        let Some(process) = process else { continue };
+        // One that has ended meanwhile is nobody's.
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        if fields.split_whitespace().nth(1) == Some(&parent.as_raw_nonzero().to_string()) {
+            found.push(process);
+        }
+    }
+    Ok(found)
 }
 
 impl Drop for Postgres {
