@@ -1,10 +1,12 @@
 //! Facts about the catalog itself: which region and store it belongs to, and whether the file is sound.
 
+use std::time::Duration;
+
 use model::AccountId;
 use sqlx::FromRow;
 use sqlx::any::AnyRow;
 
-use crate::column::Columns;
+use crate::column::{Columns, before};
 use crate::database::{Catalog, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 
@@ -46,6 +48,22 @@ impl Catalog {
         let found = write.find::<(String,)>(sqlx::query(sql).bind(key).bind(value)).await?;
         write.commit().await?;
         Ok(found.map_or_else(|| value.to_owned(), |(found,)| found))
+    }
+
+    /// Whether it is the caller's turn at what one of many does `every` so often. Then it is nobody else's until that time
+    /// has passed again, by the database's clock; a clock that was set back keeps nobody waiting.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn take_turn(&self, what: &str, every: Duration) -> Result<bool, CatalogError> {
+        let mut write = self.write(operation!("take_turn", "ask whose turn it is")).await?;
+        let now = write.now().await?;
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value \
+                   WHERE CAST(meta.value AS BIGINT) <= $3 OR CAST(meta.value AS BIGINT) > $4";
+        let query = sqlx::query(sql).bind(format!("{what}_at")).bind(now.0.to_string());
+        let taken = write.run(query.bind(before(now, every)).bind(now.0)).await?;
+        write.commit().await?;
+        Ok(taken == 1)
     }
 
     /// Reads the whole file and checks its structure. Takes seconds per gigabyte. A server checks its own files.

@@ -113,3 +113,27 @@ async fn a_data_key_stays_while_a_pack_or_a_backup_uses_it() {
     assert_eq!(collect().await, 0);
     assert_eq!(fresh.wrapped_keys(&account(), &[DataKeyId([3; 16])], None).await.unwrap().len(), 1);
 }
+
+/// Servers ask as often as they like: one of them does the work, once each time that it is due.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_every_so_often_is_one_callers() {
+    let fresh = Fresh::new().await;
+    let processes = [fresh.catalog.clone(), fresh.open_again().await];
+    for expected in [1, 0] {
+        let asked = (0..8).map(|number| {
+            let catalog = processes[number % 2].clone();
+            tokio::spawn(async move { catalog.take_turn("tidied", HOUR).await.unwrap() })
+        });
+        let mut turns = 0;
+        for asked in asked.collect::<Vec<_>>() {
+            turns += usize::from(asked.await.unwrap());
+        }
+        assert_eq!(turns, expected, "nobody has another before an hour is over");
+    }
+    assert!(fresh.take_turn("tidied", NOW).await.unwrap());
+    assert!(fresh.take_turn("something else", HOUR).await.unwrap());
+    // A clock that was far ahead, and was set right since.
+    fresh.set_meta("tidied_at", "9000000000000").await.unwrap();
+    assert!(fresh.take_turn("tidied", HOUR).await.unwrap());
+    assert!(!fresh.take_turn("tidied", HOUR).await.unwrap());
+}

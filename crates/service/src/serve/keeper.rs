@@ -25,8 +25,12 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How often a region that could not be opened is tried again, and an open one's store is asked whose it is.
 const TEND: Duration = Duration::from_secs(5);
 
-/// How often packs that nothing names, old requests and backups beyond their retention are looked for.
+/// How often packs that nothing names, old requests and backups beyond their retention are looked for, by one of a
+/// region's servers.
 const TIDY: Duration = Duration::from_secs(3600);
+
+/// How often each of them asks whether it is its turn.
+const ASK_TO_TIDY: Duration = Duration::from_secs(60);
 
 /// How long a request is known by its token once what it made is gone.
 const TOKEN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -92,8 +96,8 @@ impl Keeper {
                 if let Err(error) = looked {
                     tracing::warn!(region = %self.region, %error, "a look at the region's work failed");
                 }
-                if tidied.as_ref().is_none_or(|(at, task)| at.elapsed() > TIDY && task.is_finished()) {
-                    tidied = Some((Instant::now(), tokio::spawn(tidy(ctx, self.server.gc_grace))));
+                if tidied.as_ref().is_none_or(|(at, task)| at.elapsed() > ASK_TO_TIDY && task.is_finished()) {
+                    tidied = Some((Instant::now(), tokio::spawn(tidy_in_turn(ctx, self.server.gc_grace))));
                 }
             }
             drop(tokio::time::timeout(EVERY, stopping.changed()).await);
@@ -204,6 +208,15 @@ impl Keeper {
         *next = now + (RETRY_MIN * 2_u32.saturating_pow(*tries)).min(RETRY_MAX);
         *tries = (*tries + 1).min(16);
         true
+    }
+}
+
+/// Tidies up, unless it is another server's turn or was so lately.
+async fn tidy_in_turn(ctx: Arc<RegionContext>, grace: Duration) {
+    match ctx.catalog.take_turn("tidied", TIDY).await {
+        Ok(true) => tidy(ctx, grace).await,
+        Ok(false) => {}
+        Err(error) => tracing::warn!(region = %ctx.region, %error, "tidying up was put off"),
     }
 }
 
