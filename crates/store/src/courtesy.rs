@@ -15,6 +15,8 @@ use object_store::client::{
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::silence::{self, SILENCE_MAX};
+
 /// Requests that wait for an answer at the same time, for each store. With those of 40 MiB that write packs, many fewer
 /// come together: who sends these has a bound of its own on memory.
 const REQUESTS_MAX: usize = 64;
@@ -65,7 +67,7 @@ impl HttpService for Service {
             tokio::time::sleep_until(resume_at).await;
         }
         turn.set(Progress::Sent(Instant::now()));
-        let response = self.inner.execute(request).await?;
+        let response = silence::send(&self.inner, request, SILENCE_MAX).await?;
         if is_busy(&response) {
             self.busy_answers.fetch_add(1, Ordering::Relaxed);
         }

@@ -16,6 +16,7 @@ pub mod pack;
 pub mod record;
 pub mod region_store;
 pub mod seal;
+mod silence;
 pub mod transfer;
 
 pub use address::InvalidAddress;

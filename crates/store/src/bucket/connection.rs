@@ -1,4 +1,4 @@
-//! How the services of buckets are connected to: when they are given up, and what is sent to them again.
+//! How the services of buckets are connected to: how long that may take, and what is sent to them again.
 
 use std::time::Duration;
 
@@ -6,9 +6,6 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
 /// How long a service may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a service may be silent. The largest request, of 40 MiB, has to be sent in this time, which takes 140 kB a second.
-const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 /// How often a request is sent again that a service did not answer, or answered with a fault of its own (500 and more).
 /// With waits of 0.1 to 5 seconds between them, or those that a busy service asks for; who called waits and tries again for longer, where that makes sense.
@@ -19,8 +16,7 @@ pub(super) fn client_options(endpoint: Option<&str>) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(endpoint.is_some_and(|endpoint| endpoint.starts_with("http:")))
         .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_read_timeout(SILENCE_MAX)
-        // A pack may take as long as it takes while bytes come.
+        // What makes progress may take as long as it takes; of what does not, `silence` tells.
         .with_timeout_disabled()
 }
 

@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use super::habits::Habits;
 use crate::courtesy::Turn;
 
-/// How long nothing may come, whatever was asked for, before the read fails.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long nothing may come, whatever was asked for, before the read fails. Shorter than a request may be silent
+/// ([`crate::silence`]): then it would be sent again, and the time begin anew.
+const SILENCE_MAX: Duration = Duration::from_secs(50);
 
 /// How often in a row a body may break off that has brought less than [`PROGRESS_BYTES`]. `object_store` has gone on by
 /// itself some times before this counts as one.
