@@ -10,7 +10,7 @@ use bytes::Bytes;
 use model::{AccountId, DataKeyId, ObjectName, Origin, Region, ResourceKind, SnapshotId, Timestamp};
 use object_store::{ObjectStore, ObjectStoreExt};
 use store::record::{RecordedKey, Totals};
-use store::{Bucket, BucketAddress, Lineage, Record, RecordHead, RegionStore, StoreErrorKind};
+use store::{Bucket, BucketAddress, Limits, Lineage, Record, RecordHead, RegionStore, StoreErrorKind};
 use testkit::bucket::{BucketKind, BucketServer};
 use testkit::link::Link;
 
@@ -24,7 +24,8 @@ fn open_with(kind: BucketKind, address: &str, secret: &str) -> Arc<dyn ObjectSto
 
 fn open_bucket(kind: BucketKind, address: &str, secret: &str) -> Bucket {
     let address: BucketAddress = address.parse().unwrap();
-    address.open(kind.credentials(secret).into_iter().map(|(name, value)| (name.to_owned(), value))).unwrap()
+    let environment = kind.credentials(secret).into_iter().map(|(name, value)| (name.to_owned(), value));
+    address.open(environment, Limits::DEFAULT).unwrap()
 }
 
 /// A server of each kind.
@@ -58,6 +59,22 @@ async fn a_busy_service_is_left_alone_for_as_long_as_it_asks() {
         bucket.objects.put(&"b".into(), "second".into()).await.unwrap();
         assert!(begun.elapsed() >= Duration::from_secs(2), "{kind:?}: it was asked again after {:?}", begun.elapsed());
         assert_eq!((link.requests(), store.busy_answers()), (2, 1), "{kind:?}");
+    }
+}
+
+/// The rest is asked for from the byte that was reached, of the same object.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_stops_is_asked_for_once_more() {
+    for (kind, server) in servers() {
+        let link = Link::to(&server.host()).unwrap();
+        let bucket = open(kind, &server.address_through(&link.address(), "stuck").unwrap());
+        let store = RegionStore::create(&region(), bucket, "stuck").await.unwrap();
+        let bytes: Bytes = (0..8_u32 << 20).map(|n| (n % 251) as u8).collect();
+        store.put_pack(&account(), &name_of(&bytes), bytes.clone()).await.unwrap();
+        link.requests();
+        link.stop_after(3 << 20);
+        assert!(store.read_pack(&account(), &name_of(&bytes)).await.unwrap() == bytes, "{kind:?}");
+        assert_eq!(link.requests(), 2, "{kind:?}");
     }
 }
 

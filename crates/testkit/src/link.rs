@@ -1,5 +1,5 @@
-//! A link to an HTTP server for tests: it notes the requests, answers some of them itself with a refusal, and can be cut
-//! or slow.
+//! A link to an HTTP server for tests: it notes the requests, answers some of them itself with a refusal, and can be cut,
+//! slow or stuck.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -28,6 +28,8 @@ struct State {
     refusal: Mutex<Option<String>>,
     /// For how many seconds whoever asks next is told to stay away.
     patience: Mutex<Option<u64>>,
+    /// After how many bytes the next answer stops.
+    stop: Mutex<Option<u64>>,
     /// What requests of AWS's JSON protocol asked for.
     actions: Mutex<Vec<String>>,
     /// Whether connections end at once.
@@ -52,6 +54,7 @@ impl Link {
             failing: 0.into(),
             refusal: Mutex::default(),
             patience: Mutex::default(),
+            stop: Mutex::default(),
             actions: Mutex::default(),
             cut: false.into(),
             delay: 0.into(),
@@ -85,6 +88,11 @@ impl Link {
     /// The next request is answered with 429, and that it may come again in so many seconds.
     pub fn ask_for_patience(&self, seconds: u64) {
         *self.state.patience.lock().unwrap_or_else(PoisonError::into_inner) = Some(seconds);
+    }
+
+    /// The next answer stops after so many bytes, while its connection stays open.
+    pub fn stop_after(&self, bytes: u64) {
+        *self.state.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
     }
 
     /// From now on, every request is refused with an error of AWS's JSON protocol, or none is.
@@ -167,6 +175,12 @@ impl State {
         to_server.write_all(&head)?;
         to_server.write_all(b"Connection: close\r\n\r\n")?;
         io::copy(&mut body, &mut to_server)?;
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(bytes) = stop {
+            io::copy(&mut from_server.take(bytes), &mut to_client)?;
+            // Until the client gives it up.
+            return io::copy(&mut to_client, &mut io::sink()).map(drop);
+        }
         io::copy(&mut from_server, &mut to_client)?;
         client.shutdown(Shutdown::Write)
     }
