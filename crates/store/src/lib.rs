@@ -22,6 +22,7 @@ pub mod transfer;
 pub use address::InvalidAddress;
 pub use bucket::{Bucket, BucketAddress};
 pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
+pub use courtesy::Limits;
 pub use error::{StoreError, StoreErrorKind};
 pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, KmsAddress, WrapContext, Wrapped, WrappedKey};
 pub use pack::{PackBuilder, SealedPack};

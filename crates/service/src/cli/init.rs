@@ -127,6 +127,8 @@ pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEn
         scratch: None,
         resources: None,
         bandwidth: None,
+        store_requests: None,
+        store_sent_bytes: None,
         opt_in: false,
         no_windows_multi_az: false,
         name: region,
@@ -162,14 +164,14 @@ pub(super) async fn make_region(settings: &RegionSettings) -> anyhow::Result<()>
     }
     let keys = settings.kms.make(region, Arc::new(SystemClock)).await.map_err(EngineError::from);
     keys.with_context(|| format!("failed to make the keys of {region}"))?;
-    let store = make_store(region, &settings.store).await;
+    let store = make_store(region, settings).await;
     let store = store.with_context(|| format!("failed to make the store of {region}"))?;
     let catalog = make_catalog(region, store, &settings.catalog).await;
     catalog.with_context(|| format!("failed to make the catalog of {region}"))
 }
 
-async fn make_store(region: &Region, place: &StorePlace) -> anyhow::Result<RegionStore> {
-    let inner = place.open()?;
+async fn make_store(region: &Region, settings: &RegionSettings) -> anyhow::Result<RegionStore> {
+    let inner = settings.store.open(settings.store_limits)?;
     match RegionStore::open(region, Arc::clone(&inner)).await {
         // There is no format file yet.
         Err(error) if error.kind == StoreErrorKind::Unavailable => {

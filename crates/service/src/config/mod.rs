@@ -279,6 +279,22 @@ mod tests {
                 format!("{ids}fsx_requests_per_second = 0\n{REGION}"),
                 "line 2: invalid value: integer `0`, expected a nonzero",
             ),
+            (
+                format!("{ids}{REGION}store_requests = 8\n"),
+                "region us-east-1: store_requests: it is for buckets, and the store is a directory",
+            ),
+            (
+                format!("{ids}{}store_requests = 0\n", REGION.replace("file:store", "s3://x?region=y")),
+                "store_requests: 0 is not between 1 and 1024",
+            ),
+            (
+                format!("{ids}{}store_sent_bytes = \"1MiB\"\n", REGION.replace("file:store", "s3://x?region=y")),
+                "store_sent_bytes: 1.0 MiB is not between 40MiB and 64GiB",
+            ),
+            (
+                format!("{ids}{}store_sent_bytes = \"much\"\n", REGION.replace("file:store", "s3://x?region=y")),
+                "store_sent_bytes: \"much\" is not a size",
+            ),
             (format!("{ids}{}", REGION.replace("file:store", "ftp://x")), "region us-east-1: store: \"ftp://x\""),
             (
                 format!("{ids}{}", REGION.replace("file:store", "s3://x")),

@@ -9,7 +9,7 @@ use catalog::sqlite_url;
 use model::{Clock, Region};
 use store::keys::KeyFileService;
 use store::region_store::{ObjectStore, open_directory};
-use store::{Bucket, BucketAddress, KeyError, KeyService, KmsAddress};
+use store::{Bucket, BucketAddress, KeyError, KeyService, KmsAddress, Limits};
 
 use super::environment;
 
@@ -36,10 +36,10 @@ impl StorePlace {
     }
 
     /// Opens it, whatever it holds.
-    pub(crate) fn open(&self) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    pub(crate) fn open(&self, limits: Limits) -> anyhow::Result<Arc<dyn ObjectStore>> {
         match self {
             Self::Directory(directory) => open_directory(directory).with_context(|| format!("failed to open {self}")),
-            Self::Bucket(address) => open_bucket(address).map(|bucket| bucket.objects),
+            Self::Bucket(address) => open_bucket(address, limits).map(|bucket| bucket.objects),
         }
     }
 }
@@ -54,8 +54,8 @@ impl fmt::Display for StorePlace {
 }
 
 /// Opens a bucket, whatever it holds.
-pub(super) fn open_bucket(address: &BucketAddress) -> anyhow::Result<Bucket> {
-    address.open(environment::variables()).with_context(|| format!("failed to open {address}"))
+pub(super) fn open_bucket(address: &BucketAddress, limits: Limits) -> anyhow::Result<Bucket> {
+    address.open(environment::variables(), limits).with_context(|| format!("failed to open {address}"))
 }
 
 /// Where a region's catalog is.

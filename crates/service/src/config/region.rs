@@ -1,15 +1,16 @@
 //! One region's settings, and the opening of its catalog, store and key service.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing};
 use engine::{EngineError, RegionContext};
-use model::{PackId, Partition, Region, SystemClock};
+use model::{ByteSize, PackId, Partition, Region, SystemClock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::{RegionStore, StoreErrorKind};
+use store::{Limits, RegionStore, StoreErrorKind};
 
 use super::bandwidth::Timetable;
 use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket};
@@ -29,6 +30,12 @@ pub(crate) async fn id_of(catalog: &Catalog) -> Result<String, CatalogError> {
     let new = PackId::random(&mut rand::rng()).to_string();
     catalog.meta_or_set(META_CATALOG_ID, &new).await
 }
+
+/// How many requests may be allowed to a store at a time. More than the highest would be as many connections.
+const STORE_REQUESTS: RangeInclusive<u32> = 1..=1024;
+
+/// How many bytes these may be allowed to send: one request of the longest, at least.
+const STORE_SENT_BYTES: RangeInclusive<u64> = 40 << 20..=64 << 30;
 
 /// A `[[region]]` table as written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +66,13 @@ pub(crate) struct RegionEntry {
     /// is taken up while copies run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bandwidth: Option<String>,
+    /// Requests of one process to its store that wait for an answer at a time, where the store is a bucket: 1 to 1024;
+    /// 64 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store_requests: Option<u32>,
+    /// Bytes that these requests send, such as `1GiB`: 40MiB, which is the longest request, to 64GiB; 512MiB unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store_sent_bytes: Option<String>,
     /// Whether FSx copies backups neither to it from other regions nor out of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) opt_in: bool,
@@ -86,6 +100,7 @@ impl RegionEntry {
         };
         let in_own = |given: &Option<PathBuf>, name| given.as_ref().map_or(own.join(name), |given| base.join(given));
         let bandwidth = self.timetable().with_context(|| field("bandwidth"))?;
+        let store_limits = self.store_limits(&store)?;
         let scratch = in_own(&self.scratch, "scratch");
         let resources = in_own(&self.resources, "resources");
         Ok(RegionSettings {
@@ -97,6 +112,7 @@ impl RegionEntry {
             scratch,
             resources,
             bandwidth,
+            store_limits,
             file: file.to_owned(),
             opt_in: self.opt_in,
             no_windows_multi_az: self.no_windows_multi_az,
@@ -107,6 +123,32 @@ impl RegionEntry {
     fn timetable(&self) -> anyhow::Result<Timetable> {
         let given = self.bandwidth.as_deref().map_or(Ok(Timetable::UNLIMITED), str::parse);
         given.map_err(anyhow::Error::msg)
+    }
+
+    /// How much may be asked of its store at a time.
+    fn store_limits(&self, store: &StorePlace) -> anyhow::Result<Limits> {
+        let refused = |field: &str, why: String| anyhow::anyhow!("region {}: {field}: {why}", self.name);
+        let is_directory = matches!(store, StorePlace::Directory(_));
+        for (field, is_set) in
+            [("store_requests", self.store_requests.is_some()), ("store_sent_bytes", self.store_sent_bytes.is_some())]
+        {
+            if is_set && is_directory {
+                return Err(refused(field, "it is for buckets, and the store is a directory".to_owned()));
+            }
+        }
+        let requests = self.store_requests.unwrap_or(Limits::DEFAULT.requests);
+        if !STORE_REQUESTS.contains(&requests) {
+            return Err(refused("store_requests", format!("{requests} is not between 1 and 1024")));
+        }
+        let sent_bytes = match &self.store_sent_bytes {
+            None => Limits::DEFAULT.sent_bytes,
+            Some(given) => given.parse::<ByteSize>().map_err(|why| refused("store_sent_bytes", why.to_string()))?.0,
+        };
+        if !STORE_SENT_BYTES.contains(&sent_bytes) {
+            let why = format!("{} is not between 40MiB and 64GiB", ByteSize(sent_bytes));
+            return Err(refused("store_sent_bytes", why));
+        }
+        Ok(Limits { requests, sent_bytes })
     }
 }
 
@@ -129,6 +171,8 @@ pub(crate) struct RegionSettings {
     pub(crate) resources: PathBuf,
     /// How fast copies may come into it.
     pub(crate) bandwidth: Timetable,
+    /// How much may be asked of its store at a time.
+    pub(crate) store_limits: Limits,
     /// The configuration file that says all this.
     pub(crate) file: PathBuf,
     /// Whether FSx copies backups neither to it from other regions nor out of it.
@@ -233,11 +277,11 @@ impl RegionSettings {
         let unusable = || format!("the store of {} cannot be used", self.region);
         let opened = match &self.store {
             StorePlace::Directory(directory) => {
-                let inner = self.store.open().with_context(unusable)?;
+                let inner = self.store.open(self.store_limits).with_context(unusable)?;
                 RegionStore::open(&self.region, inner).await.map(|store| store.in_directory(directory))
             }
             StorePlace::Bucket(address) => {
-                let bucket = open_bucket(address).with_context(unusable)?;
+                let bucket = open_bucket(address, self.store_limits).with_context(unusable)?;
                 let store = RegionStore::open(&self.region, Arc::clone(&bucket.objects)).await;
                 store.map(|store| store.in_bucket(bucket))
             }

@@ -150,6 +150,7 @@ fn credentials_of_connection(text: &str) -> impl Iterator<Item = (AzureConfigKey
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::courtesy::Limits;
 
     #[test]
     fn only_credentials_are_taken_from_the_environment() {
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_container_whose_account_nothing_tells_is_not_opened() {
-        let error = AzurePlace::default().open("c", [], Courteous::default()).unwrap_err().to_string();
+        let error = AzurePlace::default().open("c", [], Courteous::new(Limits::DEFAULT)).unwrap_err().to_string();
         assert!(error.contains("account=NAME"), "{error}");
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::address::{InvalidAddress, is_name};
 use crate::aws::{CREDENTIALS_ELSEWHERE, ServicePlace};
-use crate::courtesy::Courteous;
+use crate::courtesy::{Courteous, Limits};
 
 /// Where a bucket is: `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`, `gs://<bucket>[/<prefix>][?endpoint=<URL>]`
 /// or `az://<container>[/<prefix>][?endpoint=<URL>][&account=<name>]`.
@@ -92,8 +92,12 @@ impl BucketAddress {
     ///
     /// # Errors
     /// When the credentials contradict each other or cannot be read, and when nothing says whose container it is.
-    pub fn open(&self, environment: impl IntoIterator<Item = (String, String)>) -> Result<Bucket, object_store::Error> {
-        let courteous = Courteous::default();
+    pub fn open(
+        &self,
+        environment: impl IntoIterator<Item = (String, String)>,
+        limits: Limits,
+    ) -> Result<Bucket, object_store::Error> {
+        let courteous = Courteous::new(limits);
         let whole = match &self.service {
             Service::S3(place) => s3::open(place, &self.bucket, environment, courteous.clone()),
             Service::Gcs(place) => place.open(&self.bucket, environment, courteous.clone()),
