@@ -27,6 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde::Deserialize;
 
 use crate::workspace;
 use corpus::Corpus;
@@ -84,8 +85,8 @@ pub(crate) struct Options {
     /// Also writes every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus. For an idle
-    /// machine, and at least --medium.
+    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus or of --line. For
+    /// an idle machine, and at least --medium.
     #[arg(long, conflicts_with_all = ["memory", "api"])]
     write_docs: bool,
     /// Measures nothing: does what --write-docs does with a file that --json wrote.
@@ -93,10 +94,22 @@ pub(crate) struct Options {
     docs_from: Option<PathBuf>,
 }
 
+/// What a file holds that `--json` wrote.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Found {
+    OverLine(LineReport),
+    OnCorpora(Report),
+}
+
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(path) = &options.docs_from {
-        println!("wrote {}", page::write(&Report::load(path)?)?.display());
+        let page = match report::load(path)? {
+            Found::OverLine(report) => page::write_line(&report),
+            Found::OnCorpora(report) => page::write(&report),
+        };
+        println!("wrote {}", page?.display());
         return Ok(ExitCode::SUCCESS);
     }
     let target = workspace::target_dir()?;
@@ -153,7 +166,13 @@ impl Options {
     }
 
     fn save_line(&self, report: &LineReport) -> Result<()> {
-        self.json.as_deref().map_or(Ok(()), |path| report::save(report, path))
+        if let Some(path) = &self.json {
+            report::save(report, path)?;
+        }
+        if self.write_docs {
+            println!("\nwrote {}", page::write_line(report)?.display());
+        }
+        Ok(())
     }
 
     fn save(&self, report: &Report) -> Result<()> {

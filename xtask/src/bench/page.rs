@@ -10,22 +10,35 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use super::corpus::Corpus;
+use super::line::LineReport;
 use super::measured::Measured;
-use super::report::Report;
+use super::report::{self, Machine, Report};
 use super::targets;
 use crate::workspace;
 
 /// What does not change from day to day: how the figures come about, and what the candidates promise.
 const METHOD: &str = include_str!("page/method.md");
 const PROMISES: &str = include_str!("page/promises.md");
+const LINE: &str = include_str!("page/line.md");
 
 /// Replaces what is kept of the corpora in `report`, and the page.
 pub(super) fn write(report: &Report) -> Result<PathBuf> {
     for measured in &report.corpora {
         report.only(measured).save(&kept_path(measured.corpus))?;
     }
+    write_page()
+}
+
+/// Replaces what is kept of the long lines, and the page.
+pub(super) fn write_line(report: &LineReport) -> Result<PathBuf> {
+    report::save(report, &kept_line_path())?;
+    write_page()
+}
+
+fn write_page() -> Result<PathBuf> {
     let path = path();
-    fs::write(&path, page(&kept()?)).with_context(|| format!("failed to write {}", path.display()))?;
+    let text = page(&kept()?, kept_line()?.as_ref());
+    fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
     Ok(path)
 }
 
@@ -43,28 +56,53 @@ fn kept() -> Result<Vec<Report>> {
     paths.filter(|path| path.exists()).map(|path| Report::load(&path)).collect()
 }
 
+fn kept_line_path() -> PathBuf {
+    workspace::root().join("docs/benchmarks/line.json")
+}
+
+fn kept_line() -> Result<Option<LineReport>> {
+    let path = kept_line_path();
+    if path.exists() { report::load(&path).map(Some) } else { Ok(None) }
+}
+
 /// The whole page. Pure.
-fn page(reports: &[Report]) -> String {
+fn page(reports: &[Report], line: Option<&LineReport>) -> String {
     let mut text = format!("{METHOD}\n{PROMISES}");
     for report in reports {
         for measured in &report.corpora {
             text += &section(report, measured);
         }
     }
+    if let Some(line) = line {
+        text += &line_section(line);
+    }
     text
+}
+
+fn line_section(report: &LineReport) -> String {
+    let (LineReport { date, again, .. }, machine) = (report, shown(&report.machine));
+    let about = format!("- measured on {date}; again with `{again}`\n- machine: {machine}\n");
+    format!("\n{LINE}{about}{}{}", report.heading(), report.tables()) + &report.what_was_run()
+}
+
+fn shown(machine: &Machine) -> String {
+    let gibibytes = machine.memory_bytes as f64 / f64::from(1 << 30);
+    format!(
+        "{} × {}, {gibibytes:.1} GiB of memory, {}, Linux {}",
+        machine.processors, machine.processor, machine.file_system, machine.kernel
+    )
 }
 
 fn section(report: &Report, measured: &Measured) -> String {
     let Report { machine, date, scale, runs, .. } = report;
     let corpus = measured.corpus.name();
     let (cold, cache) = if report.cold { (" --cold", "emptied before each process") } else { ("", "warm") };
-    let gibibytes = machine.memory_bytes as f64 / f64::from(1 << 30);
     let mut text = measured.heading();
     text += &format!(
         "- measured on {date}, page cache {cache}; again with \
          `cargo xtask bench --{scale} --corpus {corpus} --runs {runs}{cold}`\n\
-         - machine: {} × {}, {gibibytes:.1} GiB of memory, {}, Linux {}\n",
-        machine.processors, machine.processor, machine.file_system, machine.kernel
+         - machine: {}\n",
+        shown(machine)
     );
     text += &format!("\n### {corpus}: targets\n\n{}", targets::table(measured));
     text += &measured.tables();
@@ -97,7 +135,7 @@ mod tests {
 
     #[test]
     fn each_corpus_has_a_section_that_says_when_where_and_with_what_it_was_measured() {
-        let page = page(&[sample_report()]);
+        let page = page(&[sample_report()], None);
         for (heading, command) in
             [("\n## image\n", "--medium --corpus image"), ("\n## tree\n", "--corpus tree --runs 2`")]
         {
@@ -114,7 +152,7 @@ mod tests {
     fn the_page_is_made_of_what_is_kept_and_what_it_links_to_is_there() {
         let text = fs::read_to_string(path()).unwrap();
         let again = "run `cargo xtask bench --docs-from docs/benchmarks/tree.json`, which makes the page again";
-        assert!(text == page(&kept().unwrap()), "{again}");
+        assert!(text == page(&kept().unwrap(), kept_line().unwrap().as_ref()), "{again}");
         let targets: Vec<&str> = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
         assert!(!targets.is_empty());
         for target in targets {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::kind::CandidateKind;
@@ -49,8 +50,7 @@ impl Report {
     }
 
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let text = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("{} holds no results", path.display()))
+        load(path)
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<()> {
@@ -61,6 +61,12 @@ impl Report {
     pub(super) fn only(&self, corpus: &Measured) -> Self {
         Self { corpora: vec![corpus.clone()], ..self.clone() }
     }
+}
+
+/// Reads what [`save`] wrote.
+pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} holds no results", path.display()))
 }
 
 /// Writes what was found as JSON.

@@ -72,6 +72,7 @@ pub(super) fn run(
     let rounds = common.runs.unwrap_or(ROUNDS);
     let mut report = LineReport {
         date: today(),
+        again: again(common, rounds),
         machine: Machine::look(common.work),
         versions: programs.versions(&chosen),
         source_bytes,
@@ -88,6 +89,11 @@ pub(super) fn run(
     }
     print!("{}", report.tables());
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn again(common: &Common<'_>, rounds: u32) -> String {
+    let quick = if common.quick { " --quick" } else { "" };
+    format!("cargo xtask bench --line{quick} --runs {rounds}")
 }
 
 fn plan(round_trip_milliseconds: u64) -> LinePlan {

@@ -15,8 +15,10 @@ const REQUESTS_BESIDES: u64 = 10;
 #[derive(Clone, Serialize, Deserialize)]
 pub(in crate::bench) struct LineReport {
     /// In UTC, `2026-11-21`.
-    pub(super) date: String,
-    pub(super) machine: Machine,
+    pub(in crate::bench) date: String,
+    /// What measures the same.
+    pub(in crate::bench) again: String,
+    pub(in crate::bench) machine: Machine,
     pub(super) versions: Vec<LineVersion>,
     pub(super) source_bytes: u64,
     pub(super) bits_per_second: u64,
@@ -102,8 +104,40 @@ impl LineReport {
         self.lines.iter().all(|line| line.failures.is_empty())
     }
 
+    /// What all lines have in common, as lines of a list.
+    pub(in crate::bench) fn heading(&self) -> String {
+        let (mebibytes, control) = (self.source_bytes >> 20, &self.congestion_control);
+        let packs = self.lines.iter().flat_map(|line| &line.cells).find_map(|cell| cell.packs);
+        let packs = packs.map_or_else(String::new, |packs| format!(", {packs} packs"));
+        let queues = self.lines.iter().map(|line| {
+            let queued = table::grouped(line.queue_bytes);
+            format!("{queued} at {} ms", line.round_trip_milliseconds)
+        });
+        let queues = queues.collect::<Vec<_>>().join(", ");
+        format!(
+            "- source: {mebibytes} MiB of random bytes in one file{packs}\n\
+             - the queue's bytes: {queues}; congestion control: {control}\n"
+        )
+    }
+
+    /// The programs' versions, and their commands.
+    pub(in crate::bench) fn what_was_run(&self) -> String {
+        let mut text = "\n### line: what was run\n\n| measured | version |\n|---|---|\n".to_owned();
+        for LineVersion { name, version } in &self.versions {
+            text += &format!("| {name} | {version} |\n");
+        }
+        text += "\n```text\n";
+        // The same over every line, but for the region's number.
+        for command in
+            self.lines.first().into_iter().flat_map(|line| &line.cells).filter_map(|cell| cell.command.as_ref())
+        {
+            text += &format!("{command}\n");
+        }
+        text + "```\n"
+    }
+
     /// A table of figures and one of targets for each line, in Markdown.
-    pub(super) fn tables(&self) -> String {
+    pub(in crate::bench) fn tables(&self) -> String {
         let one = |line: &MeasuredLine| {
             let name = format!("{} ms, {} Mbit/s", line.round_trip_milliseconds, self.bits_per_second / 1_000_000);
             let figures = table::render(&self.figures(line));
@@ -123,7 +157,8 @@ impl LineReport {
             "near requests",
             "CPU s",
             "peak MiB",
-            "packets dropped",
+            "dropped",
+            "late µs",
         ];
         let row = |cell: &LineCell| {
             let walls = || cell.samples.iter().map(|sample| sample.wall_seconds);
@@ -145,6 +180,7 @@ impl LineReport {
                 shown(cell.median(|sample| sample.cpu_seconds), 2),
                 shown(peak.map(|bytes| bytes as f64 / f64::from(1 << 20)), 0),
                 shown(cell.median(|sample| Some(sample.dropped_packets as f64)), 0),
+                shown(cell.median(|sample| Some(sample.late_microseconds)), 0),
             ]
         };
         std::iter::once(heading.map(str::to_owned).to_vec()).chain(line.cells.iter().map(row)).collect()
@@ -224,5 +260,75 @@ impl LineCell {
 
     fn median(&self, figure: impl Fn(&LineSample) -> Option<f64>) -> Option<f64> {
         table::median(self.samples.iter().filter_map(figure).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use LineCandidate as C;
+
+    fn report(measured: &[(C, f64, Option<[u64; 2]>)]) -> LineReport {
+        let mut line = MeasuredLine::new(80, 5_000_000);
+        for (candidate, wall_seconds, requests) in measured {
+            let [far_requests, near_requests] = [0, 1].map(|end: usize| requests.map(|both| both[end]));
+            let sample =
+                LineSample { wall_seconds: *wall_seconds, far_requests, near_requests, ..LineSample::default() };
+            let packs = (*candidate == C::Offsite).then_some(32);
+            line.add(*candidate, LineMeasurement { command: None, packs, sample });
+        }
+        LineReport {
+            date: "2026-11-29".to_owned(),
+            again: "cargo xtask bench --line".to_owned(),
+            machine: Machine {
+                processor: "Some CPU".to_owned(),
+                processors: 2,
+                memory_bytes: 24 << 30,
+                file_system: "ext4".to_owned(),
+                kernel: "6.18".to_owned(),
+            },
+            versions: Vec::new(),
+            source_bytes: 1_250_000_000,
+            bits_per_second: 500_000_000,
+            congestion_control: "cubic".to_owned(),
+            rounds: 2,
+            lines: vec![line],
+        }
+    }
+
+    /// The verdicts on speed beside the line, beside TCP, on requests beside others, and on those besides two a pack.
+    fn verdicts(report: &LineReport) -> Vec<String> {
+        let table = report.targets(&report.lines[0]);
+        let cells = table.lines().skip(2).map(|line| line.trim_end_matches(" |").rsplit(" | ").take(2));
+        cells.map(|cells| cells.map(|cell| cell.trim().to_owned()).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn speeds_and_requests_are_held_against_their_targets() {
+        let fine = [
+            (C::Tcp4, 21.0, None),
+            (C::Offsite, 22.0, Some([36, 38])),
+            (C::Rclone, 26.0, Some([60, 61])),
+            (C::Aws, 29.0, Some([200, 0])),
+        ];
+        assert_eq!(verdicts(&report(&fine)), ["met 0.909", "met 0.955", "met 0.612", "met 10.000"]);
+        let mut slow = fine;
+        slow[1] = (C::Offsite, 23.0, Some([60, 61]));
+        let missed = ["**missed** 0.870", "**missed** 0.913", "**missed** 1.000", "**missed** 57.000"];
+        assert_eq!(verdicts(&report(&slow)), missed);
+    }
+
+    #[test]
+    fn one_copy_with_too_many_requests_is_one_too_many() {
+        let copies = [(C::Offsite, 22.0, Some([36, 38])), (C::Offsite, 22.0, Some([36, 39]))];
+        assert_eq!(verdicts(&report(&copies))[3], "**missed** 11.000");
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let written = serde_json::to_string(&report(&[(C::Tcp1, 38.0, None)])).unwrap();
+        let read: LineReport = serde_json::from_str(&written).unwrap();
+        assert!(read.heading().contains("5,000,000 at 80 ms; congestion control: cubic"), "{}", read.heading());
+        assert!(read.tables().contains("TCP × 1"), "{}", read.tables());
     }
 }
