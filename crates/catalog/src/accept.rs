@@ -39,6 +39,13 @@ pub enum Quota {
         /// How many at most.
         max: u64,
     },
+    /// Backups that are being made, of whatever resource.
+    AllBeingMade {
+        /// Of resources of which kind.
+        kind: ResourceKind,
+        /// How many at most.
+        max: u64,
+    },
     /// Backups of one resource, copies not counted.
     OfResource {
         /// Of which resource.
@@ -76,6 +83,19 @@ pub enum Quota {
         /// What is to be added.
         adding: u64,
         /// What it may come to.
+        max: u64,
+    },
+    /// Resources among whose attributes a list has a value, in whatever state they are.
+    Listing {
+        /// Of which kind.
+        kind: ResourceKind,
+        /// What the list is called.
+        member: &'static str,
+        /// What it has.
+        value: String,
+        /// How many are to be added.
+        adding: u64,
+        /// How many there may be.
         max: u64,
     },
     /// Whatever there is: nothing more is accepted.
@@ -176,7 +196,8 @@ impl Write {
         Ok(None)
     }
 
-    async fn is_exhausted(&mut self, account: &AccountId, quota: &Quota) -> Result<bool, CatalogError> {
+    /// Whether a quota has no room for what is to be added.
+    pub(crate) async fn is_exhausted(&mut self, account: &AccountId, quota: &Quota) -> Result<bool, CatalogError> {
         let (count, max) = match quota {
             Quota::CopiesInProgress { service, max } => {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND state = 'COPYING' AND service = $2";
@@ -190,6 +211,12 @@ impl Write {
             Quota::BeingMade { resource, max } => {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND resource_id = $2 AND state = 'CREATING'";
                 (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(resource.as_str())).await?, max)
+            }
+            Quota::AllBeingMade { kind, max } => {
+                let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND service = $2 AND resource_kind = $3 \
+                           AND state = 'CREATING'";
+                let query = sqlx::query(sql).bind(account.as_str()).bind(kind.service().as_str());
+                (self.find::<(i64,)>(query.bind(kind.as_str())).await?, max)
             }
             Quota::OfResource { resource, max } => {
                 let sql = "SELECT COUNT(*) FROM backup WHERE account = $1 AND resource_id = $2 \
@@ -215,6 +242,11 @@ impl Write {
             Quota::Resources { kind, max } => {
                 let sql = "SELECT COUNT(*) FROM resource WHERE account = $1 AND kind = $2";
                 (self.find::<(i64,)>(sqlx::query(sql).bind(account.as_str()).bind(kind.as_str())).await?, max)
+            }
+            Quota::Listing { kind, member, value, adding, max } => {
+                let rows = self.resources_of_kind(account, *kind).await?;
+                let count = rows.iter().filter(|row| row.lists(member, value)).count() as u64;
+                return Ok(count.saturating_add(*adding) > *max);
             }
             Quota::Closed => return Ok(true),
             Quota::Sum { kind, member, adding, max } => {

@@ -6,7 +6,7 @@ use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceSta
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
-use crate::accept::{Accepted, Terms};
+use crate::accept::{Accepted, Quota, Terms};
 use crate::batch::parameters;
 use crate::column::{Columns, damaged};
 use crate::database::{Catalog, Write, operation};
@@ -55,6 +55,12 @@ impl ResourceRow {
     pub fn number(&self, member: &str) -> u64 {
         let attributes: serde_json::Value = serde_json::from_str(&self.attributes).unwrap_or_default();
         attributes[member].as_u64().unwrap_or_default()
+    }
+
+    /// Whether a list among its attributes has a text.
+    pub fn lists(&self, member: &str, text: &str) -> bool {
+        let attributes: serde_json::Value = serde_json::from_str(&self.attributes).unwrap_or_default();
+        attributes[member].as_array().is_some_and(|list| list.iter().any(|item| item == text))
     }
 }
 
@@ -296,9 +302,28 @@ impl Catalog {
         &self,
         account: &AccountId,
         ids: &[ResourceId],
-        mut edit: impl FnMut(&mut ResourceRow) -> Result<(), E> + Send,
+        edit: impl FnMut(&mut ResourceRow) -> Result<(), E> + Send,
     ) -> Result<Result<(), E>, CatalogError> {
+        Ok(self.edit_resources_within(account, ids, &[], edit).await?.map(drop))
+    }
+
+    /// [`Catalog::edit_resources`], unless a quota is exceeded then: nothing is changed, and that quota is returned.
+    ///
+    /// # Errors
+    /// `NotFound` when the account has not all of them.
+    pub async fn edit_resources_within<E: Send>(
+        &self,
+        account: &AccountId,
+        ids: &[ResourceId],
+        quotas: &[Quota],
+        mut edit: impl FnMut(&mut ResourceRow) -> Result<(), E> + Send,
+    ) -> Result<Result<Option<Quota>, E>, CatalogError> {
         let mut write = self.write(operation!("edit_resources", "change resources")).await?;
+        if !quotas.is_empty() {
+            // Behind this, on engines with many writers, nobody else counts.
+            let now = write.now().await?;
+            write.touch_account(account, now).await?;
+        }
         // In one order, so that of two who change the same ones neither waits for the other for ever.
         let ids: BTreeSet<&ResourceId> = ids.iter().collect();
         for id in ids {
@@ -308,8 +333,13 @@ impl Catalog {
             }
             write.update_resource(&row).await?;
         }
+        for quota in quotas {
+            if write.is_exhausted(account, quota).await? {
+                return Ok(Ok(Some(quota.clone())));
+            }
+        }
         write.commit().await?;
-        Ok(Ok(()))
+        Ok(Ok(None))
     }
 
     /// Forgets a resource and what policies it is bound to; its backups stay. Returns whether there was one.

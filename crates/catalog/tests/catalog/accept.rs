@@ -1,7 +1,7 @@
 //! Tokens and quotas: decided in the accepting transaction, however many ask at once.
 
 use catalog::{Accepted, BackupSource, Catalog, CatalogErrorKind as Kind, NewBackup, Quota, RequestToken, Terms};
-use model::{BackupId, BackupState, Service};
+use model::{BackupId, BackupState, ResourceKind, Service};
 
 use crate::support::{Fresh, HOUR, account, assert_kind, lease, new_backup, other_account};
 
@@ -66,6 +66,30 @@ async fn of_fifty_copies_at_once_five_are_accepted() {
     assert!(matches!(again.unwrap(), Accepted::New(_)));
     let again = fresh.accept_backup(&copy(101), &lease("worker", HOUR), &terms(None, vec![quota.clone()])).await;
     assert_eq!(again.unwrap(), Accepted::OverQuota(quota));
+}
+
+#[tokio::test]
+async fn what_is_being_made_of_one_kind_is_counted_together() {
+    let fresh = Fresh::new_in_memory().await;
+    let quota = Quota::AllBeingMade { kind: ResourceKind::Lustre, max: 2 };
+    let accept = async |number: u8, resource: &str, kind| {
+        let resource_id = resource.parse().unwrap();
+        let new = NewBackup { resource_id, resource_kind: kind, ..new_backup(number) };
+        let terms = terms(None, vec![quota.clone()]);
+        fresh.accept_backup(&new, &lease("worker", HOUR), &terms).await.unwrap()
+    };
+    let first = accept(1, "fs-00000000000000001", ResourceKind::Lustre).await;
+    let Accepted::New(fence) = first else { panic!("{first:?}") };
+    // One of another kind, and one that is a copy, are not among them.
+    fresh
+        .insert_backup(&NewBackup { resource_kind: ResourceKind::OpenZfs, ..new_backup(2) }, &lease("worker", HOUR))
+        .await
+        .unwrap();
+    fresh.insert_backup(&copy(3), &lease("worker", HOUR)).await.unwrap();
+    assert!(matches!(accept(4, "fs-00000000000000002", ResourceKind::Lustre).await, Accepted::New(_)));
+    assert_eq!(accept(5, "fs-00000000000000003", ResourceKind::Lustre).await, Accepted::OverQuota(quota.clone()));
+    fresh.fail(&new_backup(1).id, fence, "gave up").await.unwrap();
+    assert!(matches!(accept(5, "fs-00000000000000003", ResourceKind::Lustre).await, Accepted::New(_)));
 }
 
 #[tokio::test]

@@ -76,6 +76,51 @@ async fn of_a_sum_no_more_is_given_out_than_there_is() {
     assert_ne!(fresh.accept_resource(&sized('l', 1), &terms).await.unwrap(), Accepted::New(()));
 }
 
+#[tokio::test]
+async fn what_a_list_has_is_counted_where_it_is_listed() {
+    let fresh = Fresh::new_in_memory().await;
+    let listing = |value: &str, adding| Terms {
+        token: None,
+        quotas: vec![Quota::Listing { kind: ResourceKind::Hsm, member: "at", value: value.to_owned(), adding, max: 2 }],
+    };
+    let at = |letter, places: &str| ResourceRow { attributes: format!(r#"{{"at":{places}}}"#), ..cluster(letter) };
+    for (letter, places) in [('a', r#"["x","y"]"#), ('b', "[]"), ('c', r#""x""#), ('d', "[1]")] {
+        fresh.insert_resource(&at(letter, places)).await.unwrap();
+    }
+    fresh.insert_resource(&ResourceRow { account: other_account(), ..at('e', r#"["x"]"#) }).await.unwrap();
+    let two = fresh.accept_resource(&at('f', "[]"), &listing("x", 2)).await.unwrap();
+    assert!(matches!(two, Accepted::OverQuota(Quota::Listing { .. })));
+    assert_eq!(fresh.accept_resource(&at('g', r#"["x"]"#), &listing("x", 1)).await.unwrap(), Accepted::New(()));
+    assert_ne!(fresh.accept_resource(&at('h', r#"["x"]"#), &listing("x", 1)).await.unwrap(), Accepted::New(()));
+    assert_eq!(fresh.accept_resource(&at('i', r#"["z"]"#), &listing("z", 2)).await.unwrap(), Accepted::New(()));
+}
+
+/// Of eight callers who each add a resource to what a place lists, as many succeed as it may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_exceeds_a_quota_changes_nothing() {
+    let fresh = Fresh::new_in_memory().await;
+    let quota = Quota::Listing { kind: ResourceKind::Hsm, member: "at", value: "x".to_owned(), adding: 0, max: 3 };
+    for letter in 'a'..='h' {
+        fresh.insert_resource(&cluster(letter)).await.unwrap();
+    }
+    let one = |letter| {
+        let (catalog, quotas) = (fresh.catalog.clone(), [quota.clone()]);
+        let edit = |row: &mut ResourceRow| -> Result<(), ()> {
+            row.attributes = r#"{"at":["x"]}"#.to_owned();
+            Ok(())
+        };
+        let id = cluster(letter).id;
+        tokio::spawn(async move { catalog.edit_resources_within(&account(), &[id], &quotas, edit).await.unwrap() })
+    };
+    let mut refused = 0;
+    for task in ('a'..='h').map(one).collect::<Vec<_>>() {
+        refused += usize::from(task.await.unwrap() == Ok(Some(quota.clone())));
+    }
+    assert_eq!(refused, 5);
+    let rows = fresh.list_resources(&account()).await.unwrap();
+    assert_eq!(rows.iter().filter(|row| row.lists("at", "x")).count(), 3);
+}
+
 /// Twenty callers each take a place if there is one in all of the account's clusters: of six places, six are taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_decided_about_all_is_decided_once() {
