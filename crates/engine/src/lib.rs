@@ -14,6 +14,7 @@ mod keys;
 mod lease;
 pub mod managed;
 pub mod manifest_view;
+pub mod medium;
 mod pace;
 pub mod progress;
 pub mod rebuild;
