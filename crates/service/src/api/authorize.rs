@@ -29,6 +29,8 @@ pub(crate) struct Denied {
     pub(crate) action: String,
     /// The resource and where it is.
     pub(crate) resource: String,
+    /// Whether policies could not be evaluated, rather than that they deny it.
+    pub(crate) is_undecided: bool,
 }
 
 /// How long one event stands for all denials like it.
@@ -86,7 +88,8 @@ impl Call {
             let Principal { account, key, .. } = &caller.principal;
             let policies = decision.policies.join(", ");
             tracing::warn!(request_id, %account, key, action, %resource, policies, "denied");
-            let denied = Denied { action: action.replace("::", ":"), resource: resource.to_string() };
+            let (action_shown, is_undecided) = (action.replace("::", ":"), !decision.errors.is_empty());
+            let denied = Denied { action: action_shown, resource: resource.to_string(), is_undecided };
             if server.denials.is_due(key, &ctx.region, &denied, server.clock.now()) {
                 let detail =
                     format!("{action} by {key} from {}, request {request_id}, policies: {policies}", caller.source);
@@ -108,7 +111,11 @@ mod tests {
     fn one_event_stands_for_a_minute_of_the_same_denials() {
         let denials = Denials::default();
         let here: Region = "us-east-1".parse().unwrap();
-        let denied = |id: usize| Denied { action: "fsx:DeleteBackup".to_owned(), resource: format!("backup-{id}") };
+        let denied = |id: usize| Denied {
+            action: "fsx:DeleteBackup".to_owned(),
+            resource: format!("backup-{id}"),
+            is_undecided: false,
+        };
         let is_due = |key: &str, id, ms| denials.is_due(key, &here, &denied(id), Timestamp(ms));
         assert!(is_due("a", 0, 0));
         assert!(!is_due("a", 0, 1) && !is_due("a", 0, 59_999));
@@ -121,7 +128,11 @@ mod tests {
     fn a_key_that_is_denied_everything_fills_nothing() {
         let denials = Denials::default();
         let here: Region = "us-east-1".parse().unwrap();
-        let denied = |id: i64| Denied { action: "fsx:DeleteBackup".to_owned(), resource: format!("backup-{id}") };
+        let denied = |id: i64| Denied {
+            action: "fsx:DeleteBackup".to_owned(),
+            resource: format!("backup-{id}"),
+            is_undecided: false,
+        };
         // A thousand a second, of as many things.
         let recorded = (0..180_000).filter(|ms| denials.is_due("a", &here, &denied(*ms), Timestamp(*ms))).count();
         assert_eq!(recorded, 3 * RECORDED_MAX);

@@ -26,6 +26,9 @@ pub(crate) struct Account {
     /// The ids of its directories, where it is known which there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) active_directories: Option<Vec<String>>,
+    /// The numbers of its projects besides the default one, which is 0, where it is known which there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) projects: Option<Vec<u32>>,
     /// How much it may have and do.
     #[schemars(skip)]
     #[serde(default, skip_serializing_if = "Limits::is_default")]
@@ -44,6 +47,7 @@ impl Account {
             id: AccountId::random(&mut rand::rng()),
             name: name.to_owned(),
             active_directories: None,
+            projects: None,
             limits: Limits::default(),
             keys,
         }

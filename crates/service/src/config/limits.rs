@@ -28,6 +28,14 @@ pub(crate) struct Limits {
     pub(crate) cbs_snapshots: u64,
     /// Snapshots of one disk, copies not counted.
     pub(crate) cbs_snapshots_per_disk: u64,
+    /// Snapshots of disks that are being made; as many as one likes unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cbs_snapshots_in_progress: Option<u64>,
+    /// GiB of all disks, as they were asked for; as much as one likes unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cbs_disk_gib: Option<u64>,
+    /// Disks that are attached to one instance.
+    pub(crate) cbs_disks_per_instance: u64,
     /// Policies by which snapshots are taken.
     pub(crate) cbs_policies: u64,
     /// Disks that are bound to one policy.
@@ -57,6 +65,9 @@ impl Default for Limits {
             cloudhsm_hsms_per_cluster: 28,
             cbs_snapshots: 6_400,
             cbs_snapshots_per_disk: 64,
+            cbs_snapshots_in_progress: None,
+            cbs_disk_gib: None,
+            cbs_disks_per_instance: 20,
             cbs_policies: 10,
             cbs_disks_per_policy: 80,
             fsx_requests_per_second: None,

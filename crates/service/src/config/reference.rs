@@ -39,6 +39,7 @@ fn table_of<T: JsonSchema>() -> String {
         let kind = match kind {
             Some("integer") => "number",
             Some("boolean") => "true or false",
+            Some("array") if setting["items"]["type"] == "integer" => "list of numbers",
             Some("array") => "list of texts",
             _ => "text",
         };

@@ -1,8 +1,11 @@
 """Every error that CBS documents for what is served here, reached by its real cause: cause, call, code."""
 
 import concurrent.futures
+import json
 import os
 import re
+import socket
+import subprocess
 import time
 import unittest
 
@@ -10,7 +13,7 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from tencent import BEIJING, GUANGZHOU
 from test_cbs import SSD, CbsTest
-from test_cbs_policies import DAILY, INSTANCE, PolicyTest, SharingTest
+from test_cbs_policies import DAILY, INSTANCE, OTHER_INSTANCE, PolicyTest, SharingTest
 
 SHANGHAI = "ap-shanghai"
 NO_SNAPSHOT, NO_DISK, NO_POLICY = "snap-00000000", "disk-00000000", "asp-00000000"
@@ -86,55 +89,34 @@ MODELLED = {
 # Not reached, and why: operation and codes.
 UNREACHED = [
     # Nothing is bought, paid for in advance, refunded or run out.
-    ("CreateDisks", "TradeDealConflict"),
-    ("CreateDisks", "UnauthorizedOperation.NotCertification UnauthorizedOperation.NotHavePaymentRight"),
+    ("CreateDisks", "TradeDealConflict UnauthorizedOperation.NotHavePaymentRight"),
     ("TerminateDisks", "InsufficientRefundQuota InvalidDisk.Expire ResourceInsufficient.OverRefundQuota"),
     ("TerminateDisks", "ResourceUnavailable.Expire ResourceUnavailable.NotSupportRefund"),
     ("TerminateDisks", "ResourceUnavailable.RepeatRefund TradeDealConflict"),
-    # Keys are no persons: no second factor, and no role that a service takes on. Policies deny with a common code.
+    # Keys are no persons: they have no name to certify and no second factor. No service takes on a role for them.
     ("ApplySnapshot", "UnauthorizedOperation.MFAExpired"),
-    ("CreateDisks", "UnauthorizedOperation UnauthorizedOperation.RoleNotExists"),
-    ("DeleteAutoSnapshotPolicies", "AuthFailure"),
+    ("CreateDisks", "UnauthorizedOperation.NotCertification UnauthorizedOperation.RoleNotExists"),
     ("DeleteSnapshots", "UnauthorizedOperation.MFAExpired"),
-    # There are no projects, any number is one.
-    ("CreateDisks", "InvalidParameter.ProjectIdNotExist"),
-    ("CreateSnapshot", "InvalidParameter.ProjectIdNotExist"),
-    # There are no machine images.
+    # There are no machine images, which are also all that a removal could be unable to remove besides.
     ("ApplySnapshot", "InvalidParameter.ShouldConvertSnapshotToImage"),
-    ("DeleteSnapshots", "UnsupportedOperation.SnapshotHasBindedImage"),
+    ("DeleteSnapshots", "UnsupportedOperation UnsupportedOperation.SnapshotHasBindedImage"),
     ("ModifySnapshotAttribute", "UnsupportedOperation.SnapshotHasBindedImage"),
-    # There are no instances, only their ids.
-    ("ApplySnapshot", "InvalidInstance.NotSupported InvalidInstanceId.NotFound"),
-    ("CreateDisks", "LimitExceeded.InstanceAttachedDisk"),
-    ("CreateSnapshot", "LimitExceeded.InstanceAttachedDisk"),
-    # Every disk is one that can have snapshots and policies, encrypted or not; none migrates.
-    ("ApplySnapshot", "InvalidDisk.NotSupported ResourceUnavailable.NotSupported"),
-    ("BindAutoSnapshotPolicy", "InvalidDisk.NotSupported ResourceUnavailable.NotSupported"),
-    ("CreateSnapshot", "InvalidDisk.NotSupportSnapshot InvalidDisk.NotSupported InvalidDisk.TypeError"),
-    ("CreateSnapshot", "ResourceInUse.DiskMigrating ResourceUnavailable.DiskSnapshotChainTooLarge"),
-    ("CreateSnapshot", "ResourceUnavailable.NotSupported UnsupportedOperation.DiskEncrypt"),
-    ("UnbindAutoSnapshotPolicy", "ResourceUnavailable.NotSupported"),
-    # Every state allows these; no id of a disk is refused where its policies are listed.
-    ("DeleteSnapshots", "UnsupportedOperation"),
-    ("DescribeAutoSnapshotPolicies", "UnsupportedOperation"),
-    ("DescribeDiskAssociatedAutoSnapshotPolicy", "InvalidParameterValue UnsupportedOperation"),
-    ("DescribeDisks", "UnsupportedOperation"),
-    ("DescribeSnapshots", "UnsupportedOperation"),
-    ("ModifyAutoSnapshotPolicyAttribute", "UnsupportedOperation.StateError"),
-    ("TerminateDisks", "UnsupportedOperation"),
-    # Another code of the list says it more precisely.
-    ("ApplySnapshot", "InvalidDisk.SnapshotCreating ResourceNotFound.NotFound"),
-    ("BindAutoSnapshotPolicy", "ResourceNotFound.NotFound"),
-    ("CreateSnapshot", "ResourceBusy ResourceInUse ResourceNotFound.NotFound"),
-    ("CreateSnapshot", "ResourceUnavailable.SnapshotCreating ResourceUnavailable.TooManyCreatingSnapshot"),
-    # What is broken inside is InternalError.ComponentError, and a file system that is full shows later.
-    ("ApplySnapshot", "ResourceInsufficient"),
-    ("CreateDisks", "ResourceInsufficient"),
-    ("CreateSnapshot", "InternalError.ResourceOpFailed"),
-    ("DeleteAutoSnapshotPolicies", "InternalError"),
-    ("TerminateDisks", "InternalError.FailQueryResource"),
-    # Only between two calls at the same moment.
+    # Taking a snapshot attaches nothing, and hinders and is hindered by no other use of the disk. That another is being
+    # made, and what else is done to the disk, has more precise codes in the contract's table.
+    ("CreateSnapshot", "LimitExceeded.InstanceAttachedDisk ResourceBusy ResourceInUse"),
+    ("CreateSnapshot", "ResourceUnavailable.SnapshotCreating"),
+    # Disks stay where they are.
+    ("CreateSnapshot", "ResourceInUse.DiskMigrating"),
+    # Snapshots form no chains: each names all that it needs.
+    ("CreateSnapshot", "ResourceUnavailable.DiskSnapshotChainTooLarge"),
+    # Whatever keeps a disk from being rolled back onto has a more precise code.
     ("ApplySnapshot", "ResourceBusy"),
+    # Whatever state a disk is in, it can be taken off a policy.
+    ("UnbindAutoSnapshotPolicy", "ResourceUnavailable.NotSupported"),
+    # All that can be asked of these is answered; what cannot be asked has the codes of filters and values.
+    ("DescribeAutoSnapshotPolicies", "UnsupportedOperation"),
+    ("DescribeDiskAssociatedAutoSnapshotPolicy", "UnsupportedOperation"),
+    ("DescribeSnapshots", "UnsupportedOperation"),
 ]
 
 
@@ -168,9 +150,9 @@ class ErrorsTest(CbsTest):
 class Errors(ErrorsTest):
     regions = [(SHANGHAI, "tencent")]
 
-    def stuck_snapshot(self):
+    def stuck_snapshot(self, disk=None):
         """A disk, a snapshot of it that stays in progress, and what lets it end."""
-        disk = self.ready_disk()
+        disk = disk or self.ready_disk()
         self.write(disk, 0, b"x")
         back = self.away(GUANGZHOU)
         return disk, self.call("CreateSnapshot", DiskId=disk).SnapshotId, back
@@ -287,10 +269,16 @@ class Errors(ErrorsTest):
             ("nothing to take one of", "MissingParameter", {"DiskId": None}),
             ("an unknown disk", "InvalidDiskId.NotFound", {"DiskId": NO_DISK}),
             ("a deadline that is near", "InvalidParameterValue", {"Deadline": "2022-01-08T09:47:55+00:00"}),
-            ("an instant snapshot", "UnsupportedOperation", {"LocalSnap": True}),
+            ("an instant snapshot", "InvalidDisk.NotSupported", {"LocalSnap": True}),
+            ("an unknown backup point", "ResourceNotFound.NotFound", {"DiskId": None, "DiskBackupId": "dbp-00000000"}),
+            ("a tag twice", "InvalidParameterValue", {"Tags": [{"Key": "a", "Value": value} for value in "bc"]}),
         )
         busy, stuck, back = self.stuck_snapshot()
         self.table("CreateSnapshot", {"DiskId": busy}, ("one is being made", "InvalidDisk.SnapshotCreating", {}))
+        restore = self.limited(cbs_snapshots_in_progress=1)
+        too_many = ("one of another disk is being made", "ResourceUnavailable.TooManyCreatingSnapshot", {})
+        self.table("CreateSnapshot", {"DiskId": disk}, too_many)
+        restore()
         snapshot_rows = [("it is being made", "ResourceUnavailable.SnapshotCreating", {})]
         self.table("DeleteSnapshots", {"SnapshotIds": [stuck]}, *snapshot_rows)
         self.table("ApplySnapshot", {"SnapshotId": stuck, "DiskId": busy}, *snapshot_rows)
@@ -312,11 +300,40 @@ class Errors(ErrorsTest):
         self.limited(cbs_snapshots_per_disk=0)
         self.table("CreateSnapshot", {"DiskId": disk}, ("none of this disk", "ResourceInsufficient.OverQuota", {}))
 
+    def test_an_encrypted_disk_whose_key_is_disabled(self):
+        place = ["--region", GUANGZHOU]
+        key = self.world.cli("kms", "create", *place)
+        disk = self.ready_disk(Encrypt="ENCRYPT", KmsKeyId=key)
+        self.world.cli("kms", "disable", key, *place)
+        self.table("CreateSnapshot", {"DiskId": disk}, ("its key is disabled", "UnsupportedOperation.DiskEncrypt", {}))
+        self.world.cli("kms", "enable", key, *place)
+        self.take(disk)
+
+    def test_projects_are_those_of_the_account_where_it_lists_them(self):
+        identities = self.world.identities
+        text = identities.read_text()
+        self.addCleanup(identities.write_text, text)
+        name = 'name = "default"\n'
+        lists = lambda projects: identities.write_text(text.replace(name, f"{name}projects = {projects}\n", 1))
+        create = {**SSD, "DiskSize": 1}
+        placed = lambda project: {"Placement": {**SSD["Placement"], "ProjectId": project}}
+        lists([7])
+        disk = self.ready_disk(**placed(7))
+        self.take(self.ready_disk(**placed(0)))
+        unknown = "InvalidParameter.ProjectIdNotExist"
+        self.table("CreateDisks", create, ("a project of nobody", unknown, placed(8)))
+        lists([8])
+        self.table("CreateSnapshot", {"DiskId": disk}, ("the disk's project is gone", unknown, {}))
+
     def test_rollback(self):
         disk, other = self.ready_disk(), self.ready_disk()
         self.write(disk, 0, b"before")
         snapshot = self.take(disk)
         wanted = {"SnapshotId": snapshot, "DiskId": disk}
+        _, stuck, back = self.stuck_snapshot(disk)
+        self.table("ApplySnapshot", wanted, ("another is being made", "InvalidDisk.SnapshotCreating", {}))
+        back()
+        self.normal(stuck)
         self.table(
             "ApplySnapshot",
             wanted,
@@ -325,13 +342,19 @@ class Errors(ErrorsTest):
             ("an unknown snapshot", "InvalidSnapshotId.NotFound", {"SnapshotId": NO_SNAPSHOT}),
             ("an unknown disk", "InvalidDiskId.NotFound", {"DiskId": NO_DISK}),
             ("another disk", "InvalidParameterValue", {"DiskId": other}),
+            ("no instance to stop", "InvalidInstanceId.NotFound", {"AutoStopInstance": True}),
         )
         account, theirs = self.stranger()
         self.call("ModifySnapshotsSharePermission", SnapshotIds=[snapshot], AccountIds=[account], Permission="SHARE")
         row = ("another account's, which is shared", "InvalidSnapshot.NotSupported", {})
         self.table("ApplySnapshot", wanted, row, client=theirs)
         self.call("AttachDisks", InstanceId=INSTANCE, DiskIds=[disk])
-        self.table("ApplySnapshot", wanted, ("the disk is in use", "InvalidDisk.Busy", {}))
+        self.table(
+            "ApplySnapshot",
+            wanted,
+            ("the disk is in use", "InvalidDisk.Busy", {}),
+            ("its instance would have to be stopped", "InvalidInstance.NotSupported", {"AutoStopInstance": True}),
+        )
         in_use = ("it is in use", "ResourceUnavailable.NotSupported", {})
         self.table("TerminateDisks", {"DiskIds": [disk]}, in_use)
         self.call("DetachDisks", DiskIds=[disk])
@@ -343,6 +366,9 @@ class Errors(ErrorsTest):
         self.table("ApplySnapshot", wanted, ("one is running", "ResourceInUse.DiskRollbacking", {}))
         self.table("CreateSnapshot", {"DiskId": disk}, ("one is running", "ResourceInUse.DiskRollbacking", {}))
         self.table("TerminateDisks", {"DiskIds": [disk]}, ("one is running", "ResourceBusy", {}))
+        copy = {"SnapshotId": snapshot, "DestinationRegions": [BEIJING]}
+        self.table("CopySnapshotCrossRegions", copy, ("it is being rolled back", "ResourceBusy", {}))
+        self.table("CreateDisks", {**SSD, "SnapshotId": snapshot}, ("it is being rolled back", "ResourceBusy", {}))
         back()
         self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
 
@@ -368,11 +394,14 @@ class Errors(ErrorsTest):
             ("too many", "InvalidParameterValue.LimitExceeded", {"DiskCount": 21}),
             ("a zone of another region", "InvalidParameter.DiskConfigNotSupported", {"Placement": {"Zone": "ap-beijing-1"}}),
             ("an unknown snapshot", "InvalidSnapshotId.NotFound", {"SnapshotId": NO_SNAPSHOT}),
-            ("an unknown instance", "InvalidInstanceId.NotFound", {"AutoMountConfiguration": {"InstanceId": ["ins-00000000"]}}),
+            ("no instance's id", "InvalidInstanceId.NotFound", {"AutoMountConfiguration": {"InstanceId": ["nonsense"]}}),
         )
-        self.limited(in_arrears=True)
+        restore = self.limited(in_arrears=True)
         self.table("CreateDisks", {**SSD, "DiskSize": 1}, ("not paid", UNPAID, {}))
+        restore()
         self.listing("DescribeDisks")
+        by_name = {"Filters": [{"Name": "instance-name", "Values": ["web"]}]}
+        self.table("DescribeDisks", by_name, ("what no instance here has", "UnsupportedOperation", {}))
         self.table(
             "TerminateDisks",
             {},
@@ -380,6 +409,86 @@ class Errors(ErrorsTest):
             ("101 ids", "InvalidParameterValue.LimitExceeded", {"DiskIds": [f"disk-{n:08}" for n in range(101)]}),
             ("an unknown disk", "InvalidParameterValue", {"DiskIds": [NO_DISK]}),
         )
+
+    def test_an_instance_has_so_many_disks(self):
+        mounted = {**SSD, "DiskSize": 1, "AutoMountConfiguration": {"InstanceId": [INSTANCE]}}
+        restore = self.limited(cbs_disks_per_instance=2)
+        limit = "LimitExceeded.InstanceAttachedDisk"
+        self.table("CreateDisks", mounted, ("three at once", limit, {"DiskCount": 3}))
+        with_it = {"Filters": [{"Name": "instance-id", "Values": [INSTANCE]}]}
+        self.assertEqual(self.call("DescribeDisks", **with_it).TotalCount, 0, "all or none")
+        disks, other = self.call("CreateDisks", **mounted, DiskCount=2).DiskIdSet, self.ready_disk()
+        for disk in disks:
+            seen = self.until(lambda: (seen := self.disk(disk)).DiskState == "ATTACHED" and seen)
+            self.assertEqual((seen.InstanceId, seen.Attached), (INSTANCE, True))
+        self.refused(limit, "AttachDisks", InstanceId=INSTANCE, DiskIds=[other])
+        self.assertFalse(self.disk(other).Attached)
+        self.table("CreateDisks", mounted, ("a third", limit, {}))
+        self.call("AttachDisks", InstanceId=OTHER_INSTANCE, DiskIds=[other])
+        restore()
+        self.call("DetachDisks", DiskIds=[*disks, other])
+
+    def test_disks_have_so_much_room(self):
+        # What is on its way out still counts.
+        self.until(lambda: not self.sql(GUANGZHOU, "SELECT id FROM resource WHERE state = 'DELETING'"))
+        self.limited(cbs_disk_gib=self.gib() + 3)
+        insufficient = "ResourceInsufficient"
+        self.table(
+            "CreateDisks",
+            {**SSD, "DiskSize": 1},
+            ("one that is larger", insufficient, {"DiskSize": 4}),
+            ("some that are together", insufficient, {"DiskCount": 4}),
+        )
+        token = {"DiskCount": 3, "ClientToken": "once"}
+        made = self.call("CreateDisks", **SSD, DiskSize=1, **token).DiskIdSet
+        self.table("CreateDisks", {**SSD, "DiskSize": 1}, ("another", insufficient, {}))
+        self.assertEqual(self.call("CreateDisks", **SSD, DiskSize=1, **token).DiskIdSet, made)
+
+    def gib(self):
+        """What the account's disks in Guangzhou come to, as they were asked for."""
+        rows = self.sql(GUANGZHOU, "SELECT attributes FROM resource WHERE kind = 'disk'")
+        return sum(json.loads(attributes).get("size_gib") or 0 for (attributes,) in rows)
+
+    def test_a_file_system_has_so_much_room(self):
+        managed = self.world.path(SHANGHAI, "")
+        managed.mkdir(exist_ok=True)
+        mount = lambda *options: subprocess.run(["mount", *options, managed], check=True)
+        mount("-t", "tmpfs", "-o", "size=2g", "none")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", managed], check=True)
+        there, zone = self.client(SHANGHAI), {"Zone": f"{SHANGHAI}-1"}
+        disk = self.ready_disk(region=SHANGHAI, Placement=zone)
+        self.write(disk, 0, os.urandom(4 << 20), SHANGHAI)
+        snapshot = self.call("CreateSnapshot", there, DiskId=disk).SnapshotId
+        self.normal(snapshot, SHANGHAI)
+        mount("-o", "remount,size=6m")
+        insufficient = "ResourceInsufficient"
+        rollback = {"SnapshotId": snapshot, "DiskId": disk}
+        self.table("ApplySnapshot", rollback, ("no room for two", insufficient, {}), client=there)
+        row = ("larger than the file system", insufficient, {})
+        self.table("CreateDisks", {**SSD, "Placement": zone, "DiskSize": 1}, row, client=there)
+        mount("-o", "remount,size=2g")
+        self.call("ApplySnapshot", there, **rollback)
+        self.until(lambda: self.disk(disk, SHANGHAI).DiskState == "UNATTACHED")
+
+    def test_snapshots_that_would_go_with_their_disk(self):
+        disk = self.ready_disk()
+        snapshot = self.take(disk, Deadline=days_ahead(2))
+        wanted = {"DiskIds": [disk], "DeleteSnapshot": 1}
+        account, _ = self.stranger()
+        share = {"SnapshotIds": [snapshot], "AccountIds": [account]}
+        self.call("ModifySnapshotsSharePermission", **share, Permission="SHARE")
+        self.table("TerminateDisks", wanted, ("one is shared", "UnsupportedOperation", {}))
+        self.call("ModifySnapshotsSharePermission", **share, Permission="CANCEL")
+        back = self.away(BEIJING)
+        copy = {"SnapshotId": snapshot, "DestinationRegions": [BEIJING]}
+        (copied,) = self.call("CopySnapshotCrossRegions", **copy).SnapshotCopyResultSet
+        self.table("TerminateDisks", wanted, ("one is being copied", "ResourceBusy", {}))
+        self.assertEqual(self.snapshot(snapshot).SnapshotState, "NORMAL")
+        back()
+        self.normal(copied.SnapshotId, BEIJING)
+        self.until(lambda: self.snapshot(snapshot).CopyingToRegions == [])
+        self.call("TerminateDisks", **wanted)
+        self.assertIsNone(self.snapshot(snapshot))
 
     def test_snapshots(self):
         snapshot = self.take(self.ready_disk())
@@ -447,6 +556,12 @@ class Policies(ErrorsTest, PolicyTest):
             ("days of what stays", "InvalidParameter", {"IsPermanent": True, "RetentionDays": 3}),
         )
         self.table(
+            "DescribeDiskAssociatedAutoSnapshotPolicy",
+            {},
+            ("no disk", "MissingParameter", {}),
+            ("no disk's id", value, {"DiskId": "nonsense"}),
+        )
+        self.table(
             "DeleteAutoSnapshotPolicies",
             {},
             ("no ids", "MissingParameter", {}),
@@ -455,7 +570,25 @@ class Policies(ErrorsTest, PolicyTest):
             ("101 ids", f"{value}.LimitExceeded", {"AutoSnapshotPolicyIds": [f"asp-{n:08}" for n in range(101)]}),
         )
         self.limited(in_arrears=True)
-        self.table("ModifyAutoSnapshotPolicyAttribute", wanted, ("not paid", UNPAID, {}))
+        self.table(
+            "ModifyAutoSnapshotPolicyAttribute",
+            wanted,
+            ("not paid", UNPAID, {"IsActivated": True}),
+            ("isolated, as it is not paid", "UnsupportedOperation.StateError", {}),
+        )
+
+    def test_a_catalog_that_is_away_is_told_in_each_operations_own_words(self):
+        policy, disk = self.make_policy(), self.ready_disk()
+        for table, action, code, wanted in [
+            ("policy", "DeleteAutoSnapshotPolicies", "InternalError", {"AutoSnapshotPolicyIds": [policy]}),
+            ("resource", "TerminateDisks", "InternalError.FailQueryResource", {"DiskIds": [disk]}),
+            ("resource", "CreateSnapshot", INTERNAL, {"DiskId": disk}),
+        ]:
+            self.sql(GUANGZHOU, f"ALTER TABLE {table} RENAME TO away")
+            try:
+                self.table(action, wanted, ("a table is not there", code, {}))
+            finally:
+                self.sql(GUANGZHOU, f"ALTER TABLE away RENAME TO {table}")
 
     def test_bindings(self):
         policy = self.make_policy()
@@ -479,7 +612,118 @@ class Policies(ErrorsTest, PolicyTest):
             ("81 in one call", "InvalidParameterValue.LimitExceeded", {"DiskIds": disks[:81]}),
         )
         self.table("UnbindAutoSnapshotPolicy", wanted, *both)
-        self.table("DescribeDiskAssociatedAutoSnapshotPolicy", {}, ("no disk", "MissingParameter", {}))
+
+
+class Images(ErrorsTest, PolicyTest):
+    """What is where a disk's image should be."""
+
+    def attached_image(self):
+        """A disk that the command line has added, and where its image is."""
+        image = self.world.dir / "image"
+        with open(image, "wb") as file:
+            file.truncate(1 << 30)
+        return self.world.cli("resource", "add", str(image), "--region", GUANGZHOU), image
+
+    def test_no_image_is_there(self):
+        disk, image = self.attached_image()
+        snapshot, policy = self.take(disk), self.make_policy()
+        calls = [
+            ("CreateSnapshot", {"DiskId": disk}),
+            ("ApplySnapshot", {"DiskId": disk, "SnapshotId": snapshot}),
+            ("BindAutoSnapshotPolicy", {"AutoSnapshotPolicyId": policy, "DiskIds": [disk]}),
+        ]
+        gone, kind, closed = "ResourceNotFound.NotFound", "InvalidDisk.NotSupported", "ResourceUnavailable.NotSupported"
+        aside = image.rename(image.with_name("aside"))
+        for cause, put, *codes in [
+            ("nothing", lambda: None, gone, gone, gone),
+            ("a directory", image.mkdir, "InvalidDisk.TypeError", kind, kind),
+            ("a socket", lambda: self.bound(image), "InvalidDisk.NotSupportSnapshot", kind, kind),
+            ("a link to itself", lambda: image.symlink_to(image), "InternalError.ResourceOpFailed", closed, closed),
+        ]:
+            put()
+            for (action, wanted), code in zip(calls, codes):
+                self.table(action, wanted, (f"{cause} is there", code, {}))
+            self.assertEqual(self.disk(disk).SnapshotAbility, cause not in ["a directory", "a socket"])
+            if cause != "nothing":
+                image.rmdir() if image.is_dir() else image.unlink()
+        aside.rename(image)
+        for action, wanted in calls:
+            self.call(action, **wanted)
+            self.until(lambda: self.disk(disk).DiskState == "UNATTACHED" and self.all_normal(disk))
+
+    def all_normal(self, disk):
+        return all(seen.SnapshotState == "NORMAL" for seen in self.snapshots(disk))
+
+    def bound(self, path):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+
+    def test_a_managed_image_that_is_lost_is_made_again(self):
+        disk = self.ready_disk()
+        self.write(disk, 0, b"before")
+        snapshot = self.take(disk)
+        image = self.world.path(GUANGZHOU, disk)
+        image.unlink()
+        self.call("ApplySnapshot", SnapshotId=snapshot, DiskId=disk)
+        self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
+        with open(image, "rb") as file:
+            self.assertEqual(file.read(6), b"before")
+
+    def test_a_disk_that_has_failed(self):
+        account, theirs = self.stranger()
+        disk = self.call("CreateDisks", theirs, **SSD, DiskSize=1).DiskIdSet[0]
+        shown = lambda: self.call("DescribeDisks", theirs, DiskIds=[disk]).DiskSet
+        self.until(lambda: shown()[0].DiskState == "UNATTACHED")
+        self.write(disk, 0, os.urandom(1 << 20))
+        snapshot = self.call("CreateSnapshot", theirs, DiskId=disk).SnapshotId
+        self.until(lambda: [seen.SnapshotState for seen in self.snapshots(disk, theirs)] == ["NORMAL"])
+        policy = self.call("CreateAutoSnapshotPolicy", theirs, Policy=DAILY).AutoSnapshotPolicyId
+        self.damage_packs(GUANGZHOU, account)
+        rollback = {"DiskId": disk, "SnapshotId": snapshot}
+        self.call("ApplySnapshot", theirs, **rollback)
+        self.until(lambda: not shown())
+        failed = ("nothing could be rolled back onto it", "ResourceUnavailable.NotSupported", {})
+        self.table("ApplySnapshot", rollback, failed, client=theirs)
+        self.table("CreateSnapshot", {"DiskId": disk}, failed, client=theirs)
+        bind = {"AutoSnapshotPolicyId": policy, "DiskIds": [disk]}
+        self.table("BindAutoSnapshotPolicy", bind, failed, client=theirs)
+        self.call("UnbindAutoSnapshotPolicy", theirs, **bind)
+        self.call("TerminateDisks", theirs, DiskIds=[disk])
+
+
+class Permissions(ErrorsTest, PolicyTest):
+    """Where the policies' answer has a code of the operation's own. `test_policies` has all others."""
+
+    def decide(self, text):
+        """Adds to the policies, and returns once the server has them."""
+        default = self.world.config.parent / "policies" / "default.cedar"
+        before = default.read_text()
+
+        def put(text):
+            count = self.world.said().count("policies were taken over")
+            staged = default.with_name(".staged")
+            staged.write_text(text)
+            staged.rename(default)
+            self.until(lambda: self.call("DescribeDisks") and self.world.said().count("policies were taken over") > count)
+
+        put(before + text)
+        self.addCleanup(put, before)
+
+    def test_a_key_that_may_not_be_used(self):
+        snapshot = self.take(self.ready_disk())
+        for action, made_of in [("Encrypt", {"DiskSize": 1}), ("Decrypt", {"SnapshotId": snapshot})]:
+            self.decide(f'@id("{action}")\nforbid (principal, action == Action::"kms::{action}", resource);\n')
+            self.table("CreateDisks", {**SSD, **made_of}, (f"no kms:{action}", "UnauthorizedOperation", {}))
+            self.doCleanups()
+
+    def test_a_policy_that_cannot_be_evaluated(self):
+        policy = self.make_policy()
+        overflow = "when { context.request_tag_keys.isEmpty() && 9223372036854775807 + 1 == 0 }"
+        scope = 'principal, action == Action::"cbs::DeleteAutoSnapshotPolicies", resource'
+        self.decide(f'@id("broken")\nforbid ({scope}) {overflow};\n')
+        wanted = {"AutoSnapshotPolicyIds": [policy]}
+        self.table("DeleteAutoSnapshotPolicies", wanted, ("nobody can tell", "AuthFailure", {}))
+        self.doCleanups()
 
 
 class Shares(ErrorsTest, SharingTest):

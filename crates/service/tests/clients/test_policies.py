@@ -374,9 +374,9 @@ class Copies(Policies):
         self.assertEqual(self.fsx_code("CreateFileSystemFromBackup", made), "BadRequest")
         self.assertEqual(self.cbs_code("ApplySnapshot", {"SnapshotId": "{snapshot}", "DiskId": "{disk}"}), CBS_DENIED)
         (create,) = [parameters for operation, parameters in CBS if operation == "CreateDisks"]
-        self.assertEqual(self.cbs_code("CreateDisks", {**create, "SnapshotId": "{snapshot}"}), CBS_DENIED)
+        self.assertEqual(self.cbs_code("CreateDisks", {**create, "SnapshotId": "{snapshot}"}), "UnauthorizedOperation")
         self.decide(PERMIT + 'forbid (principal, action == Action::"kms::Encrypt", resource);\n')
-        self.assertEqual(self.cbs_code("CreateDisks", create), CBS_DENIED)
+        self.assertEqual(self.cbs_code("CreateDisks", create), "UnauthorizedOperation")
         (create,) = [parameters for operation, parameters in FSX if operation == "CreateFileSystem"]
         self.assertEqual(self.fsx_code("CreateFileSystem", create), "BadRequest")
 

@@ -6,8 +6,10 @@ use crate::tencent::{CommonCode, TencentError, error::error_codes};
 error_codes! {
     /// The codes that CBS adds to the common ones, as its operations' documentation lists them.
     CbsCode {
+        AuthFailure = "AuthFailure": "Whether you are authorized could not be found out.",
         InsufficientSnapshotQuota = "InsufficientSnapshotQuota": "The snapshot quota of the region is used up.",
         InternalErrorComponentError = "InternalError.ComponentError": "A dependent component failed.",
+        InternalErrorFailQueryResource = "InternalError.FailQueryResource": "The resource could not be looked up.",
         InternalErrorResourceOpFailed = "InternalError.ResourceOpFailed": "An operation on the resource failed.",
         InvalidAccountInsufficientBalance = "InvalidAccount.InsufficientBalance": "The account is in arrears.",
         InvalidAutoSnapshotPolicyIdNotFound = "InvalidAutoSnapshotPolicyId.NotFound":
@@ -17,6 +19,7 @@ error_codes! {
         InvalidDiskNotSupported = "InvalidDisk.NotSupported": "The disk does not support this operation.",
         InvalidDiskNotSupportSnapshot = "InvalidDisk.NotSupportSnapshot": "The disk does not support snapshots.",
         InvalidDiskSnapshotCreating = "InvalidDisk.SnapshotCreating": "A snapshot of the disk is being created.",
+        InvalidDiskTypeError = "InvalidDisk.TypeError": "The disk is of the wrong type.",
         InvalidDiskIdNotFound = "InvalidDiskId.NotFound": "The disk does not exist.",
         InvalidFilter = "InvalidFilter": "The filter is not supported.",
         InvalidInstanceNotSupported = "InvalidInstance.NotSupported": "The instance does not support this operation.",

@@ -31,6 +31,11 @@ pub trait Field: Sized {
     /// The field of a filter's name.
     fn named(name: &str) -> Option<Self>;
 
+    /// Whether it is known here what items have in this field. Else the listing is refused: an empty one would be a lie.
+    fn is_known(&self) -> bool {
+        true
+    }
+
     /// How many values one filter can have.
     fn values_max(&self) -> usize {
         usize::MAX
@@ -45,6 +50,10 @@ impl<F: Field> Filter<F> {
         let FilterGiven { name, values } = given;
         let unknown = || CbsError::new(CbsCode::InvalidFilter, format!("The filter {name} is not supported."));
         let field = F::named(&name).ok_or_else(unknown)?;
+        if !field.is_known() {
+            let message = format!("There is nothing here to find disks by {name} with.");
+            return Err(CbsError::new(CommonCode::UnsupportedOperation, message));
+        }
         if values.is_empty() || values.len() > field.values_max() {
             let message = format!("The filter {name} has too few or too many values.");
             return Err(CbsError::new(CommonCode::InvalidParameterValue, message));
@@ -112,14 +121,14 @@ words! {
         DiskState = "disk-state",
         InstanceId = "instance-id",
         Zone = "zone",
-        /// Nothing matches: no instance has an address here.
+        /// Refused: no instance has an address here.
         InstanceIpAddress = "instance-ip-address",
-        /// Nothing matches: no instance has a name here.
+        /// Refused: no instance has a name here.
         InstanceName = "instance-name",
         TagKey = "tag-key",
         TagValue = "tag-value",
         DedicatedClusterId = "dedicated-cluster-id",
-        /// Nothing matches: there are no cluster groups here.
+        /// Refused: there are no cluster groups here.
         ClusterGroupId = "cluster-group-id",
     }
 }
@@ -141,6 +150,11 @@ impl Field for DiskField {
             Some(key) => Some(Self::Tag(key.to_owned())),
             None => DiskMember::find(name).map(Self::Member),
         }
+    }
+
+    fn is_known(&self) -> bool {
+        use DiskMember as M;
+        !matches!(self, Self::Member(M::InstanceIpAddress | M::InstanceName | M::ClusterGroupId))
     }
 
     fn has(&self, disk: &Disk, value: &str) -> bool {
@@ -233,7 +247,6 @@ mod tests {
         assert!(matches("tag:env", "prod") && !matches("tag:env", "test") && !matches("tag:", "prod"));
         assert!(matches("tag-key", "env") && matches("tag-value", "prod"));
         assert!(matches("portable", "TRUE") && matches("instance-id", "ins-1"));
-        assert!(!matches("instance-name", ""));
     }
 
     #[test]
@@ -241,6 +254,9 @@ mod tests {
         assert_eq!(refused::<SnapshotField>("snapshotid", 1), CbsCode::InvalidFilter.into());
         assert_eq!(refused::<DiskField>("tags", 1), CbsCode::InvalidFilter.into());
         assert_eq!(refused::<AutoSnapshotPolicyField>("zone", 1), CbsCode::InvalidFilter.into());
+        for name in ["instance-name", "instance-ip-address", "cluster-group-id"] {
+            assert_eq!(refused::<DiskField>(name, 1), CommonCode::UnsupportedOperation.into());
+        }
         assert_eq!(refused::<SnapshotField>("disk-id", 11), CommonCode::InvalidParameterValue.into());
         assert_eq!(refused::<SnapshotField>("zone", 0), CommonCode::InvalidParameterValue.into());
     }

@@ -22,6 +22,9 @@ pub use request::{Request, parse};
 /// What a snapshot, disk or policy is called when its maker gave no name: "unnamed" in Chinese.
 pub const UNNAMED: &str = "未命名";
 
+/// How many instances can have a disk that is shareable, says Tencent's guide to shared disks.
+pub const INSTANCES_PER_DISK_MAX: usize = 16;
+
 /// How many accounts one snapshot can be shared with.
 pub const SHARES_PER_SNAPSHOT_MAX: usize = 50;
 

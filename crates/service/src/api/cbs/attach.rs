@@ -3,26 +3,21 @@
 //! There is no service of instances, so any id of an instance's form is one. What attaching changes is which
 //! snapshots are taken by policies, and what else can be done to the disk.
 
-use catalog::ResourceRow;
-use model::ResourceState;
+use catalog::{Quota, ResourceRow};
+use model::{ResourceKind, ResourceState};
 use wire::cbs::ids::IdForm;
 use wire::cbs::reply::Empty;
 use wire::cbs::request::{AttachDisks, DetachDisks};
 use wire::cbs::values::DiskChargeType;
-use wire::cbs::{CbsCode, CbsError};
+use wire::cbs::{CbsCode, CbsError, INSTANCES_PER_DISK_MAX};
 use wire::tencent::CommonCode;
 
-use super::Call;
-use super::attributes::DiskAttributes;
-
-/// How many instances can have a disk that is shareable, says Tencent's guide to shared disks.
-const INSTANCES_PER_DISK_MAX: usize = 16;
+use super::attributes::{DiskAttributes, INSTANCES};
+use super::{Call, failed};
 
 /// Attaches disks to an instance, all or none.
 pub(super) async fn attach(call: &Call, request: &AttachDisks) -> Result<Empty, CbsError> {
-    if !request.instance_id.starts_with(IdForm::Instance.prefix()) {
-        return Err(CbsCode::InvalidInstanceIdNotFound.into());
-    }
+    check_instance(&request.instance_id)?;
     let attach = |disk: &mut ResourceRow| {
         let mut known = ready(disk)?;
         let is_there = known.instances.contains(&request.instance_id);
@@ -39,8 +34,26 @@ pub(super) async fn attach(call: &Call, request: &AttachDisks) -> Result<Empty, 
         disk.attributes = known.text();
         Ok(())
     };
-    call.edit_disks(&request.disk_ids, attach).await?;
-    Ok(Empty {})
+    // Those of this call are among the instance's by the time it is asked.
+    let quota = disks_of_instance(call, &request.instance_id, 0);
+    match call.edit_disks_within(&request.disk_ids, &[quota], attach).await? {
+        None => Ok(Empty {}),
+        Some(_) => Err(CbsCode::LimitExceededInstanceAttachedDisk.into()),
+    }
+}
+
+/// How many disks an instance may have.
+pub(super) fn disks_of_instance(call: &Call, instance: &str, adding: u64) -> Quota {
+    let max = call.account.limits.cbs_disks_per_instance;
+    Quota::Listing { kind: ResourceKind::Disk, member: INSTANCES, value: instance.to_owned(), adding, max }
+}
+
+/// Whether there can be such an instance.
+pub(super) fn check_instance(id: &str) -> Result<(), CbsError> {
+    match id.starts_with(IdForm::Instance.prefix()) {
+        true => Ok(()),
+        false => Err(CbsCode::InvalidInstanceIdNotFound.into()),
+    }
 }
 
 /// Detaches disks, all or none: from the instance that is named, or from all they are attached to.
@@ -70,6 +83,7 @@ fn ready(disk: &ResourceRow) -> Result<DiskAttributes, CbsError> {
     let known = DiskAttributes::of(disk);
     match disk.state {
         ResourceState::Available => Ok(known),
+        ResourceState::Failed => Err(failed(disk)),
         _ if known.rollback => Err(CbsCode::ResourceInUseDiskRollbacking.into()),
         _ => Err(CbsCode::InvalidDiskBusy.into()),
     }

@@ -8,6 +8,10 @@ use wire::cbs::values::{DiskChargeType, DiskType, DiskUsage};
 
 const GIB: u64 = 1 << 30;
 
+/// What [`DiskAttributes::size_gib`] and [`DiskAttributes::instances`] are called in the row, where quotas count them.
+pub(super) const SIZE: &str = "size_gib";
+pub(super) const INSTANCES: &str = "instances";
+
 /// What CBS knows of a disk.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -11,6 +11,7 @@ use wire::cbs::{CbsCode, CbsError};
 use wire::tencent::CommonCode;
 
 use super::attributes::SnapshotAttributes;
+use super::snapshots::is_rolled_back;
 use super::{Call, internal};
 
 pub(super) async fn copy(
@@ -21,7 +22,7 @@ pub(super) async fn copy(
         check_target(call, target)?;
     }
     let snapshot = call.load_snapshot(&request.snapshot_id).await?;
-    if snapshot.state != BackupState::Available {
+    if snapshot.state != BackupState::Available || is_rolled_back(call, &snapshot).await? {
         return Err(CbsCode::ResourceBusy.into());
     }
     if SnapshotAttributes::of(&snapshot).encrypted {

@@ -1,8 +1,9 @@
 //! `CreateDisks`: empty ones, or of a snapshot of this region, the caller's own or one that is shared with it.
 
-use catalog::{BackupRow, RequestToken, Terms};
-use engine::Acceptance;
+use catalog::{BackupRow, Quota, RequestToken, Terms};
 use engine::managed::{NewManaged, accept_managed};
+use engine::medium::Room;
+use engine::{Acceptance, EngineError, ErrorKind};
 use model::{BackupState, KmsKeyId, ResourceKind};
 use wire::cbs::reply::CreateDisksReply;
 use wire::cbs::request::CreateDisks;
@@ -10,8 +11,10 @@ use wire::cbs::values::DiskUsage;
 use wire::cbs::{CbsCode, CbsError};
 use wire::tencent::CommonCode;
 
-use super::attributes::{DiskAttributes, SnapshotAttributes};
+use super::attach::{check_instance, disks_of_instance};
+use super::attributes::{DiskAttributes, SIZE, SnapshotAttributes};
 use super::disks::tags;
+use super::snapshots::is_rolled_back;
 use super::{Call, internal};
 use crate::api::is_usable_key;
 
@@ -22,33 +25,24 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
     if !is_zone_of(call.ctx.region.as_str(), &request.placement.zone) {
         return Err(CbsCode::InvalidParameterDiskConfigNotSupported.into());
     }
+    call.check_project(request.placement.project_id.unwrap_or_default())?;
     let snapshot = match &request.snapshot_id {
         Some(id) => Some(call.load_readable_snapshot(id).await?),
         None => None,
     };
-    let mut size = request.disk_size;
-    if let Some(snapshot) = &snapshot {
-        let known = SnapshotAttributes::of(snapshot);
-        if snapshot.state != BackupState::Available {
-            return Err(CbsCode::ResourceBusy.into());
-        }
-        if known.disk_usage() == DiskUsage::SystemDisk {
-            return Err(bad_value("A disk cannot be made of a system disk's snapshot."));
-        }
-        let least = known.disk_size(snapshot);
-        if size.is_some_and(|size| size < least) {
-            return Err(bad_value("DiskSize is below that of the snapshot."));
-        }
-        size = size.or(Some(least));
-    }
-    if request.auto_mount_configuration.is_some() {
-        return Err(CbsCode::InvalidInstanceIdNotFound.into());
-    }
+    let size_gib = match &snapshot {
+        Some(snapshot) => size_made_of(call, request, snapshot).await?,
+        None => request.disk_size.unwrap_or_default(),
+    };
+    request.instances().iter().try_for_each(|instance| check_instance(instance))?;
     let kms_key = match &request.kms_key_id {
         Some(given) => Some(find_key(call, given).await?),
         None => None,
     };
-    let size_gib = size.unwrap_or_default();
+    // What is there already, made by an earlier call, asks for no more room.
+    if !is_repeated(call, request).await? {
+        check_room(call, request, size_gib, snapshot.as_ref()).await?;
+    }
     let new = NewManaged {
         kind: ResourceKind::Disk,
         name: request.disk_name.clone(),
@@ -56,21 +50,57 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         attributes: attributes(request, size_gib, snapshot.as_ref()).text(),
         made_from: snapshot.map(|snapshot| snapshot.id),
         lender: None,
-        size_bytes: u64::try_from(size_gib).unwrap_or_default().saturating_mul(GIB),
+        size_bytes: bytes(size_gib),
         tags: tags(request.tags.as_deref()),
         next_backup_at: None,
     };
     let mut disk_id_set = Vec::new();
     for number in 0..request.count() {
-        disk_id_set.push(accept(call, request, new.clone(), number).await?);
+        disk_id_set.push(accept(call, request, new.clone(), number, quotas(call, request, size_gib, number)).await?);
     }
     Ok(CreateDisksReply { disk_id_set })
+}
+
+/// The size of a disk that is made of a snapshot, in GiB: as asked for, or the snapshot's.
+async fn size_made_of(call: &Call, request: &CreateDisks, snapshot: &BackupRow) -> Result<i64, CbsError> {
+    let known = SnapshotAttributes::of(snapshot);
+    if snapshot.state != BackupState::Available || is_rolled_back(call, snapshot).await? {
+        return Err(CbsCode::ResourceBusy.into());
+    }
+    if known.disk_usage() == DiskUsage::SystemDisk {
+        return Err(bad_value("A disk cannot be made of a system disk's snapshot."));
+    }
+    let least = known.disk_size(snapshot);
+    match request.disk_size {
+        Some(size) if size < least => Err(bad_value("DiskSize is below that of the snapshot.")),
+        asked => Ok(asked.unwrap_or(least)),
+    }
 }
 
 /// Zones are named after their region: `ap-guangzhou-3`.
 fn is_zone_of(region: &str, zone: &str) -> bool {
     let number = zone.strip_prefix(region).and_then(|rest| rest.strip_prefix('-'));
     number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Disks take no room before something is written to them. What could never be written, or is to be written at once, has
+/// to fit.
+async fn check_room(
+    call: &Call,
+    request: &CreateDisks,
+    size_gib: i64,
+    snapshot: Option<&BackupRow>,
+) -> Result<(), CbsError> {
+    let Some(room) = Room::of(&call.ctx).await else { return Ok(()) };
+    let filled = snapshot.map_or(0, |snapshot| snapshot.stored_bytes.saturating_mul(request.count() as u64));
+    match bytes(size_gib) > room.total_bytes || filled > room.free_bytes {
+        true => Err(CommonCode::ResourceInsufficient.into()),
+        false => Ok(()),
+    }
+}
+
+fn bytes(size_gib: i64) -> u64 {
+    u64::try_from(size_gib).unwrap_or_default().saturating_mul(GIB)
 }
 
 /// The key that snapshots of the disks will be sealed under.
@@ -97,26 +127,62 @@ fn attributes(request: &CreateDisks, size_gib: i64, snapshot: Option<&BackupRow>
         throughput: request.throughput_performance.unwrap_or_default(),
         burst: request.burst_performance == Some(true),
         backup_quota: request.disk_backup_quota.unwrap_or_default(),
+        instances: request.instances().to_vec(),
         ..DiskAttributes::default()
     }
 }
 
-/// Makes one disk of the call, or tells which one an earlier call with the same token made.
-async fn accept(call: &Call, request: &CreateDisks, new: NewManaged, number: usize) -> Result<String, CbsError> {
-    let token = request.client_token.as_ref().map(|token| RequestToken {
+/// What a disk of the call must not exceed, together with those of the call that come after it: so that none is made if
+/// not all can be.
+fn quotas(call: &Call, request: &CreateDisks, size_gib: i64, number: usize) -> Vec<Quota> {
+    let left = (request.count() - number) as u64;
+    let adding = u64::try_from(size_gib).unwrap_or_default().saturating_mul(left);
+    let kind = ResourceKind::Disk;
+    let size = call.account.limits.cbs_disk_gib.map(|max| Quota::Sum { kind, member: SIZE, adding, max });
+    let attached = request.instances().iter().map(|instance| disks_of_instance(call, instance, left));
+    size.into_iter().chain(attached).collect()
+}
+
+/// The token under which a disk of the call is known.
+fn token(request: &CreateDisks, number: usize) -> Option<RequestToken> {
+    request.client_token.as_ref().map(|token| RequestToken {
         operation: "cbs::CreateDisks".to_owned(),
         token: format!("{token}/{number}"),
         // Everything but the token itself.
         parameters: format!("{:?}", CreateDisks { client_token: None, ..request.clone() }),
         outlives_subject: false,
-    });
-    let terms = Terms { token, quotas: Vec::new() };
-    let accepted = accept_managed(&call.ctx, &call.account.id, new, &terms).await.map_err(internal)?;
+    })
+}
+
+async fn is_repeated(call: &Call, request: &CreateDisks) -> Result<bool, CbsError> {
+    let Some(token) = token(request, 0) else { return Ok(false) };
+    Ok(call.ctx.catalog.find_token(&call.account.id, &token).await.map_err(internal)?.is_some())
+}
+
+/// Makes one disk of the call, or tells which one an earlier call with the same token made.
+async fn accept(
+    call: &Call,
+    request: &CreateDisks,
+    new: NewManaged,
+    number: usize,
+    quotas: Vec<Quota>,
+) -> Result<String, CbsError> {
+    let terms = Terms { token: token(request, number), quotas };
+    let accepted = accept_managed(&call.ctx, &call.account.id, new, &terms).await.map_err(full)?;
     match (accepted, terms.token) {
         (Acceptance::New(row), _) => Ok(row.id.to_string()),
         (Acceptance::Earlier(earlier), Some(token)) if earlier.parameters == token.parameters => Ok(earlier.subject),
         (Acceptance::Earlier(_), _) => Err(bad_value("ClientToken was used with other parameters.")),
-        (Acceptance::OverQuota(_), _) => Err(CommonCode::LimitExceeded.into()),
+        (Acceptance::OverQuota(Quota::Listing { .. }), _) => Err(CbsCode::LimitExceededInstanceAttachedDisk.into()),
+        (Acceptance::OverQuota(_), _) => Err(CommonCode::ResourceInsufficient.into()),
+    }
+}
+
+/// A disk for which the file system has no room.
+fn full(error: EngineError) -> CbsError {
+    match error.kind() {
+        ErrorKind::Full => CommonCode::ResourceInsufficient.into(),
+        _ => internal(error),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Disks that are there: `DescribeDisks` and `TerminateDisks`.
 
-use catalog::{BackupFilter, ResourceRow};
+use catalog::{BackupFilter, BackupRow, ResourceRow};
 use engine::backups::delete_backup;
-use model::{BackupState, PolicyId, ResourceId, ResourceState, Service};
+use engine::medium::{Access, Medium, look_at};
+use model::{PolicyId, ResourceId, ResourceState, Service};
 use wire::cbs::listing::Order;
 use wire::cbs::reply::{DescribeDisksReply, Disk, Empty, Placement, Tag};
 use wire::cbs::request::{DescribeDisks, TerminateDisks};
@@ -89,7 +90,6 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
             project_id: known.project_id,
             ..Placement::default()
         },
-        snapshot_ability: true,
         create_time: date_time(row.created_at, &utc_plus_8()),
         renew_flag: known.renew_flag.as_deref().and_then(RenewFlag::find),
         attached: known.is_attached(),
@@ -112,10 +112,12 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
     }
 }
 
+/// Adds what has to be looked up for each disk: its snapshots, and whether there can be any.
 async fn with_snapshots(call: &Call, row: &ResourceRow, mut disk: Disk) -> Result<Disk, CbsError> {
     let filter = BackupFilter { resources: vec![row.id.clone()], limit: PAGE, ..BackupFilter::default() };
     let mut snapshots = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
     snapshots.retain(|snapshot| is_listed(snapshot) && !snapshot.is_copy());
+    disk.snapshot_ability = !matches!(look_at(row, Access::Read).await, Medium::Directory | Medium::Stream);
     disk.snapshot_count = i64::try_from(snapshots.len()).unwrap_or(i64::MAX);
     let bytes: u64 = snapshots.iter().map(|snapshot| snapshot.moved_bytes).sum();
     disk.snapshot_size = i64::try_from(bytes.div_ceil(1 << 20)).unwrap_or(i64::MAX);
@@ -124,29 +126,23 @@ async fn with_snapshots(call: &Call, row: &ResourceRow, mut disk: Disk) -> Resul
 
 /// Removes disks, all or none; the region's keeper does what the rows then say.
 pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<Empty, CbsError> {
-    let mut disks = Vec::new();
+    let mut going = Vec::new();
     for id in &request.disk_ids {
         let unknown = || CbsError::new(CommonCode::InvalidParameterValue, format!("There is no disk {id}."));
         let disk = call.find_disk(id).await?.ok_or_else(unknown)?;
-        let filter = BackupFilter {
-            resources: vec![disk.id.clone()],
-            states: vec![BackupState::Creating],
-            limit: 1,
-            ..BackupFilter::default()
-        };
-        let busy = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
-        if disk.state == ResourceState::Creating || !busy.is_empty() {
+        if disk.state == ResourceState::Creating || call.is_being_taken(&disk.id).await? {
             return Err(CbsCode::ResourceBusy.into());
         }
         check_unattached(&disk)?;
-        disks.push(disk);
-    }
-    for disk in &disks {
-        if request.delete_snapshot == Some(1) || DiskAttributes::of(disk).delete_snapshot {
-            for snapshot in passing_snapshots(call, &disk.id).await? {
-                delete_backup(&call.ctx, &call.account.id, &snapshot.id, None).await.map_err(internal)?;
-            }
+        if request.delete_snapshot == Some(1) || DiskAttributes::of(&disk).delete_snapshot {
+            going.extend(passing_snapshots(call, &disk.id).await?);
         }
+    }
+    for snapshot in &going {
+        check_goes(call, snapshot).await?;
+    }
+    for snapshot in going {
+        delete_backup(&call.ctx, &call.account.id, &snapshot.id, None).await.map_err(internal)?;
     }
     let remove = |row: &mut ResourceRow| {
         // One may have been attached since.
@@ -156,6 +152,18 @@ pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<E
     };
     call.edit_disks(&request.disk_ids, remove).await?;
     Ok(Empty {})
+}
+
+/// Whether a snapshot can go with its disk: nobody reads it, and it is shared with nobody.
+async fn check_goes(call: &Call, snapshot: &BackupRow) -> Result<(), CbsError> {
+    if !call.ctx.catalog.active_holds(&snapshot.id).await.map_err(internal)?.is_empty() {
+        return Err(CbsCode::ResourceBusy.into());
+    }
+    if !call.ctx.catalog.list_shares(&snapshot.id).await.map_err(internal)?.is_empty() {
+        let message = format!("{}, which would go with its disk, is shared with other accounts.", snapshot.id);
+        return Err(CbsError::new(CommonCode::UnsupportedOperation, message));
+    }
+    Ok(())
 }
 
 fn check_unattached(disk: &ResourceRow) -> Result<(), CbsError> {

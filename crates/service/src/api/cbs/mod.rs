@@ -3,6 +3,7 @@
 //! A disk is a resource whose bytes are an image, a snapshot is a backup of it. CBS has no state for a
 //! snapshot that failed: it is not listed, and the region's keeper removes it.
 
+mod apply_snapshot;
 mod attach;
 mod attributes;
 mod copy_snapshot;
@@ -15,18 +16,23 @@ mod scheduled;
 mod sharing;
 mod snapshots;
 
-use catalog::{BackupRow, CatalogError, CatalogErrorKind, ResourceRow};
+use catalog::{BackupFilter, BackupRow, CatalogError, CatalogErrorKind, Quota, ResourceRow};
 use engine::{EngineError, ErrorKind};
 use model::{BackupId, BackupState, ResourceId, ResourceState, Service};
 use wire::cbs::ids::IdForm;
-use wire::cbs::{CbsCode, CbsError, Request};
+use wire::cbs::{Action, CbsCode, CbsError, Request};
 use wire::http::Reply;
-use wire::tencent::success;
+use wire::tencent::{CommonCode, success};
 
-use super::Call;
+use super::{Call, reason};
 
 /// Answers a call whose parameters are in order.
 pub(super) async fn answer(call: &Call, request: Request) -> Result<Reply, CbsError> {
+    let action = request.action();
+    try_answer(call, request).await.map_err(|error| in_words_of(action, error))
+}
+
+async fn try_answer(call: &Call, request: Request) -> Result<Reply, CbsError> {
     let asked_about = permissions::check(call, &request).await?;
     let action = format!("cbs::{}", request.action());
     let id = &call.request_id;
@@ -37,7 +43,7 @@ pub(super) async fn answer(call: &Call, request: Request) -> Result<Reply, CbsEr
         Request::DescribeSnapshotOverview(_) => success(&snapshots::overview(call).await?, id),
         Request::DeleteSnapshots(request) => success(&snapshots::delete(call, &request).await?, id),
         Request::ModifySnapshotAttribute(request) => success(&snapshots::modify(call, request).await?, id),
-        Request::ApplySnapshot(request) => success(&snapshots::apply(call, &request).await?, id),
+        Request::ApplySnapshot(request) => success(&apply_snapshot::apply(call, &request).await?, id),
         Request::CreateDisks(request) => success(&create_disks::create(call, &request).await?, id),
         Request::DescribeDisks(request) => success(&disks::describe(call, &request).await?, id),
         Request::TerminateDisks(request) => success(&disks::terminate(call, &request).await?, id),
@@ -98,15 +104,48 @@ impl Call {
     async fn edit_disks(
         &self,
         ids: &[String],
-        mut edit: impl FnMut(&mut ResourceRow) -> Result<(), CbsError> + Send,
+        edit: impl FnMut(&mut ResourceRow) -> Result<(), CbsError> + Send,
     ) -> Result<(), CbsError> {
+        self.edit_disks_within(ids, &[], edit).await.map(|_| ())
+    }
+
+    /// [`Call::edit_disks`], unless a quota is exceeded then: nothing is changed, and that quota is returned.
+    async fn edit_disks_within(
+        &self,
+        ids: &[String],
+        quotas: &[Quota],
+        mut edit: impl FnMut(&mut ResourceRow) -> Result<(), CbsError> + Send,
+    ) -> Result<Option<Quota>, CbsError> {
         let ids = disk_ids(ids)?;
         let edit = |row: &mut ResourceRow| match row.state {
             ResourceState::Deleting => Err(CbsCode::InvalidDiskIdNotFound.into()),
             _ => edit(row),
         };
-        let edited = self.ctx.catalog.edit_resources(&self.account.id, &ids, edit).await;
+        let edited = self.ctx.catalog.edit_resources_within(&self.account.id, &ids, quotas, edit).await;
         edited.map_err(|error| not_found_as(CbsCode::InvalidDiskIdNotFound, error))?
+    }
+
+    /// Whether a snapshot of a disk is being made.
+    async fn is_being_taken(&self, disk: &ResourceId) -> Result<bool, CbsError> {
+        let filter = BackupFilter {
+            resources: vec![disk.clone()],
+            states: vec![BackupState::Creating],
+            limit: 1,
+            ..BackupFilter::default()
+        };
+        Ok(!self.ctx.catalog.list_backups(&self.account.id, &filter).await.map_err(internal)?.is_empty())
+    }
+
+    /// Refuses a project that the account does not have, if it is known which it has.
+    fn check_project(&self, project: i64) -> Result<(), CbsError> {
+        let is_among = |known: &Vec<u32>| project == 0 || known.iter().any(|known| i64::from(*known) == project);
+        match self.account.projects.as_ref().is_none_or(is_among) {
+            true => Ok(()),
+            false => {
+                let message = format!("The project {project} does not exist.");
+                Err(CbsError::new(CbsCode::InvalidParameterProjectIdNotExist, message))
+            }
+        }
     }
 
     /// Refuses what would cost an account in arrears more.
@@ -133,6 +172,24 @@ fn disk_ids(given: &[String]) -> Result<Vec<ResourceId>, CbsError> {
     let of_disk = |id: &ResourceId| IdForm::Disk.matches(id.as_str());
     let unknown = |id| CbsError::new(CbsCode::InvalidDiskIdNotFound, format!("There is no disk {id}."));
     given.iter().map(|id| id.parse().ok().filter(of_disk).ok_or_else(|| unknown(id))).collect()
+}
+
+/// Why nothing can be done with a disk that could not be filled, or onto which nothing could be rolled back.
+fn failed(disk: &ResourceRow) -> CbsError {
+    let why = disk.failure.as_deref().map(reason).unwrap_or_default();
+    CbsError::new(CbsCode::ResourceUnavailableNotSupported, format!("The disk {} has failed: {why}", disk.id))
+}
+
+/// What an operation calls it that something inside has failed, where its own list of codes has no component.
+fn in_words_of(action: Action, error: CbsError) -> CbsError {
+    if error.code != CbsCode::InternalErrorComponentError.into() {
+        return error;
+    }
+    match action {
+        Action::TerminateDisks => CbsCode::InternalErrorFailQueryResource.into(),
+        Action::DeleteAutoSnapshotPolicies => CommonCode::InternalError.into(),
+        _ => error,
+    }
 }
 
 /// What went wrong in the catalog, where what is not found is not a snapshot.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use catalog::BackupRow;
 use engine::RegionContext;
 use wire::cbs::request::{CopySnapshotCrossRegions, TerminateDisks};
-use wire::cbs::{CbsError, Request};
+use wire::cbs::{Action, CbsCode, CbsError, Code, Request};
 use wire::tencent::CommonCode;
 
 use super::attributes::DiskAttributes;
@@ -22,10 +22,22 @@ use crate::authorization::{Circumstances, Copying, Permission, Resource, Resourc
 /// Refuses what the policies do not allow. Returns the ids that they were asked about.
 pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>, CbsError> {
     let needed = needed(call, request).await?;
-    call.authorize(needed).await.map_err(|Denied { action, resource }| {
+    call.authorize(needed).await.map_err(|denied| {
+        let Denied { action, resource, .. } = &denied;
         let message = format!("You are not authorized to perform {action} on {resource}.");
-        CbsError::new(CommonCode::AuthFailureUnauthorizedOperation, message)
+        CbsError::new(code(request.action(), &denied), message)
     })
+}
+
+/// The front door's code, unless the operation has one of its own for just this.
+fn code(action: Action, denied: &Denied) -> Code {
+    match action {
+        // CBS asks the key service for the caller, who may well make disks.
+        Action::CreateDisks if denied.action.starts_with("kms:") => CommonCode::UnauthorizedOperation.into(),
+        // Nobody has denied it: a policy could not be evaluated, and might have.
+        Action::DeleteAutoSnapshotPolicies if denied.is_undecided => CbsCode::AuthFailure.into(),
+        _ => CommonCode::AuthFailureUnauthorizedOperation.into(),
+    }
 }
 
 async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, CbsError> {

@@ -2,8 +2,9 @@
 //!
 //! Times are the catalog's clock, by which the region's keeper runs them ([`super::scheduled`]).
 
-use catalog::{Binding, PolicyRow};
-use model::{PolicyId, ResourceId, Timestamp};
+use catalog::{Binding, PolicyRow, ResourceRow};
+use engine::medium::{Access, Medium, look_at};
+use model::{PolicyId, ResourceId, ResourceState, Timestamp};
 use wire::cbs::listing::Order;
 use wire::cbs::policy::Policy;
 use wire::cbs::reply::{AutoSnapshotPolicy, CreateAutoSnapshotPolicyReply, DescribeAutoSnapshotPoliciesReply, Empty};
@@ -17,7 +18,7 @@ use wire::cbs::values::AutoSnapshotPolicyState;
 use wire::cbs::{CbsCode, CbsError, UNNAMED};
 use wire::tencent::CommonCode;
 
-use super::{Call, disk_ids, internal, not_found_as};
+use super::{Call, disk_ids, failed, internal, not_found_as};
 
 /// Makes a policy; after a dry run there is none, only the time of its first run.
 pub(super) async fn create(
@@ -89,10 +90,7 @@ fn view(call: &Call, row: &PolicyRow, bound: &[(PolicyId, ResourceId)]) -> AutoS
     AutoSnapshotPolicy {
         auto_snapshot_policy_id: row.id.to_string(),
         auto_snapshot_policy_name: row.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
-        auto_snapshot_policy_state: match call.account.limits.in_arrears {
-            true => AutoSnapshotPolicyState::Isolated,
-            false => AutoSnapshotPolicyState::Normal,
-        },
+        auto_snapshot_policy_state: state(call),
         is_activated: row.activated,
         is_permanent: row.permanent,
         retention_days: row.retention_days,
@@ -104,13 +102,29 @@ fn view(call: &Call, row: &PolicyRow, bound: &[(PolicyId, ResourceId)]) -> AutoS
     }
 }
 
+/// The state of all of an account's policies.
+fn state(call: &Call) -> AutoSnapshotPolicyState {
+    match call.account.limits.in_arrears {
+        true => AutoSnapshotPolicyState::Isolated,
+        false => AutoSnapshotPolicyState::Normal,
+    }
+}
+
 /// Changes a policy. New rules count from now on, and so does one that is switched on again: runs that would have
 /// been meanwhile are not made up for.
 pub(super) async fn modify(call: &Call, request: ModifyAutoSnapshotPolicyAttribute) -> Result<Empty, CbsError> {
-    call.check_balance()?;
+    // A new name costs nothing, nor does a policy that is switched off.
+    let costs = request.policy.is_some() || request.is_permanent.is_some() || request.retention_days.is_some();
+    if costs || request.is_activated == Some(true) {
+        call.check_balance()?;
+    }
     let id = policy_id(&request.auto_snapshot_policy_id)?;
     let policies = call.ctx.catalog.list_policies(&call.account.id).await.map_err(internal)?;
     let policy = policies.into_iter().find(|policy| policy.id == id).ok_or_else(unknown_policy)?;
+    if state(call) == AutoSnapshotPolicyState::Isolated {
+        let message = format!("{id} is isolated, as the account is in arrears.");
+        return Err(CbsError::new(CbsCode::UnsupportedOperationStateError, message));
+    }
     let permanent = request.is_permanent.unwrap_or(policy.permanent);
     if permanent && request.retention_days.is_some() {
         let message = "The policy's snapshots are permanent: RetentionDays needs IsPermanent false.";
@@ -151,7 +165,8 @@ pub(super) async fn delete(call: &Call, request: &DeleteAutoSnapshotPolicies) ->
 pub(super) async fn bind(call: &Call, request: &BindAutoSnapshotPolicy) -> Result<Empty, CbsError> {
     let (id, disks) = (policy_id(&request.auto_snapshot_policy_id)?, disk_ids(&request.disk_ids)?);
     for disk in &request.disk_ids {
-        call.find_disk(disk).await?.ok_or(CbsCode::InvalidDiskIdNotFound)?;
+        let disk = call.find_disk(disk).await?.ok_or(CbsCode::InvalidDiskIdNotFound)?;
+        check_bindable(&disk).await?;
     }
     let bound = call.ctx.catalog.bind_policy(&call.account.id, &id, &disks, call.account.limits.cbs_disks_per_policy);
     let bound = bound.await.map_err(|error| not_found_as(CbsCode::InvalidAutoSnapshotPolicyIdNotFound, error))?;
@@ -161,6 +176,23 @@ pub(super) async fn bind(call: &Call, request: &BindAutoSnapshotPolicy) -> Resul
             Err(CbsError::new(CbsCode::InvalidDiskAlreadyBound, format!("{disk} is already bound to {id}.")))
         }
         Binding::OverLimit => Err(CbsCode::InvalidParameterValueBindDiskLimitExceeded.into()),
+    }
+}
+
+/// Refuses a disk of which no run of a policy could take a snapshot. One that is still being filled will do.
+async fn check_bindable(disk: &ResourceRow) -> Result<(), CbsError> {
+    match (look_at(disk, Access::Read).await, disk.state) {
+        (Medium::Directory | Medium::Stream, _) => Err(CbsCode::InvalidDiskNotSupported.into()),
+        (_, ResourceState::Failed) => Err(failed(disk)),
+        (_, ResourceState::Creating) | (Medium::Image, _) => Ok(()),
+        (Medium::Missing, _) => {
+            let message = format!("The image of {} is not where it should be.", disk.id);
+            Err(CbsError::new(CbsCode::ResourceNotFoundNotFound, message))
+        }
+        (Medium::Closed(error), _) => {
+            let message = format!("The image of {} cannot be read: {error}.", disk.id);
+            Err(CbsError::new(CbsCode::ResourceUnavailableNotSupported, message))
+        }
     }
 }
 

@@ -44,7 +44,7 @@ fn plan(policy: &PolicyRow, run_at: Timestamp, now: Timestamp) -> Plan {
 enum Taken {
     /// Its snapshot is accepted, or there is not to be one, for this reason.
     Done(&'static str),
-    /// It has to wait for another snapshot of the disk.
+    /// It has to wait for other snapshots to be made.
     Later,
 }
 
@@ -103,7 +103,7 @@ impl Server {
                 Ok(Taken::Done("a snapshot is being taken"))
             }
             Acceptance::Earlier(_) => Ok(Taken::Done("its snapshot was accepted before")),
-            Acceptance::OverQuota(Quota::BeingMade { .. }) => Ok(Taken::Later),
+            Acceptance::OverQuota(Quota::BeingMade { .. } | Quota::AllBeingMade { .. }) => Ok(Taken::Later),
             Acceptance::OverQuota(quota) => {
                 let (disk, detail) = (run.resource.as_str(), format!("{}: {quota:?}", run.policy.id));
                 ctx.catalog.record_event(&account.id, "SkipScheduledSnapshot", disk, &detail).await?;

@@ -1,18 +1,18 @@
-//! Snapshots that are there: `DescribeSnapshots`, `DeleteSnapshots`, `ModifySnapshotAttribute`, `ApplySnapshot`.
+//! Snapshots that are there: `DescribeSnapshots`, `DeleteSnapshots`, `ModifySnapshotAttribute`.
 
-use catalog::{BackupFilter, BackupRow, ResourceRow};
+use catalog::{BackupFilter, BackupRow};
 use engine::backups::{delete_backup, edit_backup};
-use model::{BackupId, BackupState, ResourceId, ResourceState, Service};
+use engine::managed::restored_resource;
+use model::{BackupId, BackupState, ResourceId, Service};
 use wire::cbs::filter::SnapshotField;
 use wire::cbs::listing::Order;
 use wire::cbs::reply::{DescribeSnapshotOverviewReply, DescribeSnapshotsReply, Empty, Placement, Snapshot};
-use wire::cbs::request::{ApplySnapshot, DeleteSnapshots, DescribeSnapshots, ModifySnapshotAttribute};
+use wire::cbs::request::{DeleteSnapshots, DescribeSnapshots, ModifySnapshotAttribute};
 use wire::cbs::time::{date, date_time, utc_plus_8};
 use wire::cbs::values::{SnapshotState, SnapshotType};
 use wire::cbs::{CbsCode, CbsError, UNNAMED};
-use wire::tencent::CommonCode;
 
-use super::attributes::{DiskAttributes, SnapshotAttributes};
+use super::attributes::SnapshotAttributes;
 use super::disks::as_tags;
 use super::{Call, internal, is_listed};
 
@@ -128,13 +128,19 @@ async fn with_owners_view(call: &Call, row: &BackupRow, mut view: Snapshot) -> R
     view.share_reference = i64::try_from(shares.len()).unwrap_or(i64::MAX);
     view.time_start_share = shares.first().map(|share| date(share.created_at, &utc_plus_8())).unwrap_or_default();
     for hold in call.ctx.catalog.active_holds(&row.id).await.map_err(internal)? {
-        match engine::managed::restored_resource(&hold.holder) {
+        match restored_resource(&hold.holder) {
             Some(disk) if disk == row.resource_id => view.snapshot_state = SnapshotState::Rollbacking,
             Some(_) => {}
             None => view.copying_to_regions.extend(hold.holder.split('/').next().map(str::to_owned)),
         }
     }
     Ok(view)
+}
+
+/// Whether a snapshot is being rolled back onto its disk.
+pub(super) async fn is_rolled_back(call: &Call, row: &BackupRow) -> Result<bool, CbsError> {
+    let holds = call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?;
+    Ok(holds.iter().any(|hold| restored_resource(&hold.holder).as_ref() == Some(&row.resource_id)))
 }
 
 pub(super) async fn overview(call: &Call) -> Result<DescribeSnapshotOverviewReply, CbsError> {
@@ -200,38 +206,6 @@ pub(super) async fn modify(call: &Call, request: ModifySnapshotAttribute) -> Res
     };
     edit_backup(&call.ctx, &call.account.id, &row.id, edit).await.map_err(internal)?;
     Ok(Empty {})
-}
-
-/// Rolls a snapshot back onto its disk: the disk is unsettled until the region's keeper has done it.
-pub(super) async fn apply(call: &Call, request: &ApplySnapshot) -> Result<Empty, CbsError> {
-    let snapshot = call.load_snapshot(&request.snapshot_id).await?;
-    let disk = call.find_disk(&request.disk_id).await?.ok_or(CbsCode::InvalidDiskIdNotFound)?;
-    if snapshot.resource_id != disk.id || snapshot.is_copy() {
-        let message = format!("{} is not a snapshot of {}.", snapshot.id, disk.id);
-        return Err(CbsError::new(CommonCode::InvalidParameterValue, message));
-    }
-    let known = DiskAttributes::of(&disk);
-    if SnapshotAttributes::of(&snapshot).disk_size(&snapshot) != known.size_gib(&disk) {
-        return Err(CbsCode::InvalidParameterDiskSizeNotMatch.into());
-    }
-    match (snapshot.state, disk.state) {
-        (BackupState::Available, ResourceState::Available) => {}
-        (BackupState::Creating, _) => return Err(CbsCode::ResourceUnavailableSnapshotCreating.into()),
-        (_, ResourceState::Creating) if known.rollback => return Err(CbsCode::ResourceInUseDiskRollbacking.into()),
-        _ => return Err(CbsCode::ResourceBusy.into()),
-    }
-    // Every disk here is elastic: it has to be detached, there being no instance that could be stopped.
-    if known.is_attached() {
-        return Err(CbsCode::InvalidDiskBusy.into());
-    }
-    let mark = |disk: &mut ResourceRow| {
-        disk.attributes = DiskAttributes { rollback: true, ..DiskAttributes::of(disk) }.text();
-    };
-    match engine::managed::roll_back(&call.ctx, &disk, &snapshot.id, mark).await {
-        // Another call has come between.
-        Err(error) if error.kind() == engine::ErrorKind::Conflict => Err(CbsCode::ResourceBusy.into()),
-        rolled_back => rolled_back.map(|()| Empty {}).map_err(internal),
-    }
 }
 
 /// Snapshots of a disk that go when it does.

@@ -21,7 +21,7 @@ pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>,
         Request::CreateCluster(request) => needed_to_create(call, request).await?,
         request => vec![needed(call, request).await?],
     };
-    call.authorize(needed).await.map_err(|Denied { action, resource }| {
+    call.authorize(needed).await.map_err(|Denied { action, resource, .. }| {
         let is_for_tags = ["cloudhsm:TagResource", "cloudhsm:UntagResource"].contains(&action.as_str());
         let code = if is_for_tags { ErrorCode::Tag } else { ErrorCode::AccessDenied };
         CloudHsmError::new(code, format!("You are not authorized to perform {action} on {resource}."))

@@ -19,7 +19,7 @@ use crate::serve::Unserved;
 /// Refuses what the policies do not allow. Returns the ids that they were asked about.
 pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>, FsxError> {
     let needed = needed(call, request).await?;
-    call.authorize(needed).await.map_err(|Denied { action, resource }| {
+    call.authorize(needed).await.map_err(|Denied { action, resource, .. }| {
         let message = format!("You are not authorized to perform {action} on {resource}.");
         FsxError::new(FsxCode::Common(CommonCode::AccessDenied), message)
     })

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::cbs::reply::Tag;
 use crate::cbs::{CbsCode, CbsError};
 use crate::tencent::CommonCode;
 
@@ -53,6 +54,13 @@ pub(super) fn limited_names(parameter: &str, list: &[String], count_max: usize) 
         return Err(CbsError::new(CbsCode::InvalidParameterValueLimitExceeded, message));
     }
     names(parameter, list)
+}
+
+/// Tags of something new: no key twice.
+pub(super) fn tags(given: Option<&[Tag]>) -> Result<(), CbsError> {
+    let mut seen = HashSet::new();
+    let differ = given.unwrap_or_default().iter().all(|tag| seen.insert(&tag.key));
+    ensure(differ, "Tags must not hold a key twice.")
 }
 
 /// A number that is a flag: 0 or 1.

@@ -3,10 +3,11 @@
 use model::Timestamp;
 
 use super::Checked;
-use super::check::{ensure, flag, missing, name_in_bytes};
+use super::check::{ensure, flag, limited_names, missing, name_in_bytes, tags};
 use crate::cbs::reply::Tag;
 use crate::cbs::values::{DiskChargeType, DiskType, Encrypt, EncryptType, FileSystemType, RenewFlag};
-use crate::cbs::{CbsCode, CbsError};
+use crate::cbs::{CbsCode, CbsError, INSTANCES_PER_DISK_MAX};
+use crate::tencent::CommonCode;
 use crate::tencent::reading::structure;
 
 const DISKS_PER_CREATION_MAX: i64 = 20;
@@ -41,8 +42,9 @@ structure! {
 }
 
 structure! {
-    /// Where a new disk is mounted.
+    /// Where a new disk is attached, and mounted.
     pub AutoMountConfiguration {
+        /// At least one, each once; only one for a disk that is not shareable.
         instance_id: Vec<String> = "InstanceId",
         mount_point: Option<Vec<String>> = "MountPoint",
         file_system_type: Option<FileSystemType> = "FileSystemType",
@@ -105,6 +107,7 @@ impl CreateDisks {
         let prepaid = self.disk_charge_prepaid.as_ref();
         name_in_bytes("DiskName", self.disk_name.as_ref())?;
         flag("DeleteSnapshot", self.delete_snapshot)?;
+        tags(self.tags.as_deref())?;
         ensure(!self.placement.zone.is_empty(), "Placement.Zone must not be empty.")?;
         ensure(self.placement.project_id.is_none_or(|id| id >= 0), "Placement.ProjectId must not be negative.")?;
         ensure(
@@ -121,6 +124,29 @@ impl CreateDisks {
             prepaid.is_none_or(|prepaid| PREPAID_MONTHS.contains(&prepaid.period)),
             "DiskChargePrepaid.Period must be 1 to 12, 24 or 36.",
         )
+    }
+
+    /// The instances that the disks are to be attached to.
+    pub fn instances(&self) -> &[String] {
+        self.auto_mount_configuration.as_ref().map_or(&[], |mounted| &mounted.instance_id)
+    }
+
+    fn check_attachment(&self) -> Result<(), CbsError> {
+        let Some(AutoMountConfiguration { instance_id, mount_point, file_system_type }) =
+            &self.auto_mount_configuration
+        else {
+            return Ok(());
+        };
+        limited_names("AutoMountConfiguration.InstanceId", instance_id, INSTANCES_PER_DISK_MAX)?;
+        ensure(
+            instance_id.len() == 1 || self.shareable == Some(true),
+            "Only a Shareable disk can be attached to several instances.",
+        )?;
+        if mount_point.is_some() || file_system_type.is_some() {
+            let message = "Disks can be attached to instances, and are not formatted or mounted there.";
+            return Err(CbsError::new(CommonCode::UnsupportedOperation, message));
+        }
+        Ok(())
     }
 
     fn check_combinations(&self) -> Result<(), CbsError> {
@@ -148,6 +174,7 @@ impl Checked for CreateDisks {
         self.check_presence()?;
         self.check_values()?;
         self.check_combinations()?;
+        self.check_attachment()?;
         if self.disk_count.is_some_and(|count| count > DISKS_PER_CREATION_MAX) {
             return Err(CbsCode::InvalidParameterValueLimitExceeded.into());
         }
@@ -165,7 +192,7 @@ mod tests {
 
     use super::*;
     use crate::cbs::{Action, Code, Request, parse};
-    use crate::tencent::{CommonCode, Parameters};
+    use crate::tencent::Parameters;
 
     /// The smallest good `CreateDisks`, with some members replaced.
     fn create(changes: Value) -> Result<Request, Code> {
@@ -190,7 +217,7 @@ mod tests {
     #[test]
     fn what_a_new_disk_cannot_be_is_refused() {
         let value = CommonCode::InvalidParameterValue;
-        let refusals: [(Value, Code); 21] = [
+        let refusals: [(Value, Code); 25] = [
             (json!({ "Placement": {} }), CommonCode::MissingParameter.into()),
             (json!({ "DiskChargeType": "PREPAID" }), CommonCode::MissingParameter.into()),
             (json!({ "KmsKeyId": "k" }), CommonCode::MissingParameter.into()),
@@ -205,6 +232,13 @@ mod tests {
             (json!({ "Encrypt": "encrypt" }), value.into()),
             (json!({ "Encrypt": "ENCRYPT", "Shareable": true }), value.into()),
             (json!({ "Encrypt": "ENCRYPT", "AutoMountConfiguration": { "InstanceId": ["i"] } }), value.into()),
+            (json!({ "AutoMountConfiguration": {} }), CommonCode::MissingParameter.into()),
+            (json!({ "AutoMountConfiguration": { "InstanceId": [] } }), value.into()),
+            (json!({ "AutoMountConfiguration": { "InstanceId": ["i", "j"] } }), value.into()),
+            (
+                json!({ "AutoMountConfiguration": { "InstanceId": ["i"], "FileSystemType": "xfs" } }),
+                CommonCode::UnsupportedOperation.into(),
+            ),
             (json!({ "ThroughputPerformance": 100 }), value.into()),
             (json!({ "DiskType": "CLOUD_HSSD", "BurstPerformance": true, "DiskSize": 459 }), value.into()),
             (json!({ "ClientToken": "x".repeat(65) }), value.into()),
@@ -218,5 +252,8 @@ mod tests {
         }
         assert!(create(json!({ "DiskType": "CLOUD_HSSD", "BurstPerformance": true, "DiskSize": 460 })).is_ok());
         assert!(create(json!({ "Encrypt": "ENCRYPT", "KmsKeyId": "k" })).is_ok());
+        let both = json!({ "Shareable": true, "AutoMountConfiguration": { "InstanceId": ["i", "j"] } });
+        let Ok(Request::CreateDisks(request)) = create(both) else { panic!("disks") };
+        assert_eq!(request.instances(), ["i", "j"]);
     }
 }

@@ -5,6 +5,7 @@ use model::Timestamp;
 use super::check::{ensure, limited_names, missing, name_in_bytes, names};
 use super::{Checked, Operation};
 use crate::cbs::filter::{AutoSnapshotPolicyField, FilterGiven};
+use crate::cbs::ids::IdForm;
 use crate::cbs::listing::{CreationOrderField, Listing, ListingGiven, Order};
 use crate::cbs::policy::Policy;
 use crate::cbs::{CbsCode, CbsError};
@@ -140,7 +141,12 @@ structure! {
     pub DescribeDiskAssociatedAutoSnapshotPolicy { disk_id: String = "DiskId", }
 }
 
-impl Checked for DescribeDiskAssociatedAutoSnapshotPolicy {}
+impl Checked for DescribeDiskAssociatedAutoSnapshotPolicy {
+    fn check(&self, _now: Timestamp) -> Result<(), CbsError> {
+        // A disk that is not there has no policies. What cannot be a disk's id is a mistake.
+        ensure(IdForm::Disk.matches(&self.disk_id), "DiskId is not the id of a disk.")
+    }
+}
 
 /// Lists policies, by the time they were made.
 pub type DescribeAutoSnapshotPolicies = Listing<AutoSnapshotPolicyField>;

@@ -2,7 +2,7 @@
 
 use model::Timestamp;
 
-use super::check::{bad_value, ensure, limited_names, missing, name_in_characters, names};
+use super::check::{bad_value, ensure, limited_names, missing, name_in_characters, names, tags};
 use super::{Checked, Operation};
 use crate::cbs::CbsError;
 use crate::cbs::filter::{FilterGiven, SnapshotField};
@@ -67,6 +67,7 @@ impl Checked for CreateSnapshot {
             self.deadline.is_none_or(|deadline| deadline.0 >= earliest),
             "Deadline must be at least one day ahead.",
         )?;
+        tags(self.tags.as_deref())?;
         name_in_characters("SnapshotName", self.snapshot_name.as_ref())
     }
 }
@@ -247,6 +248,10 @@ mod tests {
             (r#"{"DiskId":"d","Deadline":"2026-01-16"}"#, CommonCode::InvalidParameter),
             (r#"{"DiskId":"d","DiskUsage":"data"}"#, CommonCode::InvalidParameterValue),
             (r#"{"DiskId":"d","Tags":[{"Key":"a"}]}"#, CommonCode::MissingParameter),
+            (
+                r#"{"DiskId":"d","Tags":[{"Key":"a","Value":"b"},{"Key":"a","Value":"c"}]}"#,
+                CommonCode::InvalidParameterValue,
+            ),
         ];
         assert_codes(Action::CreateSnapshot, &codes);
         assert!(given(Action::CreateSnapshot, r#"{"DiskId":"d","Deadline":"2026-01-16T12:00:00+00:00"}"#).is_ok());
