@@ -27,7 +27,7 @@ async fn claim(fresh: &Fresh, id: &BackupId, owner: &str, ttl: Duration) -> Opti
 async fn the_holder_takes_from_the_front_and_others_from_the_back() {
     let fresh = Fresh::new().await;
     let (id, fence) = shared(&fresh).await;
-    assert_eq!(fresh.shared_copies("other").await.unwrap(), [id.clone()]);
+    assert_eq!(fresh.shared_copies("other").await.unwrap(), std::slice::from_ref(&id));
     assert_eq!(fresh.shared_copies("worker").await.unwrap(), [], "it need not help itself");
     assert_eq!(claim(&fresh, &id, "other", HOUR).await.unwrap().packs, PARTS[2]);
     assert_eq!(fresh.take_part(&id, fence).await.unwrap().unwrap().packs, PARTS[0]);

@@ -203,8 +203,8 @@ mod tests {
         let packs: Vec<PackRef> = (0..10).map(pack).collect();
         let missing = |of: &[u8]| of.iter().map(|n| PackId([*n; 16])).collect();
         assert_eq!(plan_parts(&packs, &missing(&[0, 9]), 4), [0..4, 8..10]);
-        assert_eq!(plan_parts(&packs, &missing(&[4, 5, 6, 7]), 4), [4..8]);
-        assert_eq!(plan_parts(&packs, &missing(&[3]), 100), [0..10]);
+        assert_eq!(plan_parts(&packs, &missing(&[4, 5, 6, 7]), 4), vec![4..8; 1]);
+        assert_eq!(plan_parts(&packs, &missing(&[3]), 100), vec![0..10; 1]);
         assert_eq!(plan_parts(&packs, &missing(&[]), 4), []);
         assert_eq!(plan_parts(&packs, &missing(&[1]), 0).len(), 1, "a part has a pack");
     }

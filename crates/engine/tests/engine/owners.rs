@@ -130,7 +130,7 @@ async fn a_record_that_is_written_while_the_store_is_taken_over_is_not_published
         .filter(|row| row.state == BackupState::Available)
         .map(|row| row.id)
         .collect();
-    assert_eq!(available, [kept.clone()]);
+    assert_eq!(available, std::slice::from_ref(kept));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

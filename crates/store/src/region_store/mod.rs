@@ -15,8 +15,8 @@ mod download;
 mod habits;
 mod owner;
 mod piece;
-mod reading;
 mod publication;
+mod reading;
 mod upload;
 
 use std::ops::Range;
