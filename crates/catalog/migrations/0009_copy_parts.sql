@@ -2,7 +2,7 @@
 -- Packs are counted as the source's record lists them. What is left here is to be done: a range that was sent, or that the
 -- holder of the copy's lease has taken, is gone.
 CREATE TABLE copy_part (
-    backup_id        TEXT   NOT NULL REFERENCES backup (id) ON DELETE RESTRICT,
+    backup_id        TEXT   NOT NULL REFERENCES backup (id) ON DELETE CASCADE,
     first_pack       BIGINT NOT NULL,
     pack_count       BIGINT NOT NULL,
     copy_fence       BIGINT NOT NULL,

@@ -74,20 +74,26 @@ impl Catalog {
         write.commit().await
     }
 
-    /// Takes the first part that nobody is at work on, for the holder of the copy's lease: to send it is up to that one
-    /// from now on.
+    /// Takes the first part that nobody is at work on, or, with `claimed`, the first one of all, for the holder of the copy's
+    /// lease: to send it is up to that one from now on.
     ///
     /// # Errors
     /// `LostLease` when another claimed the copy, or the work has ended.
-    pub async fn take_part(&self, id: &BackupId, fence: Fence) -> Result<Option<CopyPart>, CatalogError> {
+    pub async fn take_part(
+        &self,
+        id: &BackupId,
+        fence: Fence,
+        claimed: bool,
+    ) -> Result<Option<CopyPart>, CatalogError> {
         let mut write = self.write(operation!("take_part", "take a part of the copy")).await?;
         let now = write.now().await?;
         let sql = fenced!("UPDATE backup SET state = state");
         write.run_fenced(id, sqlx::query(sql).bind(id.as_str()).bind(fence.0)).await?;
         let sql = "DELETE FROM copy_part WHERE backup_id = $1 AND first_pack = (SELECT MIN(first_pack) FROM copy_part \
-                   WHERE backup_id = $1 AND (lease_owner IS NULL OR lease_expires_at <= $2)) \
+                   WHERE backup_id = $1 AND (lease_owner IS NULL OR lease_expires_at <= $2 OR $3 = 1)) \
                    RETURNING backup_id, first_pack, pack_count, copy_fence, lease_fence";
-        let taken = write.find::<CopyPart>(sqlx::query(sql).bind(id.as_str()).bind(now.0)).await?;
+        let taken =
+            write.find::<CopyPart>(sqlx::query(sql).bind(id.as_str()).bind(now.0).bind(i64::from(claimed))).await?;
         write.commit().await?;
         Ok(taken)
     }
@@ -161,13 +167,10 @@ impl Catalog {
     /// # Errors
     /// As those of [`Catalog::renew_part`].
     pub async fn release_part(&self, part: &CopyPart) -> Result<(), CatalogError> {
-        let mut write = self.write(operation!("release_part", "give back a part of the copy")).await?;
-        write.check_part(part, 0).await?;
+        let write = self.write(operation!("release_part", "give back a part of the copy")).await?;
         let sql =
             "UPDATE copy_part SET lease_owner = NULL, lease_expires_at = 0 WHERE backup_id = $1 AND first_pack = $2";
-        let first = write.bigint(part.packs.start)?;
-        write.run(sqlx::query(sql).bind(part.backup.as_str()).bind(first)).await?;
-        write.commit().await
+        write.end_part(part, sql).await
     }
 
     /// Gives back every part that `owner` has claimed. Returns how many.
@@ -187,12 +190,8 @@ impl Catalog {
     /// # Errors
     /// As those of [`Catalog::renew_part`].
     pub async fn finish_part(&self, part: &CopyPart) -> Result<(), CatalogError> {
-        let mut write = self.write(operation!("finish_part", "end a part of the copy")).await?;
-        write.check_part(part, 0).await?;
-        let sql = "DELETE FROM copy_part WHERE backup_id = $1 AND first_pack = $2";
-        let first = write.bigint(part.packs.start)?;
-        write.run(sqlx::query(sql).bind(part.backup.as_str()).bind(first)).await?;
-        write.commit().await
+        let write = self.write(operation!("finish_part", "end a part of the copy")).await?;
+        write.end_part(part, "DELETE FROM copy_part WHERE backup_id = $1 AND first_pack = $2").await
     }
 
     /// [`Catalog::land_packs`] for whoever has claimed a part of the copy.
@@ -242,6 +241,14 @@ impl Write {
         }
         let cause = format!("a part of {} is no longer this worker's", part.backup);
         Err(self.refused(CatalogErrorKind::LostLease, cause))
+    }
+
+    /// Ends the work on a part, for the holder of its lease alone.
+    async fn end_part(mut self, part: &CopyPart, sql: &'static str) -> Result<(), CatalogError> {
+        self.check_part(part, 0).await?;
+        let first = self.bigint(part.packs.start)?;
+        self.run(sqlx::query(sql).bind(part.backup.as_str()).bind(first)).await?;
+        self.commit().await
     }
 
     /// Forgets what is left to do of a copy that has ended, or is shared out anew.

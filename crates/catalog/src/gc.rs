@@ -115,6 +115,16 @@ impl Catalog {
         Ok(packs.into_iter().map(|Owned(account, pack)| (account, pack)).collect())
     }
 
+    /// Whether a pack is still to be deleted: since it was listed, another may have done so, and a writer have stored it anew.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn is_deleting(&self, account: &AccountId, pack: &PackId) -> Result<bool, CatalogError> {
+        let sql = "SELECT COUNT(*) AS packs FROM pack WHERE account = $1 AND pack_id = $2 AND deleting = 1";
+        let query = sqlx::query(sql).bind(account.as_str()).bind(&pack.0[..]);
+        Ok(self.read("look up the pack").one::<(i64,)>(query).await?.0 > 0)
+    }
+
     /// Forgets a deleting pack whose object is gone, and its wrapped data key if nothing else uses that.
     /// A pack that is not deleting, or is forgotten already, is left alone.
     ///

@@ -205,7 +205,6 @@ impl Catalog {
         }
         for sql in [
             "DELETE FROM backup_pack WHERE backup_id = $1",
-            "DELETE FROM copy_part WHERE backup_id = $1",
             "DELETE FROM tag WHERE backup_id = $1",
             "DELETE FROM hold WHERE backup_id = $1",
             "DELETE FROM share WHERE backup_id = $1",

@@ -84,6 +84,10 @@ async fn remove(
     object: &ObjectName,
 ) -> Result<(), EngineError> {
     ctx.store.check_owner().await?;
+    // The list may be long, and another gc have come to this pack first.
+    if !ctx.catalog.is_deleting(account, pack).await? {
+        return Ok(());
+    }
     ctx.store.delete_pack(account, object).await?;
     ctx.catalog.forget_pack(account, pack).await?;
     Ok(())

@@ -30,14 +30,17 @@ async fn the_holder_takes_from_the_front_and_others_from_the_back() {
     assert_eq!(fresh.shared_copies("other").await.unwrap(), std::slice::from_ref(&id));
     assert_eq!(fresh.shared_copies("worker").await.unwrap(), [], "it need not help itself");
     assert_eq!(claim(&fresh, &id, "other", HOUR).await.unwrap().packs, PARTS[2]);
-    assert_eq!(fresh.take_part(&id, fence).await.unwrap().unwrap().packs, PARTS[0]);
+    assert_eq!(fresh.take_part(&id, fence, false).await.unwrap().unwrap().packs, PARTS[0]);
     let last = claim(&fresh, &id, "third", HOUR).await.unwrap();
     assert_eq!((last.packs.clone(), last.fence), (PARTS[1].clone(), Fence(1)));
-    assert_eq!((claim(&fresh, &id, "fourth", HOUR).await, fresh.take_part(&id, fence).await.unwrap()), (None, None));
+    assert_eq!((claim(&fresh, &id, "fourth", HOUR).await, fresh.take_part(&id, fence, false).await.unwrap()), (None, None));
     assert_eq!(fresh.shared_copies("fourth").await.unwrap(), []);
     assert_eq!(fresh.parts_left(&id).await.unwrap(), 2, "what the holder has taken is its own to know");
     fresh.finish_part(&last).await.unwrap();
     assert_eq!(fresh.parts_left(&id).await.unwrap(), 1);
+    // One that hangs keeps its lease, and loses its part all the same.
+    assert_eq!(fresh.take_part(&id, fence, true).await.unwrap().unwrap().packs, PARTS[2]);
+    assert_eq!(fresh.parts_left(&id).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -61,7 +64,7 @@ async fn a_part_whose_lease_has_run_out_changes_hands_and_its_last_holder_can_wr
     assert_eq!(claim(&fresh, &id, "third", Duration::ZERO).await.unwrap().packs, PARTS[2]);
     // The holder of the copy may take over what somebody else has let lie.
     for expected in PARTS {
-        assert_eq!(fresh.take_part(&id, fence).await.unwrap().unwrap().packs, expected);
+        assert_eq!(fresh.take_part(&id, fence, false).await.unwrap().unwrap().packs, expected);
     }
     let row = fresh.find_backup(&account(), &id).await.unwrap().unwrap();
     assert_eq!(row.done_bytes, 7);
@@ -75,7 +78,7 @@ async fn once_the_copy_has_changed_hands_its_parts_are_nobodys() {
     let part = claim(&fresh, &id, "other", HOUR).await.unwrap();
     let next = fresh.claim(&id, &lease("next", HOUR), Some("worker")).await.unwrap().unwrap();
     assert_kind(fresh.land_packs_of_part(&account(), &part, &[pack(1).pack_id], 1).await, Kind::LostLease);
-    assert_kind(fresh.take_part(&id, fence).await, Kind::LostLease);
+    assert_kind(fresh.take_part(&id, fence, false).await, Kind::LostLease);
     assert_kind(fresh.offer_parts(&account(), &id, fence, &PARTS).await, Kind::LostLease);
     assert_eq!(claim(&fresh, &id, "third", HOUR).await, None, "these were offered by the one before");
     assert_eq!(fresh.shared_copies("third").await.unwrap(), []);

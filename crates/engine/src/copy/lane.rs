@@ -72,8 +72,14 @@ pub(super) fn lane(packs: HashSet<PackId>, turns: Arc<Turns>, memory_of: fn(&Pac
     let (sender, receiver) = mpsc::unbounded_channel();
     let failure = Arc::<OnceLock<ReadFailure>>::default();
     let arrivals = Arrivals { receiver, failure: Arc::clone(&failure) };
-    let standing =
-        Standing { lacking: packs, missed: HashSet::new(), reading: 0, left_behind: false, waits_always: false };
+    let standing = Standing {
+        lacking: packs,
+        missed: HashSet::new(),
+        reading: 0,
+        sending: 0,
+        left_behind: false,
+        waits_always: false,
+    };
     let lane = Lane { sender: Mutex::new(Some(sender)), failure, turns, memory_of, standing: Mutex::new(standing) };
     lane.close_if_done();
     (lane, arrivals)
@@ -121,6 +127,8 @@ struct Standing {
     missed: HashSet<PackId>,
     /// How many are being read for it.
     reading: usize,
+    /// To how many of these it has given a turn.
+    sending: usize,
     left_behind: bool,
     /// Whether there is nobody whom it keeps.
     waits_always: bool,
@@ -145,7 +153,7 @@ impl Lane {
             }
             standing.reading += 1;
         }
-        let mut passage = Passage { lane: self, pack: *pack, sender: None, waited: Duration::ZERO };
+        let mut passage = Passage { lane: self, pack: *pack, sending: None, waited: Duration::ZERO };
         passage.begin().await;
         Some(passage).filter(Passage::is_taken)
     }
@@ -158,6 +166,12 @@ impl Lane {
     /// Whether the target needs no more, or takes no more.
     pub(super) fn is_closed(&self) -> bool {
         self.sender().as_ref().is_none_or(mpsc::UnboundedSender::is_closed)
+    }
+
+    /// Whether the reader goes on without the target, which still deals with what it was sent.
+    pub(super) fn is_behind(&self) -> bool {
+        let standing = self.standing();
+        standing.left_behind && !standing.waits_always && !self.turns.is_idle()
     }
 
     /// From now on the target is waited for: there is nobody whom it keeps.
@@ -198,6 +212,12 @@ impl Lane {
         standing.missed.insert(pack);
     }
 
+    /// Whether the target takes pieces of some pack, at the pace of the source.
+    fn is_receiving(&self) -> bool {
+        let standing = self.standing();
+        standing.sending > 0 && !standing.left_behind
+    }
+
     fn patience(&self) -> Duration {
         if self.standing().waits_always { Duration::MAX } else { PATIENCE }
     }
@@ -218,29 +238,55 @@ pub(super) struct Passage<'l> {
     lane: &'l Lane,
     pack: PackRef,
     /// While the target takes the pack.
-    sender: Option<mpsc::Sender<Parcel>>,
+    sending: Option<Sending<'l>>,
     waited: Duration,
+}
+
+/// A pack that a target takes.
+#[derive(Debug)]
+struct Sending<'l> {
+    lane: &'l Lane,
+    parcels: mpsc::Sender<Parcel>,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.lane.standing().sending -= 1;
+    }
 }
 
 impl Passage<'_> {
     /// Begins the pack, again from its first piece if it was begun before.
     pub(super) async fn begin(&mut self) {
-        self.sender = None;
-        let memory_bytes = (self.lane.memory_of)(&self.pack);
-        let turn = self.within_patience(self.lane.turns.take(memory_bytes)).await;
-        let Some(turn) = turn else { return self.lane.leave_behind(self.pack.id) };
+        self.sending = None;
+        let Some(turn) = self.wait_for_turn().await else { return self.lane.leave_behind(self.pack.id) };
         let (sender, parcels) = mpsc::channel(WAITING);
         let incoming = Incoming { pack: self.pack, turn, parcels };
-        let sent = self.lane.sender().as_ref().is_some_and(|lane| lane.send(incoming).is_ok());
         // A lane that is closed belongs to a target that has failed by itself.
-        self.sender = Some(sender).filter(|_| sent);
+        if self.lane.sender().as_ref().is_some_and(|lane| lane.send(incoming).is_ok()) {
+            self.lane.standing().sending += 1;
+            self.sending = Some(Sending { lane: self.lane, parcels: sender });
+        }
+    }
+
+    /// Waits until the target takes one more pack.
+    async fn wait_for_turn(&mut self) -> Option<Turn> {
+        let memory_bytes = (self.lane.memory_of)(&self.pack);
+        loop {
+            match self.within_patience(self.lane.turns.take(memory_bytes)).await {
+                // The turns are with packs that still come from the source. If it is the target that takes long with
+                // them, their passages notice.
+                None if self.lane.is_receiving() => self.waited = Duration::ZERO,
+                turn => return turn,
+            }
+        }
     }
 
     /// Sends a parcel, or leaves the target behind. Nothing is sent to one that does not take the pack any more.
     pub(super) async fn send(&mut self, parcel: Parcel) {
-        let Some(sender) = self.sender.take() else { return };
-        match self.within_patience(sender.send(parcel)).await {
-            Some(Ok(())) => self.sender = Some(sender),
+        let Some(sending) = self.sending.take() else { return };
+        match self.within_patience(sending.parcels.send(parcel)).await {
+            Some(Ok(())) => self.sending = Some(sending),
             // The target has failed by itself.
             Some(Err(_)) => {}
             None => self.lane.leave_behind(self.pack.id),
@@ -249,7 +295,7 @@ impl Passage<'_> {
 
     /// Whether the target takes the pack.
     pub(super) fn is_taken(&self) -> bool {
-        self.sender.is_some()
+        self.sending.is_some()
     }
 
     /// Ends the lane of a target that takes the pack: the source cannot be read.

@@ -29,6 +29,9 @@ pub(super) const READS_OVER_NETWORK: (usize, usize) = (4, 16);
 const READ_TRIES: u32 = 5;
 const READ_BACKOFF: Duration = Duration::from_millis(200);
 
+/// How often it is looked whether one of the targets, all of which are behind, is back.
+const POLL: Duration = Duration::from_millis(100);
+
 /// Carries every pack once to all that lack it, then to each target what it missed. A target's lane ends as soon as it has
 /// all, or when a pack that it needs cannot be read.
 pub(super) async fn carry_to_all(reader: &Reader, lanes: &[Lane]) {
@@ -66,7 +69,7 @@ pub(super) async fn carry(reader: &Reader, lanes: &[Lane], mut packs: impl Strea
 /// How many packs are read at once.
 fn reads(source: &RegionStore) -> Width {
     match source.is_remote() {
-        true => Width::between(READS_OVER_NETWORK.0, READS_OVER_NETWORK.1, Instant::now()),
+        true => Width::between(READS_OVER_NETWORK, Instant::now()).after(source.busy_answers()),
         false => Width::fixed(READS_FROM_DIRECTORY, Instant::now()),
     }
 }
@@ -87,25 +90,25 @@ impl Reader {
 
     /// Carries a pack to those of the lanes that take it.
     async fn carry_pack(&self, pack: PackRef, lanes: &[Lane], turn: Turn) {
-        let open: Vec<&Lane> = lanes.iter().filter(|lane| !lane.is_closed()).collect();
-        if let [lane] = open[..] {
-            lane.wait_always();
-        }
         let mut passages = Vec::new();
-        for lane in open {
+        for lane in open_lanes(lanes).await {
             passages.extend(lane.begin(&pack).await);
         }
         match self.send(&pack, &mut passages, &turn).await {
-            Ok(()) => turn.end(pack.bytes, self.source.store.busy_answers()),
+            Ok(()) if passages.iter().any(Passage::is_taken) => {
+                turn.end(pack.bytes, self.source.store.busy_answers());
+            }
+            // Nobody has taken it: that it ended soon says nothing.
+            Ok(()) => {}
             Err(failure) => passages.iter().for_each(|passage| passage.fail(&failure)),
         }
     }
 
     async fn open(&self, pack: &PackRef, turn: &Turn) -> Result<PackDownload, StoreError> {
         let began = Instant::now();
-        let opened = self.source.store.open_pack(&self.record.head.account, &pack.object_name).await;
+        let opened = self.source.store.open_pack(&self.record.head.account, &pack.object_name).await?;
         turn.note_delay(began.elapsed());
-        opened
+        Ok(opened)
     }
 
     /// Sends a pack down the passages; from its beginning again when reading fails for a passing reason.
@@ -158,6 +161,20 @@ impl Reader {
         };
         let message = format!("pack {} cannot be read from {}: {cause}{needed}", pack.id, self.source.region);
         ReadFailure { kind: error.kind(), message, hint: error.hint() }
+    }
+}
+
+/// The lanes that need something. Where all are behind there is none to go on with, so one is waited for.
+async fn open_lanes(lanes: &[Lane]) -> Vec<&Lane> {
+    loop {
+        let open: Vec<&Lane> = lanes.iter().filter(|lane| !lane.is_closed()).collect();
+        if let [lane] = open[..] {
+            lane.wait_always();
+        }
+        if open.is_empty() || open.iter().any(|lane| !lane.is_behind()) {
+            return open;
+        }
+        tokio::time::sleep(POLL).await;
     }
 }
 

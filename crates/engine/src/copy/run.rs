@@ -159,7 +159,7 @@ fn write_turns(writer: &Writer) -> Arc<Turns> {
     let now = Instant::now();
     let width = match (writer.anew.is_some(), writer.ctx.store.is_remote()) {
         (true, _) => Width::fixed(SEALINGS, now),
-        (false, true) => Width::between(WRITES_OVER_NETWORK.0, WRITES_OVER_NETWORK.1, now),
+        (false, true) => Width::between(WRITES_OVER_NETWORK, now).after(writer.ctx.store.busy_answers()),
         (false, false) => Width::fixed(READS_OVER_NETWORK.1 + FINISHES_IN_DIRECTORY, now),
     };
     Turns::new(width, MEMORY_BYTES_MAX)
@@ -176,7 +176,7 @@ fn memory_of(writer: &Writer) -> fn(&PackRef) -> u64 {
 }
 
 /// Ends every copy with the same cause.
-async fn fail_all(copies: Vec<CopyJob>, error: &EngineError) -> Vec<(Region, Result<CopyReport, EngineError>)> {
+async fn fail_all(copies: Vec<CopyJob>, error: &EngineError) -> Vec<Ended> {
     let failure = ReadFailure::of(error);
     let mut results = Vec::new();
     for copy in copies {

@@ -15,6 +15,7 @@ use futures::stream;
 use model::PackId;
 use store::{PackRef, Record};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::lane::{Arrivals, Lane, ReadFailure};
 use super::place::Placed;
@@ -33,10 +34,15 @@ use crate::worker::Worker;
 /// How often the holder of a copy looks whether others have done their parts.
 const POLL: Duration = Duration::from_secs(1);
 
+/// How long the holder of a copy waits for others, with nothing left to do, before it takes their parts from them: one that
+/// hangs keeps its lease.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Whether a copy is large enough to be shared: one of which more than a part is missing. Packs that are sealed anew are all
-/// sealed by one.
+/// sealed by one, and the pace of one copy is one reader's to keep.
 pub(super) fn is_worth_it(job: &TargetJob, placed: &Placed) -> bool {
-    job.writer.anew.is_none() && placed.missing.len() > job.copy.part_packs
+    let request = &job.copy.request;
+    !request.reencrypt && request.bandwidth.is_none() && placed.missing.len() > job.copy.part_packs
 }
 
 /// Cuts a pack table into parts, and leaves out those of which nothing is missing. Pure.
@@ -96,8 +102,11 @@ async fn feed(job: &TargetJob, placed: &Placed, lane: &Lane, packs: &mpsc::Sende
     let missing = placed.missing.iter().map(|pack| pack.id).collect();
     let parts = plan_parts(&job.record.packs, &missing, job.copy.part_packs);
     catalog.offer_parts(job.account(), id, fence, &parts).await?;
+    let mut idle_since = None;
     while !lane.is_closed() {
-        if let Some(part) = catalog.take_part(id, fence).await? {
+        let takes_all = idle_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE);
+        if let Some(part) = catalog.take_part(id, fence, takes_all).await? {
+            idle_since = None;
             for pack in lacking(&job.writer, packs_of(&job.record, &part)).await? {
                 if packs.send(pack).await.is_err() {
                     return Ok(());
@@ -106,6 +115,7 @@ async fn feed(job: &TargetJob, placed: &Placed, lane: &Lane, packs: &mpsc::Sende
         } else if catalog.parts_left(id).await? == 0 {
             break;
         } else {
+            idle_since.get_or_insert_with(Instant::now);
             tokio::time::sleep(POLL).await;
         }
         // What others have sent shows nowhere else.

@@ -48,13 +48,18 @@ impl Span {
 impl Width {
     /// Always `width`.
     pub(super) fn fixed(width: usize, at: Instant) -> Self {
-        Self::between(width, width, at)
+        Self::between((width, width), at)
     }
 
     /// `start` to begin with, and no more than `max`.
-    pub(super) fn between(start: usize, max: usize, at: Instant) -> Self {
+    pub(super) fn between((start, max): (usize, usize), at: Instant) -> Self {
         let span = Span::begin(at);
         Self { now: start, max, span, before: None, rest: 0, delay: None, busy_answers: 0 }
+    }
+
+    /// The same, where the store has given so many busy answers before.
+    pub(super) fn after(self, busy_answers: u64) -> Self {
+        Self { busy_answers, ..self }
     }
 
     /// How many packs may be on their way now.
@@ -148,7 +153,7 @@ mod tests {
         for (megabits, milliseconds, enough) in [(500, 80, 2), (500, 150, 4), (1000, 150, 7), (100, 20, 1)] {
             let line =
                 Line { bytes_per_second: f64::from(megabits) * 125_000.0, delay: Duration::from_millis(milliseconds) };
-            let mut width = Width::between(1, 16, Instant::now());
+            let mut width = Width::between((1, 16), Instant::now());
             let widest = line.carry(&mut width, 400);
             assert!((enough..=enough * 2 + 3).contains(&widest), "{megabits} Mbit/s, {milliseconds} ms: {widest}");
         }
@@ -157,7 +162,9 @@ mod tests {
     #[test]
     fn a_store_that_is_busy_halves_it_and_it_rests() {
         let at = Instant::now();
-        let mut width = Width::between(8, 16, at);
+        let mut width = Width::between((8, 16), at).after(2);
+        width.note(PACK, at, 2);
+        assert_eq!(width.now(), 8, "that was before");
         width.note(PACK, at + Duration::from_secs(1), 3);
         assert_eq!(width.now(), 4);
         // The same answers are not counted twice, and for a while nothing is tried.

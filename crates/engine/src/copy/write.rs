@@ -76,16 +76,18 @@ impl Writer {
 /// reason; it holds a few bytes per pack.
 pub(super) async fn write_packs(writer: &Writer, arrivals: Arrivals) -> Result<(), EngineError> {
     let (written, landing) = mpsc::unbounded_channel();
-    tokio::try_join!(store_arriving(writer, arrivals, written), commit_landed(writer, landing)).map(|_| ())
+    // Whether the source could be read is told once all that was written is committed: it is not to be sent again.
+    let (read, ()) = tokio::try_join!(store_arriving(writer, arrivals, written), commit_landed(writer, landing))?;
+    read
 }
 
 /// Stores what comes in, as many packs at once as there are turns. When the source cannot be read, what is under way by then
-/// ends first.
+/// ends first, and the inner result tells why no more has come.
 async fn store_arriving(
     writer: &Writer,
     mut arrivals: Arrivals,
     written: mpsc::UnboundedSender<PackRef>,
-) -> Result<(), EngineError> {
+) -> Result<Result<(), EngineError>, EngineError> {
     let (mut stores, mut end) = (FuturesUnordered::new(), None);
     loop {
         tokio::select! {
@@ -100,7 +102,7 @@ async fn store_arriving(
                 Ok(None) => end = Some(Ok(())),
                 Err(error) => end = Some(Err(error)),
             },
-            else => return end.expect("arrivals have an end"),
+            else => return Ok(end.expect("arrivals have an end")),
         }
     }
 }

@@ -10,7 +10,7 @@ use engine::{EngineError, RegionContext};
 use model::{ByteSize, PackId, Partition, Region, SystemClock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::{Limits, RegionStore, StoreErrorKind};
+use store::{Limits, RegionStore};
 
 use super::bandwidth::Timetable;
 use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket};
@@ -236,11 +236,7 @@ impl RegionSettings {
             );
             return Err(hinted(error, hint));
         }
-        match ctx.store.check_owner().await {
-            // A store that takes no writes cannot be made this catalog's, and is not harmed by being read.
-            Err(error) if matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Denied) => {}
-            checked => checked.map_err(EngineError::from)?,
-        }
+        ctx.store.check_owner_to_read().await.map_err(EngineError::from)?;
         Ok(ctx)
     }
 

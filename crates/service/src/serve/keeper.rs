@@ -13,6 +13,7 @@ use engine::managed;
 use engine::resume::is_idle;
 use engine::{EngineError, Progress, RegionContext, describe};
 use model::{BackupState, Region};
+use rand::seq::IndexedRandom;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -174,13 +175,20 @@ impl Keeper {
 
     /// Sends parts of a copy that another server makes, if there is one that is shared.
     async fn help(&self, ctx: &Arc<RegionContext>, in_progress: &[BackupRow]) -> Result<(), EngineError> {
+        let own = &self.server.worker.owner;
+        let is_anothers = |row: &BackupRow| {
+            row.state == BackupState::Copying && row.lease_owner.as_ref().is_some_and(|owner| owner != own)
+        };
+        if !in_progress.iter().any(is_anothers) {
+            return Ok(());
+        }
         let Ok(turn) = Arc::clone(&self.helping).try_acquire_owned() else { return Ok(()) };
-        let shared = ctx.catalog.shared_copies(&self.server.worker.owner).await?;
+        let shared = ctx.catalog.shared_copies(own).await?;
         let rows = in_progress.iter().filter(|row| shared.contains(&row.id));
         let opened = |row: &BackupRow| self.server.regions.get(source_region(row)?.as_str()).ok();
-        let Some((row, source)) = rows.filter_map(|row| Some((row.clone(), opened(row)?))).next() else {
-            return Ok(());
-        };
+        let helpable: Vec<_> = rows.filter_map(|row| Some((row.clone(), opened(row)?))).collect();
+        // Any of them: one that cannot be helped does not keep the others from help.
+        let Some((row, source)) = helpable.choose(&mut rand::rng()).cloned() else { return Ok(()) };
         let (ctx, worker) = (Arc::clone(ctx), self.server.worker.clone());
         self.server.jobs.spawn_beside(async move {
             let (region, backup) = (&ctx.region, &row.id);

@@ -11,6 +11,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// With waits of 0.1 to 5 seconds between them, or those that a busy service asks for; who called waits and tries again for longer, where that makes sense.
 const RETRIES_MAX: usize = 6;
 
+/// After this nothing is sent again. It counts from when a request was made, its wait for a turn and the sending included, which on a
+/// slow line take long; how often it is sent bounds it before.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 /// Connects to an endpoint; without one, to that of the service's vendor, which is not asked in plain HTTP.
 pub(super) fn client_options(endpoint: Option<&str>) -> ClientOptions {
     ClientOptions::new()
@@ -26,5 +30,5 @@ pub(super) fn retry() -> RetryConfig {
         max_backoff: Duration::from_secs(5),
         ..BackoffConfig::default()
     };
-    RetryConfig { backoff, max_retries: RETRIES_MAX, ..RetryConfig::default() }
+    RetryConfig { backoff, max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT }
 }

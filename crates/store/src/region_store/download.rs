@@ -116,7 +116,8 @@ impl PackDownload {
             Some(Arrival::Piece(piece)) => Ok(Some(piece)),
             Some(Arrival::End(Ok(actual))) if actual == self.name => Ok(None),
             Some(Arrival::End(Ok(_))) => Err(self.fault(StoreErrorKind::Corrupt, "its hash is not its name")),
-            Some(Arrival::End(Err(error))) => Err(wrap(&self.store.region, self.action, &self.key, error)),
+            // Gone with the whole store, a pack is not lost.
+            Some(Arrival::End(Err(error))) => Err(self.store.unread(self.action, &self.key, error).await),
             None => Err(self.fault(StoreErrorKind::Unavailable, "reading was stopped")),
         }
     }

@@ -76,8 +76,32 @@ impl RegionStore {
     /// asks.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Disowned`] when it belongs to another. [`StoreErrorKind::Unavailable`] when it is not there.
+    /// [`StoreErrorKind::Disowned`] when it belongs to another. [`StoreErrorKind::Unavailable`] when it is not there, and when
+    /// the file is damaged: what would be published waits until a rebuild has written it anew.
     pub async fn check_owner(&self) -> Result<(), StoreError> {
+        self.compare_owner().await.map_err(|error| match error.kind {
+            StoreErrorKind::Corrupt => StoreError { kind: StoreErrorKind::Unavailable, ..error },
+            _ => error,
+        })
+    }
+
+    /// [`RegionStore::check_owner`] for one who is about to read: a store that takes no writes cannot be made this
+    /// catalog's, one whose file is damaged is nobody else's, and neither is harmed by being read.
+    ///
+    /// # Errors
+    /// As those of [`RegionStore::check_owner`].
+    pub async fn check_owner_to_read(&self) -> Result<(), StoreError> {
+        match self.compare_owner().await {
+            Err(error)
+                if matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Denied | StoreErrorKind::Corrupt) =>
+            {
+                Ok(())
+            }
+            compared => compared,
+        }
+    }
+
+    async fn compare_owner(&self) -> Result<(), StoreError> {
         let Some(catalog_id) = &self.catalog_id else { return self.still_there().await };
         let owner = match self.read_owner().await? {
             Some(owner) => owner,
@@ -119,7 +143,10 @@ impl RegionStore {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(wrap(&self.region, "read", OWNER_KEY, error)),
         };
-        let bad = |why: &str| self.fault(StoreErrorKind::Corrupt, "read", OWNER_KEY, why);
+        let bad = |why: &str| {
+            let why = format!("{why}; `offsite rebuild` writes it anew");
+            self.fault(StoreErrorKind::Corrupt, "read", OWNER_KEY, &why)
+        };
         let file: OwnerFile = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
         match &file {
             f if f.checksum != f.digest() => Err(bad("its checksum does not match")),
@@ -189,7 +216,8 @@ mod tests {
             store.check_owner().await.unwrap();
             for damaged in ["", "{}", &String::from_utf8(store.owned_by("first")).unwrap().replace("first", "other")] {
                 store.inner.put(&Path::from(OWNER_KEY), damaged.to_owned().into()).await.unwrap();
-                assert_eq!(kind(store.check_owner().await), Some(StoreErrorKind::Corrupt), "{damaged}");
+                assert_eq!(kind(store.check_owner().await), Some(StoreErrorKind::Unavailable), "{damaged}");
+                store.check_owner_to_read().await.unwrap();
             }
             store.take_over().await.unwrap();
             store.check_owner().await.unwrap();

@@ -9,7 +9,7 @@ use model::effect::effect;
 use object_store::path::Path;
 use object_store::{Error, PutMode, PutPayload, UpdateVersion};
 
-use super::{RegionStore, record_key, wrap};
+use super::{RegionStore, record_key};
 use crate::error::StoreError;
 use crate::record::Record;
 
@@ -65,7 +65,7 @@ impl RegionStore {
             let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
             Ok((version, found.bytes().await?))
         };
-        let (version, there) = read.await.map_err(|error| wrap(&self.region, "read record", key.as_ref(), error))?;
+        let (version, there) = read.await.map_err(|error| self.unwritten("read record", key, error))?;
         Ok((there != bytes).then_some(RecordVersion(version)))
     }
 }
