@@ -105,11 +105,15 @@ UNREACHED = [
     # made, and what else is done to the disk, has more precise codes in the contract's table.
     ("CreateSnapshot", "LimitExceeded.InstanceAttachedDisk ResourceBusy ResourceInUse"),
     ("CreateSnapshot", "ResourceUnavailable.SnapshotCreating"),
+    # What lies in an image's place and is none leaves the disk without SnapshotAbility, for which the contract's table has
+    # InvalidDisk.NotSupportSnapshot. There are no other types of disks.
+    ("CreateSnapshot", "InvalidDisk.TypeError"),
     # Disks stay where they are.
     ("CreateSnapshot", "ResourceInUse.DiskMigrating"),
     # Snapshots form no chains: each names all that it needs.
     ("CreateSnapshot", "ResourceUnavailable.DiskSnapshotChainTooLarge"),
-    # Whatever keeps a disk from being rolled back onto has a more precise code.
+    # Only a race comes to it: another rollback of the disk begins after this call has looked at it, and has ended by the
+    # time this call looks again to tell why it is refused. Whatever else keeps a disk from it has a more precise code.
     ("ApplySnapshot", "ResourceBusy"),
     # Whatever state a disk is in, it can be taken off a policy.
     ("UnbindAutoSnapshotPolicy", "ResourceUnavailable.NotSupported"),
@@ -633,11 +637,12 @@ class Images(ErrorsTest, PolicyTest):
             ("BindAutoSnapshotPolicy", {"AutoSnapshotPolicyId": policy, "DiskIds": [disk]}),
         ]
         gone, kind, closed = "ResourceNotFound.NotFound", "InvalidDisk.NotSupported", "ResourceUnavailable.NotSupported"
+        unable = "InvalidDisk.NotSupportSnapshot"
         aside = image.rename(image.with_name("aside"))
         for cause, put, *codes in [
             ("nothing", lambda: None, gone, gone, gone),
-            ("a directory", image.mkdir, "InvalidDisk.TypeError", kind, kind),
-            ("a socket", lambda: self.bound(image), "InvalidDisk.NotSupportSnapshot", kind, kind),
+            ("a directory", image.mkdir, unable, kind, kind),
+            ("a socket", lambda: self.bound(image), unable, kind, kind),
             ("a link to itself", lambda: image.symlink_to(image), "InternalError.ResourceOpFailed", closed, closed),
         ]:
             put()
@@ -679,6 +684,11 @@ class Images(ErrorsTest, PolicyTest):
         self.until(lambda: [seen.SnapshotState for seen in self.snapshots(disk, theirs)] == ["NORMAL"])
         policy = self.call("CreateAutoSnapshotPolicy", theirs, Policy=DAILY).AutoSnapshotPolicyId
         self.damage_packs(GUANGZHOU, account)
+        mounted = {"SnapshotId": snapshot, "AutoMountConfiguration": {"InstanceId": [INSTANCE]}}
+        (unfilled,) = self.call("CreateDisks", theirs, **SSD, **mounted).DiskIdSet
+        self.until(lambda: not self.call("DescribeDisks", theirs, DiskIds=[unfilled]).DiskSet)
+        self.call("TerminateDisks", theirs, DiskIds=[unfilled])
+        self.refused("InvalidParameterValue", "TerminateDisks", theirs, DiskIds=[unfilled])
         rollback = {"DiskId": disk, "SnapshotId": snapshot}
         self.call("ApplySnapshot", theirs, **rollback)
         self.until(lambda: not shown())

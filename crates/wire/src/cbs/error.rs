@@ -19,7 +19,6 @@ error_codes! {
         InvalidDiskNotSupported = "InvalidDisk.NotSupported": "The disk does not support this operation.",
         InvalidDiskNotSupportSnapshot = "InvalidDisk.NotSupportSnapshot": "The disk does not support snapshots.",
         InvalidDiskSnapshotCreating = "InvalidDisk.SnapshotCreating": "A snapshot of the disk is being created.",
-        InvalidDiskTypeError = "InvalidDisk.TypeError": "The disk is of the wrong type.",
         InvalidDiskIdNotFound = "InvalidDiskId.NotFound": "The disk does not exist.",
         InvalidFilter = "InvalidFilter": "The filter is not supported.",
         InvalidInstanceNotSupported = "InvalidInstance.NotSupported": "The instance does not support this operation.",

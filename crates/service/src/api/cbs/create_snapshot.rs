@@ -65,8 +65,7 @@ pub(super) async fn create(call: &Call, request: CreateSnapshot) -> Result<Creat
 async fn check_disk(disk: &ResourceRow) -> Result<(), CbsError> {
     let medium = look_at(disk, Access::Read).await;
     match (&medium, disk.state) {
-        (Medium::Directory, _) => Err(CbsCode::InvalidDiskTypeError.into()),
-        (Medium::Stream, _) => Err(CbsCode::InvalidDiskNotSupportSnapshot.into()),
+        (Medium::Directory | Medium::Stream, _) => Err(CbsCode::InvalidDiskNotSupportSnapshot.into()),
         (_, ResourceState::Failed) => Err(failed(disk)),
         (_, ResourceState::Creating) if DiskAttributes::of(disk).rollback => {
             Err(CbsCode::ResourceInUseDiskRollbacking.into())

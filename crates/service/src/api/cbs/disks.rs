@@ -124,7 +124,8 @@ async fn with_snapshots(call: &Call, row: &ResourceRow, mut disk: Disk) -> Resul
     Ok(disk)
 }
 
-/// Removes disks, all or none; the region's keeper does what the rows then say.
+/// Removes disks, all or none; the region's keeper does what the rows then say. The snapshots that go with them are
+/// deleted after that: one that cannot be, as it began to be read meanwhile, stays until its deadline.
 pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<Empty, CbsError> {
     let mut going = Vec::new();
     for id in &request.disk_ids {
@@ -141,9 +142,6 @@ pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<E
     for snapshot in &going {
         check_goes(call, snapshot).await?;
     }
-    for snapshot in going {
-        delete_backup(&call.ctx, &call.account.id, &snapshot.id, None).await.map_err(internal)?;
-    }
     let remove = |row: &mut ResourceRow| {
         // One may have been attached since.
         check_unattached(row)?;
@@ -151,6 +149,13 @@ pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<E
         Ok(())
     };
     call.edit_disks(&request.disk_ids, remove).await?;
+    for snapshot in going {
+        // The disks are gone, and so nothing is refused any more.
+        if let Err(error) = delete_backup(&call.ctx, &call.account.id, &snapshot.id, None).await {
+            let (snapshot, error) = (snapshot.id.as_str(), engine::describe(&error));
+            tracing::warn!(snapshot, error, "a snapshot did not go with its disk, and will at its deadline");
+        }
+    }
     Ok(Empty {})
 }
 
@@ -166,8 +171,9 @@ async fn check_goes(call: &Call, snapshot: &BackupRow) -> Result<(), CbsError> {
     Ok(())
 }
 
+/// Refuses a disk that an instance uses. None can use one that has failed, which nothing but this removes.
 fn check_unattached(disk: &ResourceRow) -> Result<(), CbsError> {
-    match DiskAttributes::of(disk).is_attached() {
+    match disk.state != ResourceState::Failed && DiskAttributes::of(disk).is_attached() {
         true => Err(CbsCode::ResourceUnavailableNotSupported.into()),
         false => Ok(()),
     }
