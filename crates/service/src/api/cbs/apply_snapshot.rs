@@ -12,6 +12,7 @@ use wire::cbs::{CbsCode, CbsError};
 use wire::tencent::CommonCode;
 
 use super::attributes::{DiskAttributes, SnapshotAttributes};
+use super::snapshots::filled_bytes;
 use super::{Call, failed, internal};
 
 pub(super) async fn apply(call: &Call, request: &ApplySnapshot) -> Result<Empty, CbsError> {
@@ -91,7 +92,7 @@ fn check_attachment(disk: &DiskAttributes, request: &ApplySnapshot) -> Result<()
 /// An image of ours is filled beside the one that is there, which goes when the other is whole.
 async fn check_room(call: &Call, snapshot: &BackupRow, disk: &ResourceRow) -> Result<(), CbsError> {
     match Room::of(&call.ctx).await {
-        Some(room) if disk.managed && snapshot.stored_bytes > room.free_bytes => {
+        Some(room) if disk.managed && filled_bytes(snapshot) > room.free_bytes => {
             Err(CommonCode::ResourceInsufficient.into())
         }
         _ => Ok(()),

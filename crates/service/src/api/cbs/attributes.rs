@@ -49,13 +49,9 @@ impl DiskAttributes {
         serde_json::to_string(self).expect("serializing to memory")
     }
 
-    /// Its size: as it was asked for, or as its image is.
+    /// Its size: as it was asked for, or as its image is. An image that may not answer is looked at before this.
     pub(super) fn size_gib(&self, row: &ResourceRow) -> i64 {
-        let measure = || {
-            let bytes = std::fs::metadata(path_of(row)).map_or(0, |meta| meta.len());
-            i64::try_from(bytes.div_ceil(GIB)).unwrap_or(i64::MAX)
-        };
-        self.size_gib.unwrap_or_else(measure)
+        self.size_gib.unwrap_or_else(|| in_gib(std::fs::metadata(path_of(row)).map_or(0, |meta| meta.len())))
     }
 
     /// Whether an instance uses it.
@@ -70,6 +66,11 @@ impl DiskAttributes {
     pub(super) fn charge_type(&self) -> DiskChargeType {
         DiskChargeType::find(&self.charge_type).unwrap_or_default()
     }
+}
+
+/// A number of bytes in GiB.
+pub(super) fn in_gib(bytes: u64) -> i64 {
+    i64::try_from(bytes.div_ceil(GIB)).unwrap_or(i64::MAX)
 }
 
 /// What CBS knows of a snapshot.
@@ -113,8 +114,7 @@ impl SnapshotAttributes {
 
     /// The size of its disk in GiB: as it was when the snapshot was taken.
     pub(super) fn disk_size(&self, row: &BackupRow) -> i64 {
-        let contents = || i64::try_from(row.size_bytes.div_ceil(GIB)).unwrap_or(i64::MAX);
-        self.disk_size.unwrap_or_else(contents)
+        self.disk_size.unwrap_or_else(|| in_gib(row.size_bytes))
     }
 
     pub(super) fn disk_usage(&self) -> DiskUsage {

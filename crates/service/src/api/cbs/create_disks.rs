@@ -14,7 +14,7 @@ use wire::tencent::CommonCode;
 use super::attach::{check_instance, disks_of_instance};
 use super::attributes::{DiskAttributes, SIZE, SnapshotAttributes};
 use super::disks::tags;
-use super::snapshots::is_rolled_back;
+use super::snapshots::{filled_bytes, is_rolled_back};
 use super::{Call, internal};
 use crate::api::is_usable_key;
 
@@ -40,8 +40,10 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         None => None,
     };
     // What is there already, made by an earlier call, asks for no more room.
-    if !is_repeated(call, request).await? {
-        check_room(call, request, size_gib, snapshot.as_ref()).await?;
+    if let Some(snapshot) = &snapshot
+        && !is_repeated(call, request).await?
+    {
+        check_room(call, request, snapshot).await?;
     }
     let new = NewManaged {
         kind: ResourceKind::Disk,
@@ -83,19 +85,13 @@ fn is_zone_of(region: &str, zone: &str) -> bool {
     number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
-/// Disks take no room before something is written to them. What could never be written, or is to be written at once, has
-/// to fit.
-async fn check_room(
-    call: &Call,
-    request: &CreateDisks,
-    size_gib: i64,
-    snapshot: Option<&BackupRow>,
-) -> Result<(), CbsError> {
-    let Some(room) = Room::of(&call.ctx).await else { return Ok(()) };
-    let filled = snapshot.map_or(0, |snapshot| snapshot.stored_bytes.saturating_mul(request.count() as u64));
-    match bytes(size_gib) > room.total_bytes || filled > room.free_bytes {
-        true => Err(CommonCode::ResourceInsufficient.into()),
-        false => Ok(()),
+/// Disks take no room before something is written to them, however large they are. What is to be written at once has to
+/// fit.
+async fn check_room(call: &Call, request: &CreateDisks, snapshot: &BackupRow) -> Result<(), CbsError> {
+    let filled = filled_bytes(snapshot).saturating_mul(request.count() as u64);
+    match Room::of(&call.ctx).await {
+        Some(room) if filled > room.free_bytes => Err(CommonCode::ResourceInsufficient.into()),
+        _ => Ok(()),
     }
 }
 

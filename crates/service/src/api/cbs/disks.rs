@@ -2,7 +2,8 @@
 
 use catalog::{BackupFilter, BackupRow, ResourceRow};
 use engine::backups::delete_backup;
-use engine::medium::{Access, Medium, look_at};
+use engine::medium::Outline;
+use futures::future::join_all;
 use model::{PolicyId, ResourceId, ResourceState, Service};
 use wire::cbs::listing::Order;
 use wire::cbs::reply::{DescribeDisksReply, Disk, Empty, Placement, Tag};
@@ -12,7 +13,7 @@ use wire::cbs::values::{DiskState, EncryptType, RenewFlag};
 use wire::cbs::{CbsCode, CbsError, UNNAMED};
 use wire::tencent::CommonCode;
 
-use super::attributes::DiskAttributes;
+use super::attributes::{DiskAttributes, in_gib};
 use super::snapshots::passing_snapshots;
 use super::{Call, internal, is_listed};
 
@@ -41,9 +42,12 @@ pub(super) async fn describe(call: &Call, request: &DescribeDisks) -> Result<Des
         true => Some(call.ctx.catalog.bound_resources(&call.account.id).await.map_err(internal)?),
         false => None,
     };
+    let page = request.listing.page.of_items(&seen);
+    // At once, as each may take its time.
+    let outlines = join_all(page.iter().map(|(row, _)| Outline::of(row))).await;
     let mut disk_set = Vec::new();
-    for (row, disk) in request.listing.page.of_items(&seen) {
-        let mut disk = with_snapshots(call, row, disk.clone()).await?;
+    for ((row, disk), outline) in page.iter().zip(outlines) {
+        let mut disk = with_snapshots(call, row, with_outline(disk.clone(), row, outline)).await?;
         let of_disk = |bound: &Vec<(PolicyId, ResourceId)>| {
             bound.iter().filter(|(_, disk)| *disk == row.id).map(|(policy, _)| policy.to_string()).collect()
         };
@@ -68,6 +72,7 @@ async fn all(call: &Call) -> Result<Vec<ResourceRow>, CbsError> {
     }
 }
 
+/// A disk as its row tells of it.
 fn view(call: &Call, row: &ResourceRow) -> Disk {
     let known = DiskAttributes::of(row);
     let rollbacking = known.rollback && row.state == ResourceState::Creating;
@@ -75,7 +80,7 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
         disk_id: row.id.to_string(),
         disk_name: row.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
         disk_type: known.disk_type(),
-        disk_size: known.size_gib(row),
+        disk_size: known.size_gib.unwrap_or_default(),
         // There is no state for a disk that is being filled from a snapshot; until it is, it cannot be used.
         disk_state: match row.state {
             ResourceState::Creating if rollbacking => DiskState::Rollbacking,
@@ -112,12 +117,20 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
     }
 }
 
-/// Adds what has to be looked up for each disk: its snapshots, and whether there can be any.
+/// Adds what the image tells: whether there can be snapshots, and the size, where no other was asked for.
+fn with_outline(mut disk: Disk, row: &ResourceRow, outline: Option<Outline>) -> Disk {
+    disk.snapshot_ability = outline.is_none_or(|outline| outline.is_image);
+    if DiskAttributes::of(row).size_gib.is_none() {
+        disk.disk_size = in_gib(outline.map_or(0, |outline| outline.bytes));
+    }
+    disk
+}
+
+/// Adds what has to be looked up for each disk: its snapshots.
 async fn with_snapshots(call: &Call, row: &ResourceRow, mut disk: Disk) -> Result<Disk, CbsError> {
     let filter = BackupFilter { resources: vec![row.id.clone()], limit: PAGE, ..BackupFilter::default() };
     let mut snapshots = call.ctx.catalog.list_backups(&call.account.id, &filter).await.map_err(internal)?;
     snapshots.retain(|snapshot| is_listed(snapshot) && !snapshot.is_copy());
-    disk.snapshot_ability = !matches!(look_at(row, Access::Read).await, Medium::Directory | Medium::Stream);
     disk.snapshot_count = i64::try_from(snapshots.len()).unwrap_or(i64::MAX);
     let bytes: u64 = snapshots.iter().map(|snapshot| snapshot.moved_bytes).sum();
     disk.snapshot_size = i64::try_from(bytes.div_ceil(1 << 20)).unwrap_or(i64::MAX);

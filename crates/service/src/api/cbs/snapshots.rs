@@ -137,6 +137,12 @@ async fn with_owners_view(call: &Call, row: &BackupRow, mut view: Snapshot) -> R
     Ok(view)
 }
 
+/// What an image that is filled from a snapshot is taken to need. Holes need nothing, so that its size is too much for most.
+/// What is stored is about what is not holes; it counts whole packs, which also hold what other snapshots have.
+pub(super) fn filled_bytes(row: &BackupRow) -> u64 {
+    row.stored_bytes.min(row.size_bytes)
+}
+
 /// Whether a snapshot is being rolled back onto its disk.
 pub(super) async fn is_rolled_back(call: &Call, row: &BackupRow) -> Result<bool, CbsError> {
     let holds = call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?;
