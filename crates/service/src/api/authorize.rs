@@ -29,7 +29,7 @@ pub(crate) struct Denied {
     pub(crate) action: String,
     /// The resource and where it is.
     pub(crate) resource: String,
-    /// Whether policies could not be evaluated, rather than that they deny it.
+    /// Whether policies could not be evaluated, rather than that one of them denies it.
     pub(crate) is_undecided: bool,
 }
 
@@ -86,10 +86,10 @@ impl Call {
                 continue;
             }
             let Principal { account, key, .. } = &caller.principal;
+            let is_undecided = decision.is_undecided();
             let policies = decision.policies.join(", ");
             tracing::warn!(request_id, %account, key, action, %resource, policies, "denied");
-            let (action_shown, is_undecided) = (action.replace("::", ":"), !decision.errors.is_empty());
-            let denied = Denied { action: action_shown, resource: resource.to_string(), is_undecided };
+            let denied = Denied { action: action.replace("::", ":"), resource: resource.to_string(), is_undecided };
             if server.denials.is_due(key, &ctx.region, &denied, server.clock.now()) {
                 let detail =
                     format!("{action} by {key} from {}, request {request_id}, policies: {policies}", caller.source);

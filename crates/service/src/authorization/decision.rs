@@ -22,6 +22,13 @@ pub(crate) struct Decision {
     pub(crate) errors: Vec<String>,
 }
 
+impl Decision {
+    /// Whether nothing has decided, while there are policies that could not be evaluated and might have.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.policies.is_empty() && !self.errors.is_empty()
+    }
+}
+
 impl Policies {
     /// Decides. Nothing is allowed that no policy permits; one that forbids wins over all that permit.
     ///

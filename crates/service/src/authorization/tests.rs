@@ -158,8 +158,14 @@ fn what_forbids_and_cannot_be_evaluated_closes() {
     let permit = "permit (principal, action, resource);";
     let policies = read(&format!("{permit} forbid (principal, action, resource) {overflow}")).unwrap();
     let decision = policies.decide(&principal(), &asked);
-    assert!(!decision.allowed && decision.policies.is_empty(), "{decision:?}");
+    assert!(!decision.allowed && decision.is_undecided(), "{decision:?}");
     assert!(decision.errors[0].contains("test.cedar: policy 2"), "{decision:?}");
+    // One that forbids has decided, whatever else cannot be evaluated.
+    let forbid = "forbid (principal, action, resource)";
+    let decision = read(&format!("{permit} {forbid}; {forbid} {overflow}")).unwrap().decide(&principal(), &asked);
+    assert!(!decision.allowed && !decision.errors.is_empty() && !decision.is_undecided(), "{decision:?}");
+    let decision = read(&format!("{forbid};")).unwrap().decide(&principal(), &asked);
+    assert!(!decision.is_undecided(), "{decision:?}");
     // What permits and cannot be evaluated permits nothing, and takes nothing from others.
     assert!(allows(&format!("{permit} permit (principal, action, resource) {overflow}"), &asked));
     assert!(!allows(&format!("permit (principal, action, resource) {overflow}"), &asked));
