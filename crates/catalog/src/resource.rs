@@ -125,39 +125,39 @@ impl Catalog {
     pub async fn accept_resource(&self, resource: &ResourceRow, terms: &Terms) -> Result<Accepted<()>, CatalogError> {
         let mut write = self.write(operation!("insert_resource", "register the resource")).await?;
         let now = write.now().await?;
-        if let Some(refused) = write.check_terms(&resource.account, terms, now).await? {
-            return Ok(refused);
+        let accepted = write.accept_resource(resource, terms, now).await?;
+        if accepted == Accepted::New(()) {
+            write.commit().await?;
         }
-        if let Some(token) = &terms.token {
-            write.put_token(&resource.account, token, resource.id.as_str(), now).await?;
-        }
-        let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
-                   managed, made_from, tags, attributes, next_backup_at, pending, rolls_back) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-        let query = sqlx::query(sql)
-            .bind(resource.id.as_str())
-            .bind(resource.account.as_str())
-            .bind(resource.kind.as_str())
-            .bind(resource.path.as_slice())
-            .bind(resource.name.as_deref())
-            .bind(resource.kms_key.as_str())
-            .bind(resource.created_at.0)
-            .bind(resource.state.as_str())
-            .bind(resource.failure.as_deref())
-            .bind(i64::from(resource.managed))
-            .bind(resource.made_from.as_ref().map(BackupId::as_str))
-            .bind(as_json(&resource.tags))
-            .bind(resource.attributes.as_str())
-            .bind(resource.next_backup_at.map(|time| time.0))
-            .bind(i64::from(resource.pending))
-            .bind(i64::from(resource.rolls_back));
-        write.run(query).await?;
-        if resource.managed {
-            let (id, kind) = (resource.id.as_str(), resource.kind.as_str());
-            write.record_event(now, &resource.account, "CreateResource", id, kind).await?;
+        Ok(accepted)
+    }
+
+    /// Registers resources, each if its terms allow it, all or none. Returns what became of each, in their order; one that
+    /// is over a quota, or whose token was used with other parameters, is returned alone, and nothing is registered.
+    ///
+    /// # Errors
+    /// `Conflict` when there is one with the id of one of them.
+    pub async fn accept_resources(
+        &self,
+        resources: &[(ResourceRow, Terms)],
+    ) -> Result<Vec<Accepted<()>>, CatalogError> {
+        let mut write = self.write(operation!("insert_resource", "register the resources")).await?;
+        let now = write.now().await?;
+        let mut all = Vec::new();
+        for (resource, terms) in resources {
+            let accepted = write.accept_resource(resource, terms, now).await?;
+            let is_refused = match (&accepted, &terms.token) {
+                (Accepted::OverQuota(_), _) => true,
+                (Accepted::Earlier(earlier), Some(token)) => earlier.parameters != token.parameters,
+                _ => false,
+            };
+            if is_refused {
+                return Ok(vec![accepted]);
+            }
+            all.push(accepted);
         }
         write.commit().await?;
-        Ok(Accepted::New(()))
+        Ok(all)
     }
 
     /// The account's resource of that id.
@@ -359,6 +359,47 @@ impl Catalog {
 }
 
 impl Write {
+    /// Registers a resource, if its terms allow it.
+    async fn accept_resource(
+        &mut self,
+        resource: &ResourceRow,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Accepted<()>, CatalogError> {
+        if let Some(refused) = self.check_terms(&resource.account, terms, now).await? {
+            return Ok(refused);
+        }
+        if let Some(token) = &terms.token {
+            self.put_token(&resource.account, token, resource.id.as_str(), now).await?;
+        }
+        let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
+                   managed, made_from, tags, attributes, next_backup_at, pending, rolls_back) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        let query = sqlx::query(sql)
+            .bind(resource.id.as_str())
+            .bind(resource.account.as_str())
+            .bind(resource.kind.as_str())
+            .bind(resource.path.as_slice())
+            .bind(resource.name.as_deref())
+            .bind(resource.kms_key.as_str())
+            .bind(resource.created_at.0)
+            .bind(resource.state.as_str())
+            .bind(resource.failure.as_deref())
+            .bind(i64::from(resource.managed))
+            .bind(resource.made_from.as_ref().map(BackupId::as_str))
+            .bind(as_json(&resource.tags))
+            .bind(resource.attributes.as_str())
+            .bind(resource.next_backup_at.map(|time| time.0))
+            .bind(i64::from(resource.pending))
+            .bind(i64::from(resource.rolls_back));
+        self.run(query).await?;
+        if resource.managed {
+            let (id, kind) = (resource.id.as_str(), resource.kind.as_str());
+            self.record_event(now, &resource.account, "CreateResource", id, kind).await?;
+        }
+        Ok(Accepted::New(()))
+    }
+
     /// The account's resources of one kind.
     pub(crate) async fn resources_of_kind(
         &mut self,

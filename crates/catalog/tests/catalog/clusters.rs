@@ -1,7 +1,7 @@
 //! What clusters of HSMs need of the catalog: changes that depend on each other, policies, and backups that go by
 //! themselves unless someone gives them more time.
 
-use catalog::{Accepted, BackupRow, CatalogErrorKind as Kind, Quota, ResourceRow, Terms};
+use catalog::{Accepted, BackupRow, CatalogErrorKind as Kind, Earlier, Quota, RequestToken, ResourceRow, Terms};
 use model::{BackupState, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
 
 use crate::support::{Fresh, account, assert_kind, kms_key, other_account};
@@ -74,6 +74,33 @@ async fn of_a_sum_no_more_is_given_out_than_there_is() {
     let terms = Terms { token: None, quotas: vec![last] };
     assert_eq!(fresh.accept_resource(&sized('k', 1), &terms).await.unwrap(), Accepted::New(()));
     assert_ne!(fresh.accept_resource(&sized('l', 1), &terms).await.unwrap(), Accepted::New(()));
+}
+
+#[tokio::test]
+async fn resources_are_accepted_together_or_not_at_all() {
+    let fresh = Fresh::new_in_memory().await;
+    let quota = Quota::Resources { kind: ResourceKind::Hsm, max: 2 };
+    let asked = |letters: &str, parameters: &str| -> Vec<(ResourceRow, Terms)> {
+        let terms = |number: usize| {
+            let (operation, token, parameters) = ("make".to_owned(), number.to_string(), parameters.to_owned());
+            let token = RequestToken { operation, token, parameters, outlives_subject: false };
+            Terms { token: Some(token), quotas: vec![quota.clone()] }
+        };
+        letters.chars().enumerate().map(|(number, letter)| (cluster(letter), terms(number))).collect()
+    };
+    let refused = fresh.accept_resources(&asked("abc", "three")).await.unwrap();
+    assert_eq!(refused, [Accepted::<()>::OverQuota(quota.clone())]);
+    assert!(fresh.list_resources(&account()).await.unwrap().is_empty());
+    let accepted = fresh.accept_resources(&asked("ab", "two")).await.unwrap();
+    assert_eq!(accepted, [Accepted::New(()), Accepted::New(())]);
+    let earlier = |letter: char, parameters: &str| -> Accepted<()> {
+        Accepted::Earlier(Earlier { subject: cluster(letter).id.to_string(), parameters: parameters.to_owned() })
+    };
+    let again = fresh.accept_resources(&asked("cd", "two")).await.unwrap();
+    assert_eq!(again, [earlier('a', "two"), earlier('b', "two")]);
+    let other = fresh.accept_resources(&asked("cd", "others")).await.unwrap();
+    assert_eq!(other, [earlier('a', "two")]);
+    assert_eq!(fresh.list_resources(&account()).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use catalog::{Accepted, ResourceRow, Terms};
+use catalog::{Accepted, BackupRow, ResourceRow, Terms};
 use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceState, SourceKind, Timestamp};
 
 use crate::acceptance::Acceptance;
@@ -57,46 +57,97 @@ pub async fn accept_managed(
     new: NewManaged,
     terms: &Terms,
 ) -> Result<Acceptance<ResourceRow>, EngineError> {
+    let mut accepted = accept_all_managed(ctx, account, &new, std::slice::from_ref(terms)).await?;
+    Ok(accepted.pop().expect("what became of the one is returned"))
+}
+
+/// [`accept_managed`] for as many that are alike as there are terms, all or none. Returns what became of each, in their
+/// order; one that is over a quota, or whose token was used with other parameters, is returned alone, and none is made.
+///
+/// # Errors
+/// As those of [`accept_managed`].
+pub async fn accept_all_managed(
+    ctx: &RegionContext,
+    account: &AccountId,
+    new: &NewManaged,
+    terms: &[Terms],
+) -> Result<Vec<Acceptance<ResourceRow>>, EngineError> {
     use std::os::unix::ffi::OsStrExt;
     let source = match (&new.made_from, &new.lender) {
         (Some(backup), Some(lender)) => Some(load_available(ctx, lender, backup).await?),
         (Some(backup), None) => Some(load_readable(ctx, account, backup).await?),
         (None, _) => None,
     };
-    let id = ResourceId::random(&mut rand::rng(), new.kind);
-    let row = ResourceRow {
-        path: ctx.managed.join(id.as_str()).as_os_str().as_bytes().to_vec(),
-        id: id.clone(),
-        account: account.clone(),
-        kind: new.kind,
-        name: new.name,
-        kms_key: choose_key(ctx, new.kms_key).await?,
-        created_at: ctx.catalog.now().await?,
-        state: ResourceState::Creating,
-        failure: None,
-        managed: true,
-        made_from: new.made_from.clone(),
-        rolls_back: false,
-        tags: new.tags,
-        attributes: new.attributes,
-        next_backup_at: new.next_backup_at,
-        pending: is_pending(new.kind),
+    let (kms_key, created_at) = (choose_key(ctx, new.kms_key.clone()).await?, ctx.catalog.now().await?);
+    let row = || {
+        let id = ResourceId::random(&mut rand::rng(), new.kind);
+        ResourceRow {
+            path: ctx.managed.join(id.as_str()).as_os_str().as_bytes().to_vec(),
+            id,
+            account: account.clone(),
+            kind: new.kind,
+            name: new.name.clone(),
+            kms_key: kms_key.clone(),
+            created_at,
+            state: ResourceState::Creating,
+            failure: None,
+            managed: true,
+            made_from: new.made_from.clone(),
+            rolls_back: false,
+            tags: new.tags.clone(),
+            attributes: new.attributes.clone(),
+            next_backup_at: new.next_backup_at,
+            pending: is_pending(new.kind),
+        }
     };
-    match &source {
-        Some(backup) => ctx.catalog.place_hold(&backup.account, &backup.id, &holder(&id), HOLD).await?,
-        None => make(ctx, &row, new.size_bytes)?,
+    let rows: Vec<(ResourceRow, Terms)> = terms.iter().map(|terms| (row(), terms.clone())).collect();
+    let mut begun = Vec::new();
+    let accepted = async {
+        for (row, _) in &rows {
+            begin(ctx, row, source.as_ref(), new.size_bytes).await?;
+            begun.push(row);
+        }
+        Ok::<_, EngineError>(ctx.catalog.accept_resources(&rows).await?)
     }
-    let refused = match ctx.catalog.accept_resource(&row, terms).await {
-        Ok(Accepted::New(())) => return Ok(Acceptance::New(row)),
-        Ok(Accepted::Earlier(earlier)) => Ok(Acceptance::Earlier(earlier)),
-        Ok(Accepted::OverQuota(quota)) => Ok(Acceptance::OverQuota(quota)),
-        Err(error) => Err(error.into()),
-    };
-    if let Some(backup) = &source {
-        drop(ctx.catalog.release_hold(&backup.id, &holder(&id)).await);
+    .await;
+    // A refusal is alone.
+    let all = accepted.as_ref().ok().filter(|all| all.len() == rows.len());
+    let is_new = |number: usize| all.is_some_and(|all| all[number] == Accepted::New(()));
+    let mut undone = Ok(());
+    for (number, row) in begun.iter().enumerate() {
+        if !is_new(number) {
+            undone = undone.and(undo(ctx, row, source.as_ref()).await);
+        }
     }
-    remove_path(ctx, &row)?;
-    refused
+    let accepted = accepted?;
+    undone?;
+    let each = accepted.into_iter().zip(rows).map(|(accepted, (row, _))| match accepted {
+        Accepted::New(()) => Acceptance::New(row),
+        Accepted::Earlier(earlier) => Acceptance::Earlier(earlier),
+        Accepted::OverQuota(quota) => Acceptance::OverQuota(quota),
+    });
+    Ok(each.collect())
+}
+
+/// Does what has to be done before a resource is registered: holds the backup that it is made from, or makes it.
+async fn begin(
+    ctx: &RegionContext,
+    row: &ResourceRow,
+    source: Option<&BackupRow>,
+    size_bytes: u64,
+) -> Result<(), EngineError> {
+    match source {
+        Some(backup) => Ok(ctx.catalog.place_hold(&backup.account, &backup.id, &holder(&row.id), HOLD).await?),
+        None => make(ctx, row, size_bytes),
+    }
+}
+
+/// Undoes what was begun for a resource that is not registered.
+async fn undo(ctx: &RegionContext, row: &ResourceRow, source: Option<&BackupRow>) -> Result<(), EngineError> {
+    if let Some(backup) = source {
+        drop(ctx.catalog.release_hold(&backup.id, &holder(&row.id)).await);
+    }
+    remove_path(ctx, row)
 }
 
 /// Begins to put a backup's contents in place of a resource's own: [`settle`] does it. `mark` changes what else of

@@ -451,6 +451,21 @@ class Errors(ErrorsTest):
         self.table("CreateDisks", {**SSD, "DiskSize": 1}, ("another", insufficient, {}))
         self.assertEqual(self.call("CreateDisks", **SSD, DiskSize=1, **token).DiskIdSet, made)
 
+    def test_of_calls_at_once_each_makes_all_of_its_disks_or_none(self):
+        self.until(lambda: not self.sql(GUANGZHOU, "SELECT id FROM resource WHERE state = 'DELETING'"))
+        before = self.gib()
+        self.limited(cbs_disk_gib=before + 5)
+
+        def create(_):
+            try:
+                return self.call("CreateDisks", **SSD, DiskSize=1, DiskCount=3).DiskIdSet
+            except TencentCloudSDKException as refusal:
+                self.assertEqual(refusal.code, "ResourceInsufficient")
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            (made,) = [made for made in pool.map(create, range(8)) if made]
+        self.assertEqual((len(set(made)), self.gib()), (3, before + 3))
+
     def gib(self):
         """What the account's disks in Guangzhou come to, as they were asked for."""
         rows = self.sql(GUANGZHOU, "SELECT attributes FROM resource WHERE kind = 'disk'")

@@ -1,7 +1,8 @@
-//! `CreateDisks`: empty ones, or of a snapshot of this region, the caller's own or one that is shared with it.
+//! `CreateDisks`: empty ones, or of a snapshot of this region, the caller's own or one that is shared with it. All that
+//! a call asks for are made, or none.
 
-use catalog::{BackupRow, Quota, RequestToken, Terms};
-use engine::managed::{NewManaged, accept_managed};
+use catalog::{BackupRow, Quota, RequestToken, ResourceRow, Terms};
+use engine::managed::{NewManaged, accept_all_managed};
 use engine::medium::Room;
 use engine::{Acceptance, EngineError, ErrorKind};
 use model::{BackupState, KmsKeyId, ResourceKind};
@@ -56,11 +57,11 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         tags: tags(request.tags.as_deref()),
         next_backup_at: None,
     };
-    let mut disk_id_set = Vec::new();
-    for number in 0..request.count() {
-        disk_id_set.push(accept(call, request, new.clone(), number, quotas(call, request, size_gib, number)).await?);
-    }
-    Ok(CreateDisksReply { disk_id_set })
+    let terms_of = |number| Terms { token: token(request, number), quotas: quotas(call, request, size_gib, number) };
+    let terms: Vec<Terms> = (0..request.count()).map(terms_of).collect();
+    let accepted = accept_all_managed(&call.ctx, &call.account.id, &new, &terms).await.map_err(full)?;
+    let ids = accepted.into_iter().zip(terms).map(|(accepted, terms)| id_of(accepted, terms.token));
+    Ok(CreateDisksReply { disk_id_set: ids.collect::<Result<_, _>>()? })
 }
 
 /// The size of a disk that is made of a snapshot, in GiB: as asked for, or the snapshot's.
@@ -155,17 +156,9 @@ async fn is_repeated(call: &Call, request: &CreateDisks) -> Result<bool, CbsErro
     Ok(call.ctx.catalog.find_token(&call.account.id, &token).await.map_err(internal)?.is_some())
 }
 
-/// Makes one disk of the call, or tells which one an earlier call with the same token made.
-async fn accept(
-    call: &Call,
-    request: &CreateDisks,
-    new: NewManaged,
-    number: usize,
-    quotas: Vec<Quota>,
-) -> Result<String, CbsError> {
-    let terms = Terms { token: token(request, number), quotas };
-    let accepted = accept_managed(&call.ctx, &call.account.id, new, &terms).await.map_err(full)?;
-    match (accepted, terms.token) {
+/// Tells which disk was made, now or by an earlier call with the same token.
+fn id_of(accepted: Acceptance<ResourceRow>, token: Option<RequestToken>) -> Result<String, CbsError> {
+    match (accepted, token) {
         (Acceptance::New(row), _) => Ok(row.id.to_string()),
         (Acceptance::Earlier(earlier), Some(token)) if earlier.parameters == token.parameters => Ok(earlier.subject),
         (Acceptance::Earlier(_), _) => Err(bad_value("ClientToken was used with other parameters.")),
