@@ -33,7 +33,10 @@ async fn the_holder_takes_from_the_front_and_others_from_the_back() {
     assert_eq!(fresh.take_part(&id, fence, false).await.unwrap().unwrap().packs, PARTS[0]);
     let last = claim(&fresh, &id, "third", HOUR).await.unwrap();
     assert_eq!((last.packs.clone(), last.fence), (PARTS[1].clone(), Fence(1)));
-    assert_eq!((claim(&fresh, &id, "fourth", HOUR).await, fresh.take_part(&id, fence, false).await.unwrap()), (None, None));
+    assert_eq!(
+        (claim(&fresh, &id, "fourth", HOUR).await, fresh.take_part(&id, fence, false).await.unwrap()),
+        (None, None)
+    );
     assert_eq!(fresh.shared_copies("fourth").await.unwrap(), []);
     assert_eq!(fresh.parts_left(&id).await.unwrap(), 2, "what the holder has taken is its own to know");
     fresh.finish_part(&last).await.unwrap();

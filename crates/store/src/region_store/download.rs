@@ -15,7 +15,7 @@ use object_store::{GetResultPayload, ObjectStoreExt};
 use tokio::sync::mpsc;
 
 use super::piece::{Buffers, PIECE_BYTES};
-use super::{RegionStore, pack_key, reading, wrap};
+use super::{RegionStore, pack_key, reading};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Pieces that wait to be taken: one is hashed while the last one is handed on.
