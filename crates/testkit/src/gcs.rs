@@ -1,10 +1,10 @@
 //! A stand-in for Google Cloud Storage: takes requests of its XML API and has a SeaweedFS server carry them out.
 //!
-//! That API is S3's but for tokens in place of signatures, names whose `/` are encoded, a condition of its own and the
-//! answer to a deletion of nothing; these are what stands in here, everything else is SeaweedFS.
+//! That API is S3's but for tokens in place of signatures, names whose `/` are encoded, generations of objects in place of
+//! conditions on their ETag and the answer to a deletion of nothing; these are what stands in here, everything else is SeaweedFS.
 //! (<https://cloud.google.com/storage/docs/xml-api/overview>)
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn carry(mut client: &TcpStream, port: u16) -> io::Result<()> {
             let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
             head.write(&server)?;
             io::copy(&mut body, &mut server)?;
-            io::copy(&mut server, &mut client)?;
+            hand_on(&server, client)?;
         }
         Err(status) => {
             io::copy(&mut body, &mut io::sink())?;
@@ -80,6 +80,29 @@ fn carry(mut client: &TcpStream, port: u16) -> io::Result<()> {
         }
     }
     client.shutdown(Shutdown::Write)
+}
+
+/// Hands an answer on, with the object's generation, which S3 does not have.
+fn hand_on(server: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
+    let mut from_server = BufReader::new(server);
+    let mut line = String::new();
+    while from_server.read_line(&mut line)? > 0 {
+        if let Some(generation) = generation_of(&line) {
+            write!(client, "x-goog-generation: {generation}\r\n")?;
+        }
+        client.write_all(line.as_bytes())?;
+        if line == "\r\n" {
+            break;
+        }
+        line.clear();
+    }
+    io::copy(&mut from_server, &mut client).map(drop)
+}
+
+/// What stands for a generation: the ETag, a checksum, as a number. So the same bytes have the same one again.
+fn generation_of(header: &str) -> Option<u128> {
+    let (_, etag) = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("etag"))?;
+    u128::from_str_radix(etag.trim().trim_matches('"'), 16).ok()
 }
 
 /// The request that S3 would be sent, or the status that is the answer.
@@ -98,8 +121,12 @@ fn in_terms_of_s3(mut head: Head, port: u16) -> io::Result<Result<Head, &'static
     head.target = if query.is_empty() { path } else { format!("{path}?{query}") };
     head.headers.retain(|(name, _)| name != "authorization");
     for (name, value) in &mut head.headers {
-        if name == "x-goog-if-generation-match" && value == "0" {
-            (*name, *value) = ("if-none-match".to_owned(), "*".to_owned());
+        match (name.as_str(), value.parse::<u128>()) {
+            ("x-goog-if-generation-match", Ok(0)) => (*name, *value) = ("if-none-match".to_owned(), "*".to_owned()),
+            ("x-goog-if-generation-match", Ok(generation)) => {
+                (*name, *value) = ("if-match".to_owned(), format!("\"{generation:032x}\""));
+            }
+            _ => {}
         }
     }
     Ok(Ok(head))
