@@ -29,6 +29,10 @@ pub(super) const READS_OVER_NETWORK: (usize, usize) = (4, 16);
 const READ_TRIES: u32 = 5;
 const READ_BACKOFF: Duration = Duration::from_millis(200);
 
+/// With so little left of a pack the next one is asked for, so that it comes when this one ends: some more than is on its way to
+/// one connection while a question and its answer cross a long line.
+const NEXT_AT_BYTES: u64 = 2 << 20;
+
 /// How often it is looked whether one of the targets, all of which are behind, is back.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -94,29 +98,26 @@ impl Reader {
         for lane in open_lanes(lanes).await {
             passages.extend(lane.begin(&pack).await);
         }
-        match self.send(&pack, &mut passages, &turn).await {
-            Ok(()) if passages.iter().any(Passage::is_taken) => {
-                turn.end(pack.bytes, self.source.store.busy_answers());
-            }
-            // Nobody has taken it: that it ended soon says nothing.
-            Ok(()) => {}
-            Err(failure) => passages.iter().for_each(|passage| passage.fail(&failure)),
+        if let Err(failure) = self.send(&pack, &mut passages, turn).await {
+            passages.iter().for_each(|passage| passage.fail(&failure));
         }
     }
 
-    async fn open(&self, pack: &PackRef, turn: &Turn) -> Result<PackDownload, StoreError> {
+    async fn open(&self, pack: &PackRef, turn: Option<&Turn>) -> Result<PackDownload, StoreError> {
         let began = Instant::now();
         let opened = self.source.store.open_pack(&self.record.head.account, &pack.object_name).await?;
-        turn.note_delay(began.elapsed());
+        if let Some(turn) = turn {
+            turn.note_delay(began.elapsed());
+        }
         Ok(opened)
     }
 
     /// Sends a pack down the passages; from its beginning again when reading fails for a passing reason.
-    async fn send(&self, pack: &PackRef, passages: &mut [Passage<'_>], turn: &Turn) -> Result<(), ReadFailure> {
-        let mut tries = 1;
+    async fn send(&self, pack: &PackRef, passages: &mut [Passage<'_>], turn: Turn) -> Result<(), ReadFailure> {
+        let (mut tries, mut turn) = (1, Some(turn));
         while passages.iter().any(Passage::is_taken) {
-            let sent = match self.open(pack, turn).await {
-                Ok(download) => self.send_pieces(download, passages).await,
+            let sent = match self.open(pack, turn.as_ref()).await {
+                Ok(download) => self.send_pieces(pack, download, passages, &mut turn).await,
                 Err(error) => Err(error),
             };
             let Err(error) = sent.map_err(EngineError::from) else { return Ok(()) };
@@ -132,14 +133,26 @@ impl Reader {
         Ok(())
     }
 
-    async fn send_pieces(&self, mut download: PackDownload, passages: &mut [Passage<'_>]) -> Result<(), StoreError> {
+    /// Sends what is read. The turn ends shortly before the pack does.
+    async fn send_pieces(
+        &self,
+        pack: &PackRef,
+        mut download: PackDownload,
+        passages: &mut [Passage<'_>],
+        turn: &mut Option<Turn>,
+    ) -> Result<(), StoreError> {
+        let mut left = pack.bytes;
         while passages.iter().any(Passage::is_taken) {
             let Some(piece) = download.next().await? else {
                 send_to_all(passages, &Parcel::Verified).await;
                 break;
             };
+            left = left.saturating_sub(piece.len() as u64);
             self.pace.wait_for(piece.len() as u64).await;
             send_to_all(passages, &Parcel::Piece(piece)).await;
+            if left <= NEXT_AT_BYTES {
+                turn.take().into_iter().for_each(|turn| turn.end(pack.bytes, self.source.store.busy_answers()));
+            }
         }
         Ok(())
     }

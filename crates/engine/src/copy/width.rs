@@ -14,7 +14,8 @@ const CONNECTION_BYTES: f64 = 2.0 * 1024.0 * 1024.0;
 /// One more was worth it if that made it faster by so much. Less is noise.
 const WORTH_IT: f64 = 1.05;
 
-/// After one more was in vain, or after a store was busy, nothing is tried for so many spans.
+/// At first, after one more was in vain, and after a store was busy, nothing is tried for so many spans: each new connection
+/// begins slowly, and a burst of its packets drops those of others.
 const REST: u32 = 8;
 
 /// The number of packs on their way, and what it is decided by.
@@ -26,6 +27,8 @@ pub(super) struct Width {
     /// The rate before the last pack was added, if it has not been found out yet whether that was worth it.
     before: Option<f64>,
     rest: u32,
+    /// Whether it rests as a store was busy.
+    is_backing_off: bool,
     /// The shortest time that a store took to begin its answer.
     delay: Option<Duration>,
     busy_answers: u64,
@@ -54,7 +57,7 @@ impl Width {
     /// `start` to begin with, and no more than `max`.
     pub(super) fn between((start, max): (usize, usize), at: Instant) -> Self {
         let span = Span::begin(at);
-        Self { now: start, max, span, before: None, rest: 0, delay: None, busy_answers: 0 }
+        Self { now: start, max, span, before: None, rest: REST, is_backing_off: false, delay: None, busy_answers: 0 }
     }
 
     /// The same, where the store has given so many busy answers before.
@@ -80,6 +83,7 @@ impl Width {
             self.busy_answers = busy_answers;
             self.change(self.now / 2);
             (self.before, self.rest, self.span) = (None, REST, Span::begin(at));
+            self.is_backing_off = true;
         } else if self.span.packs >= self.now {
             let rate = rate(self.span.bytes, at.saturating_duration_since(self.span.began));
             self.span = Span::begin(at);
@@ -93,7 +97,13 @@ impl Width {
                 self.rest = REST;
                 self.change(self.now - 1);
             }
-            None if self.rest > 0 => self.rest -= 1,
+            None if self.rest > 0 => {
+                self.rest -= 1;
+                self.is_backing_off &= self.rest > 0;
+                if !self.is_backing_off {
+                    self.change(self.now.max(self.wanted(rate)));
+                }
+            }
             _ => {
                 self.before = Some(rate).filter(|_| self.now < self.max);
                 self.change((self.now + 1).max(self.wanted(rate)));

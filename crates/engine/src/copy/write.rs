@@ -162,6 +162,11 @@ impl Arriving {
         Self { pack, bytes: 0, form }
     }
 
+    /// The last byte counts once the pack is in the store: whoever sees that all is done may rely on it.
+    fn uncounted(&self) -> u64 {
+        u64::from(self.bytes == self.pack.bytes)
+    }
+
     async fn take_in(&mut self, writer: &Writer, piece: Bytes) -> Result<(), EngineError> {
         let len = piece.len() as u64;
         writer.ctx.pace.wait_for(len).await;
@@ -169,14 +174,15 @@ impl Arriving {
             Form::Verbatim(upload) => upload.write(piece).await?,
             Form::Collected(bytes) => bytes.extend_from_slice(&piece),
         }
+        let uncounted = self.uncounted();
         self.bytes += len;
-        writer.progress.advance(len);
+        writer.progress.advance(len + uncounted - self.uncounted());
         Ok(())
     }
 
     /// Gives the pack up: its other pieces do not come.
     async fn discard(self, writer: &Writer) {
-        writer.progress.retreat(self.bytes);
+        writer.progress.retreat(self.bytes - self.uncounted());
         if let Form::Verbatim(upload) = self.form {
             // What cannot be removed now, gc removes from a directory; a bucket has a rule of its own.
             drop(upload.discard().await);
@@ -189,6 +195,7 @@ impl Arriving {
             Form::Verbatim(upload) => upload.finish().await?,
             Form::Collected(bytes) => seal_anew(writer, self.pack, bytes.freeze()).await?,
         }
+        writer.progress.advance(1);
         writer.progress.count_entry();
         Ok(self.pack)
     }

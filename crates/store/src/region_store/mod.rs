@@ -230,16 +230,18 @@ impl RegionStore {
         effect("store.put_pack.before");
         self.write(&key, bytes, "write pack").await?;
         effect("store.put_pack.after");
-        self.check_in_place().await
+        self.check_in_place(&key).await
     }
 
-    /// Checks that a directory is still the store. One whose file system is gone takes writes all the same, and what
-    /// was written is out of sight once it is mounted again: a pack counts as stored only after this.
-    async fn check_in_place(&self) -> Result<(), StoreError> {
-        match self.directory {
-            Some(_) => self.still_there().await,
-            None => Ok(()),
+    /// Checks that a directory is still the store, and that what was written is in it. One whose file system is gone takes
+    /// writes all the same, and what was written is out of sight once it is mounted again, be it in the next moment: an
+    /// object counts as stored only after this.
+    async fn check_in_place(&self, key: &Path) -> Result<(), StoreError> {
+        if self.directory.is_none() {
+            return Ok(());
         }
+        self.still_there().await?;
+        self.inner.head(key).await.map(drop).map_err(|e| self.unwritten("find what was written as", key, e))
     }
 
     /// A pack's length.
@@ -316,7 +318,7 @@ impl RegionStore {
         effect("store.put_record.before");
         self.write(&key, record.encode().into(), "write record").await?;
         effect("store.put_record.after");
-        Ok(())
+        self.check_in_place(&key).await
     }
 
     /// Reads a backup's record.

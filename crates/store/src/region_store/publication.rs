@@ -42,6 +42,7 @@ impl RegionStore {
             }
         };
         effect("store.publish_record.after");
+        self.check_in_place(&key).await?;
         Ok(written)
     }
 

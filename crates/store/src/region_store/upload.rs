@@ -104,7 +104,7 @@ impl PackUpload {
         // There is nothing to forget any more.
         self.upload = None;
         effect("store.put_pack.after");
-        self.store.check_in_place().await
+        self.store.check_in_place(&self.key).await
     }
 
     /// Gives the pack up, and what was written of it.
