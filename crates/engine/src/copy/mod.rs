@@ -1,8 +1,9 @@
 //! Copying a backup to other regions: only what each lacks, verified on arrival, under its own key.
 //!
 //! There is one way to copy: a first run, a retry and a run after a crash all go through `run`, whether
-//! they come from [`copy_backup`], [`accept_copy`] or [`resume_copy`]. What has landed in a target is in its
-//! catalog, so nothing is sent twice.
+//! they come from [`copy_backup`], [`accept_copy`] or [`resume_copy`]. Whoever helps with a large one ([`help_copy`]) reads and
+//! writes packs by the same functions, and publishes nothing. What has landed in a target is in its catalog, so that it is not
+//! sent again.
 
 mod lane;
 mod place;
