@@ -159,7 +159,7 @@ async fn repair(
         };
         match other.store.read_pack(account, &good.object_name).await {
             Ok(bytes) => {
-                ctx.store.put_pack(account, &here.object_name, bytes).await?;
+                ctx.store.put_pack(account, &here.object_name, [bytes]).await?;
                 progress.note(format!("pack {id} was fetched from {}", other.region));
                 repaired.push(id);
             }

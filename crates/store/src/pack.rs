@@ -8,6 +8,7 @@ use bytes::Bytes;
 use model::{ChunkHash, ChunkLocation, DataKeyId, ObjectName, PackId};
 use serde::{Deserialize, Serialize};
 
+use crate::piece::{Buffers, Piece};
 use crate::seal::{BadSeal, DataKey, PLAIN_BYTES_MAX};
 
 const MAGIC: &[u8; 8] = b"OFFSPACK";
@@ -63,7 +64,12 @@ struct IndexEntry {
 pub struct PackBuilder {
     id: PackId,
     data_key: DataKeyId,
-    bytes: Vec<u8>,
+    /// Those that are full.
+    pieces: Vec<Bytes>,
+    open: Piece,
+    len: u64,
+    hasher: blake3::Hasher,
+    buffers: Buffers,
     index: Vec<IndexEntry>,
 }
 
@@ -72,29 +78,34 @@ pub struct PackBuilder {
 pub struct SealedPack {
     /// Its lasting name.
     pub id: PackId,
-    /// BLAKE3 of `bytes`: its place in a store.
+    /// BLAKE3 of its bytes: its place in a store.
     pub object_name: ObjectName,
     /// The key its chunks are sealed under.
     pub data_key: DataKeyId,
-    /// All of it.
-    pub bytes: Bytes,
+    /// Its bytes, in order.
+    pub pieces: Vec<Bytes>,
+}
+
+impl SealedPack {
+    /// How many bytes it has.
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len() as u64).sum()
+    }
 }
 
 impl PackBuilder {
     /// An empty pack named `id`, to be filled with chunks sealed under `data_key`.
-    pub fn new(id: PackId, data_key: DataKeyId) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&[0; 7]);
-        bytes.extend_from_slice(&id.0);
-        bytes.extend_from_slice(&data_key.0);
-        Self { id, data_key, bytes, index: Vec::new() }
+    pub fn new(id: PackId, data_key: DataKeyId, buffers: &Buffers) -> Self {
+        let (buffers, open) = (buffers.clone(), buffers.piece());
+        let (pieces, hasher, index) = (Vec::new(), blake3::Hasher::new(), Vec::new());
+        let mut pack = Self { id, data_key, pieces, open, len: 0, hasher, buffers, index };
+        pack.append(&[MAGIC.as_slice(), &[VERSION], &[0; 7], &id.0, &data_key.0].concat());
+        pack
     }
 
     /// Bytes so far.
     pub fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.len
     }
 
     /// Whether it holds no chunk yet.
@@ -104,9 +115,9 @@ impl PackBuilder {
 
     /// Appends a sealed chunk and tells where it lies.
     pub fn push(&mut self, hash: ChunkHash, plain_len: u32, sealed: &[u8]) -> ChunkLocation {
-        let offset = u32::try_from(self.bytes.len()).expect("packs are closed far below 4 GiB");
+        let offset = u32::try_from(self.len).expect("packs are closed far below 4 GiB");
         let sealed_len = u32::try_from(sealed.len()).expect("chunks are far below 4 GiB");
-        self.bytes.extend_from_slice(sealed);
+        self.append(sealed);
         self.index.push(IndexEntry { hash, offset, sealed_len, plain_len });
         ChunkLocation { pack: self.id, offset, sealed_len, plain_len, hash }
     }
@@ -119,11 +130,25 @@ impl PackBuilder {
         assert_eq!(key.id(), self.data_key, "a pack is sealed under one key");
         let index = postcard::to_stdvec(&self.index).expect("serializing to memory");
         let sealed = key.seal(&index_context(self.id, self.data_key), &index);
-        self.bytes.extend_from_slice(&sealed);
+        self.append(&sealed);
         let len = u32::try_from(sealed.len()).expect("an index is far below 4 GiB");
-        self.bytes.extend_from_slice(&len.to_le_bytes());
-        let object_name = ObjectName(*blake3::hash(&self.bytes).as_bytes());
-        SealedPack { id: self.id, object_name, data_key: self.data_key, bytes: self.bytes.into() }
+        self.append(&len.to_le_bytes());
+        self.hasher.update(self.open.as_ref());
+        self.pieces.push(self.open.freeze());
+        let object_name = ObjectName(*self.hasher.finalize().as_bytes());
+        SealedPack { id: self.id, object_name, data_key: self.data_key, pieces: self.pieces }
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.open.is_full() {
+                let full = std::mem::replace(&mut self.open, self.buffers.piece());
+                self.hasher.update(full.as_ref());
+                self.pieces.push(full.freeze());
+            }
+            bytes = self.open.take(bytes);
+        }
     }
 }
 
@@ -202,7 +227,7 @@ pub fn read_index(id: PackId, key: &DataKey, pack: &[u8]) -> Result<Vec<ChunkLoc
 /// [`BadPack`] when the pack or one of its chunks does not open.
 pub fn reencrypt(id: PackId, old: &DataKey, new: &DataKey, pack: &[u8]) -> Result<SealedPack, BadPack> {
     let chunks = read_index(id, old, pack)?;
-    let mut builder = PackBuilder::new(id, new.id());
+    let mut builder = PackBuilder::new(id, new.id(), &Buffers::default());
     for chunk in chunks {
         let sealed = &pack[chunk.offset as usize..][..chunk.sealed_len as usize];
         old.open_chunk(&chunk.hash, sealed, chunk.plain_len)?;
@@ -223,7 +248,7 @@ mod tests {
     fn pack_of(chunks: &[&[u8]]) -> (DataKey, SealedPack, Vec<ChunkLocation>) {
         let key = DataKey::generate(&mut rand::rng());
         let mut sealer = Sealer::new(key.clone());
-        let mut builder = PackBuilder::new(PackId::random(&mut rand::rng()), key.id());
+        let mut builder = PackBuilder::new(PackId::random(&mut rand::rng()), key.id(), &Buffers::default());
         let mut locations = Vec::new();
         for plain in chunks {
             let hash = hash_chunk(plain);
@@ -237,9 +262,9 @@ mod tests {
     #[test]
     fn the_index_tells_where_each_chunk_lies() {
         let (key, pack, locations) = pack_of(&[b"one", &[2; 5000], b""]);
-        assert_eq!(read_index(pack.id, &key, &pack.bytes), Ok(locations.clone()));
+        assert_eq!(read_index(pack.id, &key, &pack.pieces.concat()), Ok(locations.clone()));
         let second = locations[1];
-        let sealed = &pack.bytes[second.offset as usize..][..second.sealed_len as usize];
+        let sealed = &pack.pieces.concat()[second.offset as usize..][..second.sealed_len as usize];
         assert_eq!(key.open_chunk(&second.hash, sealed, second.plain_len), Ok(vec![2; 5000]));
     }
 
@@ -247,28 +272,28 @@ mod tests {
     fn a_pack_under_another_id_or_key_is_refused() {
         let (key, pack, _) = pack_of(&[b"one"]);
         let other = PackId::random(&mut rand::rng());
-        assert_eq!(read_index(other, &key, &pack.bytes), Err(BadPack::Another));
+        assert_eq!(read_index(other, &key, &pack.pieces.concat()), Err(BadPack::Another));
         let stranger = DataKey::generate(&mut rand::rng());
-        assert_eq!(read_index(pack.id, &stranger, &pack.bytes), Err(BadPack::Another));
+        assert_eq!(read_index(pack.id, &stranger, &pack.pieces.concat()), Err(BadPack::Another));
     }
 
     #[test]
     fn a_pack_sealed_anew_keeps_its_id_and_offsets_but_no_byte() {
         let (old, pack, locations) = pack_of(&[b"one", &[2; 5000]]);
         let new = DataKey::generate(&mut rand::rng());
-        let resealed = reencrypt(pack.id, &old, &new, &pack.bytes).unwrap();
+        let resealed = reencrypt(pack.id, &old, &new, &pack.pieces.concat()).unwrap();
         assert_ne!(resealed.object_name, pack.object_name);
-        assert_eq!(resealed.bytes.len(), pack.bytes.len());
-        assert_eq!(read_index(pack.id, &new, &resealed.bytes), Ok(locations));
+        assert_eq!(resealed.bytes(), pack.bytes());
+        assert_eq!(read_index(pack.id, &new, &resealed.pieces.concat()), Ok(locations));
     }
 
     #[test]
     fn cut_or_lengthened_packs_are_refused() {
         let (key, pack, _) = pack_of(&[b"one", b"two"]);
-        for len in 0..pack.bytes.len() {
-            assert!(read_index(pack.id, &key, &pack.bytes[..len]).is_err(), "cut to {len}");
+        for len in 0..pack.pieces.concat().len() {
+            assert!(read_index(pack.id, &key, &pack.pieces.concat()[..len]).is_err(), "cut to {len}");
         }
-        let longer = [&pack.bytes[..], b"\xff\xff\xff\xff"].concat();
+        let longer = [&pack.pieces.concat()[..], b"\xff\xff\xff\xff"].concat();
         assert!(read_index(pack.id, &key, &longer).is_err());
     }
 }

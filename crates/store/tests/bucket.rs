@@ -70,7 +70,7 @@ async fn an_answer_that_stops_is_asked_for_once_more() {
         let bucket = open(kind, &server.address_through(&link.address(), "stuck").unwrap());
         let store = RegionStore::create(&region(), bucket, "stuck").await.unwrap();
         let bytes: Bytes = (0..8_u32 << 20).map(|n| (n % 251) as u8).collect();
-        store.put_pack(&account(), &name_of(&bytes), bytes.clone()).await.unwrap();
+        store.put_pack(&account(), &name_of(&bytes), [bytes.clone()]).await.unwrap();
         link.requests();
         link.stop_after(3 << 20);
         assert!(store.read_pack(&account(), &name_of(&bytes)).await.unwrap() == bytes, "{kind:?}");
@@ -96,7 +96,7 @@ async fn packs_of_any_length_are_there_whole_or_not_at_all() {
             dropped.write(bytes.clone()).await.unwrap();
             drop(dropped);
             assert_eq!(store.pack_len(&account, &name).await.unwrap_err().kind, StoreErrorKind::NotFound, "{kind:?}");
-            store.put_pack(&account, &name, bytes.clone()).await.unwrap();
+            store.put_pack(&account, &name, [bytes.clone()]).await.unwrap();
             store.verify_pack(&account, &name).await.unwrap();
             let len = bytes.len() as u64;
             assert_eq!(store.list_packs(&account).await.unwrap(), [(name, len)], "{kind:?}");
@@ -138,7 +138,7 @@ async fn a_store_is_not_made_over_another() {
         let opened = RegionStore::open(&region(), beside).await;
         assert_eq!(opened.unwrap_err().kind, StoreErrorKind::Unavailable, "{kind:?}");
         let (bytes, account) = (Bytes::from_static(b"a pack"), account());
-        made.put_pack(&account, &name_of(&bytes), bytes).await.unwrap();
+        made.put_pack(&account, &name_of(&bytes), [bytes]).await.unwrap();
         assert_eq!(made.list_accounts().await.unwrap(), [account], "{kind:?}");
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use catalog::{NewPack, Standing};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use model::{ChunkHash, ChunkLocation, PackId};
-use store::{DataKey, PackBuilder, SealedPack, Sealer};
+use store::{Buffers, DataKey, PackBuilder, SealedPack, Sealer};
 use tokio::runtime::Handle;
 
 use super::Job;
@@ -119,19 +119,21 @@ impl Tail<'_> {
 pub(crate) struct PackWriter {
     key: DataKey,
     open: Option<PackBuilder>,
+    buffers: Buffers,
     packs: Sender<SealedPack>,
     stored_bytes: u64,
 }
 
 impl PackWriter {
     fn new(key: DataKey, packs: Sender<SealedPack>) -> Self {
-        Self { key, open: None, packs, stored_bytes: 0 }
+        Self { key, open: None, buffers: Buffers::default(), packs, stored_bytes: 0 }
     }
 
     pub(crate) fn push(&mut self, hash: ChunkHash, plain_len: u32, sealed: &[u8]) -> Result<ChunkLocation, Stopped> {
         let key = self.key.id();
         let target = store::pack::target_bytes(self.stored_bytes);
-        let open = self.open.get_or_insert_with(|| PackBuilder::new(PackId::random(&mut rand::rng()), key));
+        let begin = || PackBuilder::new(PackId::random(&mut rand::rng()), key, &self.buffers);
+        let open = self.open.get_or_insert_with(begin);
         let location = open.push(hash, plain_len, sealed);
         if open.len() >= target {
             self.close()?;
@@ -142,7 +144,7 @@ impl PackWriter {
     fn close(&mut self) -> Result<(), Stopped> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let pack = open.finish(&self.key);
-        self.stored_bytes += pack.bytes.len() as u64;
+        self.stored_bytes += pack.bytes();
         self.packs.send(pack).map_err(|_| Stopped)
     }
 }
@@ -172,11 +174,11 @@ fn upload_all(job: &Job, handle: &Handle, packs: &Receiver<SealedPack>) -> Resul
 /// Stores one pack: the intent first, so that gc knows of the object before it exists.
 async fn upload(job: &Job, pack: SealedPack) -> Result<(), EngineError> {
     let (catalog, account) = (&job.ctx.catalog, &job.request.account);
-    let bytes = pack.bytes.len() as u64;
+    let bytes = pack.bytes();
     let row = NewPack { pack_id: pack.id, object_name: pack.object_name, bytes, data_key: pack.data_key };
     let standing = catalog.intend_packs(account, &job.id, job.fence, &[row]).await?;
     assert_eq!(standing, [Standing::Missing], "a pack id was minted twice");
-    job.ctx.store.put_pack(account, &pack.object_name, pack.bytes).await?;
+    job.ctx.store.put_pack(account, &pack.object_name, pack.pieces).await?;
     catalog.land_packs(account, &job.id, job.fence, &[pack.id], bytes).await?;
     Ok(())
 }

@@ -213,7 +213,7 @@ async fn seal_anew(writer: &Writer, pack: PackRef, bytes: Bytes) -> Result<(), E
     let row = PackRef { object_name: sealed.object_name, data_key: sealed.data_key, ..pack };
     // Another copy may have landed the same pack since this one began.
     if announce(writer, &[new_pack(&row)]).await? != [Standing::Held] {
-        writer.ctx.store.put_pack(&writer.account, &sealed.object_name, sealed.bytes).await?;
+        writer.ctx.store.put_pack(&writer.account, &sealed.object_name, sealed.pieces).await?;
     }
     Ok(())
 }

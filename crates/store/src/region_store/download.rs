@@ -14,9 +14,9 @@ use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt};
 use tokio::sync::mpsc;
 
-use super::piece::{Buffers, PIECE_BYTES};
 use super::{RegionStore, pack_key, reading};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::piece::{Buffers, PIECE_BYTES};
 
 /// Pieces that wait to be taken: one is hashed while the last one is handed on.
 const AHEAD: usize = 2;
@@ -131,15 +131,17 @@ impl PackDownload {
 fn read_file(mut file: File, buffers: &Buffers, sender: &mpsc::Sender<Arrival>) {
     let mut hasher = blake3::Hasher::new();
     let end = loop {
-        match buffers.fill(&mut file) {
-            Ok(piece) if piece.is_empty() => break Ok(ObjectName(*hasher.finalize().as_bytes())),
-            Ok(piece) => {
-                hasher.update(&piece);
-                if sender.blocking_send(Arrival::Piece(piece)).is_err() {
-                    return;
-                }
-            }
-            Err(error) => break Err(object_store::Error::Generic { store: "file", source: error.into() }),
+        let mut piece = buffers.piece();
+        if let Err(error) = piece.read(&mut file) {
+            break Err(object_store::Error::Generic { store: "file", source: error.into() });
+        }
+        let piece = piece.freeze();
+        if piece.is_empty() {
+            break Ok(ObjectName(*hasher.finalize().as_bytes()));
+        }
+        hasher.update(&piece);
+        if sender.blocking_send(Arrival::Piece(piece)).is_err() {
+            return;
         }
     };
     // Whoever is not there any more needs no verdict.

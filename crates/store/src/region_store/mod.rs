@@ -14,7 +14,6 @@
 mod download;
 mod habits;
 mod owner;
-mod piece;
 mod publication;
 mod reading;
 mod upload;
@@ -32,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::piece::Buffers;
 use crate::record::Record;
 
 pub use download::PackDownload;
@@ -86,7 +86,7 @@ pub struct RegionStore {
     /// How packs that come in pieces are sent to it.
     parts: upload::Parts,
     /// What the pieces of its packs are read into.
-    buffers: piece::Buffers,
+    buffers: Buffers,
     /// What is usual of it, if it is reached over a network.
     habits: habits::Habits,
 }
@@ -127,7 +127,7 @@ impl RegionStore {
             directory: None,
             bucket: None,
             parts: upload::Parts::OF_NETWORK,
-            buffers: piece::Buffers::default(),
+            buffers: Buffers::default(),
             habits: habits::Habits::default(),
         };
         let file = store.read_format().await?;
@@ -220,15 +220,22 @@ impl RegionStore {
     ///
     /// # Errors
     /// Any [`StoreErrorKind`] but `NotFound` and `Corrupt`.
-    pub async fn put_pack(&self, account: &AccountId, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
+    pub async fn put_pack(
+        &self,
+        account: &AccountId,
+        name: &ObjectName,
+        pieces: impl IntoIterator<Item = Bytes>,
+    ) -> Result<(), StoreError> {
         if self.directory.is_none() {
             let mut upload = self.begin_pack(account, name);
-            upload.write(bytes).await?;
+            for piece in pieces {
+                upload.write(piece).await?;
+            }
             return upload.finish().await;
         }
         let key = pack_key(account, name);
         effect("store.put_pack.before");
-        self.write(&key, bytes, "write pack").await?;
+        self.write(&key, pieces.into_iter().collect(), "write pack").await?;
         effect("store.put_pack.after");
         self.check_in_place(&key).await
     }
@@ -401,8 +408,8 @@ impl RegionStore {
         error
     }
 
-    async fn write(&self, key: &Path, bytes: Bytes, action: &'static str) -> Result<(), StoreError> {
-        let put = self.inner.put(key, PutPayload::from(bytes)).await;
+    async fn write(&self, key: &Path, payload: PutPayload, action: &'static str) -> Result<(), StoreError> {
+        let put = self.inner.put(key, payload).await;
         put.map(drop).map_err(|e| self.unwritten(action, key, e))
     }
 

@@ -12,9 +12,9 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use tokio::task::JoinSet;
 
-use super::piece::PIECE_BYTES;
 use super::{RegionStore, blocking, pack_key};
 use crate::error::StoreError;
+use crate::piece::PIECE_BYTES;
 
 /// How the pieces of an upload are sent to a store.
 #[derive(Clone, Copy, Debug)]
@@ -253,7 +253,7 @@ mod tests {
             ]
         };
         assert_eq!(unread(&store).await, [StoreErrorKind::NotFound; 4]);
-        store.put_pack(&account(), &name, bytes).await.unwrap();
+        store.put_pack(&account(), &name, [bytes]).await.unwrap();
         std::fs::rename(&place, &aside).unwrap();
         assert_eq!(unread(&store).await, [StoreErrorKind::Unavailable; 4]);
         // An empty mount point.
@@ -264,7 +264,7 @@ mod tests {
         store.verify_pack(&account(), &name).await.unwrap();
         // Shorter than it was.
         for store in [&remote, &store] {
-            store.put_pack(&account(), &name, Bytes::from_static(b"short")).await.unwrap();
+            store.put_pack(&account(), &name, [Bytes::from_static(b"short")]).await.unwrap();
             let read = store.read_pack_ranges(&account(), &name, &[0..3, 1000..2000]).await;
             assert_eq!(read.unwrap_err().kind, StoreErrorKind::Corrupt);
             store.delete_pack(&account(), &name).await.unwrap();
@@ -281,7 +281,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (bytes, name) = pack();
         for store in stores(directory.path()).await {
-            store.put_pack(&account(), &name, bytes.slice(1..)).await.unwrap();
+            store.put_pack(&account(), &name, [bytes.slice(1..)]).await.unwrap();
             let mut download = store.open_pack(&account(), &name).await.unwrap();
             let mut read = 0;
             let error = loop {

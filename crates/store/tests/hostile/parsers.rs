@@ -306,6 +306,6 @@ async fn store_of(pack: &[u8]) -> (RegionStore, PackRef) {
     let object_name = ObjectName([5; 32]);
     let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let store = RegionStore::create(&region(), inner, "0f").await.expect("memory takes it");
-    store.put_pack(&account(), &object_name, Bytes::copy_from_slice(pack)).await.expect("memory takes it");
+    store.put_pack(&account(), &object_name, [Bytes::copy_from_slice(pack)]).await.expect("memory takes it");
     (store, PackRef { id: PACK, object_name, bytes: pack.len() as u64, data_key: key().id() })
 }

@@ -14,7 +14,7 @@ use store::manifest::{ChunkSink, Content, ManifestEntry, PageItem, PageWriter, R
 use store::pack::TRAILER_BYTES;
 use store::record::{RecordedKey, Totals};
 use store::seal::{Sealer, hash_chunk};
-use store::{KeyService, Lineage, PackBuilder, PackRef, Record, RecordHead, RegionStore, WrapContext};
+use store::{Buffers, KeyService, Lineage, PackBuilder, PackRef, Record, RecordHead, RegionStore, WrapContext};
 
 use crate::parsers::{PACK, SNAPSHOT, account, key, region, wait};
 
@@ -28,13 +28,13 @@ pub(crate) fn chunk_hash() -> ChunkHash {
 /// A pack of a compressed and an uncompressed chunk, and where they lie.
 fn pack_and_locations() -> (Vec<u8>, Vec<ChunkLocation>) {
     let mut sealer = Sealer::new(key());
-    let mut builder = PackBuilder::new(PACK, key().id());
+    let mut builder = PackBuilder::new(PACK, key().id(), &Buffers::default());
     let mut push = |plain: &[u8]| {
         let hash = hash_chunk(plain);
         builder.push(hash, len_of(plain), &sealer.seal_chunk(&hash, plain))
     };
     let locations = vec![push(TEXT), push(b"short")];
-    (builder.finish(&key()).bytes.to_vec(), locations)
+    (builder.finish(&key()).pieces.concat(), locations)
 }
 
 fn len_of(bytes: &[u8]) -> u32 {
@@ -46,8 +46,8 @@ pub(crate) fn pack() -> Vec<u8> {
 }
 
 pub(crate) fn packs() -> Vec<Vec<u8>> {
-    let empty = PackBuilder::new(PACK, key().id()).finish(&key());
-    vec![pack(), empty.bytes.to_vec()]
+    let empty = PackBuilder::new(PACK, key().id(), &Buffers::default()).finish(&key());
+    vec![pack(), empty.pieces.concat()]
 }
 
 /// The length of a pack's sealed index.
