@@ -9,6 +9,7 @@ mod checksum;
 pub mod chunks;
 mod courtesy;
 mod credentials;
+mod directory;
 pub mod error;
 pub mod keys;
 pub mod manifest;

@@ -16,7 +16,7 @@ pub const PIECE_BYTES: usize = 512 << 10;
 const SPARE_MAX: usize = 64;
 
 /// Where pieces begin in memory: at a page, so that disks can take them from there.
-const ALIGNMENT: usize = 4 << 10;
+pub(crate) const ALIGNMENT: usize = 4 << 10;
 
 /// Buffers that are filled again once nobody holds the piece that they were filled for.
 #[derive(Clone, Debug, Default)]

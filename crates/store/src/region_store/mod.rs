@@ -34,6 +34,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::piece::Buffers;
 use crate::record::Record;
 
+pub use crate::directory::open_directory;
 pub use download::PackDownload;
 pub use object_store::ObjectStore;
 pub use publication::RecordVersion;
@@ -435,14 +436,6 @@ impl RegionStore {
     fn fault(&self, kind: StoreErrorKind, action: &'static str, key: &str, why: &str) -> StoreError {
         StoreError { kind, action, key: key.to_owned(), region: self.region.clone(), source: Some(why.into()) }
     }
-}
-
-/// Opens the directory `root` as an object store whose writes are durable when they return.
-///
-/// # Errors
-/// When the directory does not exist or cannot be read.
-pub fn open_directory(root: &std::path::Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    Ok(Arc::new(object_store::local::LocalFileSystem::new_with_prefix(root)?.with_fsync(true)))
 }
 
 fn remove_staging_below(directory: &std::path::Path) -> std::io::Result<u64> {

@@ -1,7 +1,7 @@
 //! Writing a pack piece by piece: it is not there until all of it is durable and its writer says that it is right.
 //!
-//! `object_store`'s multipart uploads do this for directories, too: they write to `<name>#<number>` and, at the end, fsync
-//! the file, rename it and fsync the directory.
+//! Multipart uploads do this for directories, too: they write to `<name>#<number>` and, at the end, fsync the file, rename
+//! it and fsync the directory.
 
 use std::sync::Arc;
 
@@ -136,10 +136,7 @@ impl PackUpload {
         let upload = match self.upload.take() {
             Some(upload) => upload,
             None => {
-                let (inner, at) = (Arc::clone(&self.store.inner), self.key.clone());
-                let runtime = tokio::runtime::Handle::current();
-                // A directory makes and syncs the directories of the pack on the thread that asks.
-                let begun = blocking(move || runtime.block_on(inner.put_multipart(&at))).await;
+                let begun = self.store.inner.put_multipart(&self.key).await;
                 begun.map_err(|e| self.store.unwritten("write pack", &self.key, e))?
             }
         };
