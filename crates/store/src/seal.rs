@@ -169,6 +169,8 @@ pub struct Sealer {
     key: DataKey,
     compressor: zstd::bulk::Compressor<'static>,
     decompressor: zstd::bulk::Decompressor<'static>,
+    /// Both are kept from chunk to chunk, since fresh memory is slow.
+    compressed: Vec<u8>,
     scratch: Vec<u8>,
 }
 
@@ -179,6 +181,7 @@ impl Sealer {
             key,
             compressor: zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("level 3 exists"),
             decompressor: zstd::bulk::Decompressor::new().expect("needs only memory"),
+            compressed: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -190,30 +193,28 @@ impl Sealer {
 
     /// Seals one chunk, compressed if that saves at least a sixteenth.
     pub fn seal_chunk(&mut self, hash: &ChunkHash, plain: &[u8]) -> Vec<u8> {
-        let mut out = begin(plain.len());
-        if !self.compress(plain, &mut out) {
-            out.truncate(NONCE_LEN);
-            out.push(CODEC_RAW);
-            out.extend_from_slice(plain);
-        }
+        let (codec, body) = match self.compress(plain) {
+            Some(len) => (CODEC_ZSTD, &self.compressed[..len]),
+            None => (CODEC_RAW, plain),
+        };
+        let mut out = begin(body.len());
+        out.push(codec);
+        out.extend_from_slice(body);
         self.key.encrypt(&hash.0, &mut out);
         out
     }
 
-    fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> bool {
+    /// The length of what is `compressed` now, if it is worth it.
+    fn compress(&mut self, plain: &[u8]) -> Option<usize> {
         let room = plain.len() - plain.len() / 16;
         if room <= 16 || self.looks_incompressible(plain) {
-            return false;
+            return None;
         }
-        let body = NONCE_LEN + 1;
-        out.push(CODEC_ZSTD);
-        out.resize(body + room, 0);
         // Compressing into less room than the plaintext needs fails early when it does not shrink.
-        let Ok(len) = self.compressor.compress_to_buffer(plain, &mut out[body..]) else { return false };
-        out.truncate(body + len);
-        self.scratch.resize(plain.len(), 0);
-        let back = self.decompressor.decompress_to_buffer(&out[body..], &mut self.scratch[..]);
-        back.is_ok_and(|len| self.scratch[..len] == *plain)
+        let len = self.compressor.compress_to_buffer(plain, room_in(&mut self.compressed, room)).ok()?;
+        let scratch = room_in(&mut self.scratch, plain.len());
+        let back = self.decompressor.decompress_to_buffer(&self.compressed[..len], scratch);
+        back.is_ok_and(|len| self.scratch[..len] == *plain).then_some(len)
     }
 
     fn looks_incompressible(&mut self, plain: &[u8]) -> bool {
@@ -221,13 +222,21 @@ impl Sealer {
         if plain.len() < 4 * sampled {
             return false;
         }
-        let step = plain.len() / PROBE_SAMPLES;
-        let samples: Vec<u8> =
-            (0..PROBE_SAMPLES).flat_map(|i| &plain[i * step..i * step + PROBE_SAMPLE_BYTES]).copied().collect();
-        self.scratch.resize(sampled, 0);
-        let room = sampled - sampled / 64;
-        self.compressor.compress_to_buffer(&samples, &mut self.scratch[..room]).is_err()
+        let samples = room_in(&mut self.scratch, sampled);
+        for (sample, of) in samples.chunks_mut(PROBE_SAMPLE_BYTES).zip(plain.chunks(plain.len() / PROBE_SAMPLES)) {
+            sample.copy_from_slice(&of[..PROBE_SAMPLE_BYTES]);
+        }
+        let room = room_in(&mut self.compressed, sampled - sampled / 64);
+        self.compressor.compress_to_buffer(&self.scratch[..sampled], room).is_err()
     }
+}
+
+/// So many bytes of a buffer that is kept, whatever they hold.
+fn room_in(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    &mut buffer[..len]
 }
 
 #[cfg(test)]
