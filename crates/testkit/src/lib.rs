@@ -12,3 +12,4 @@ pub mod moto;
 pub mod postgres;
 pub mod program;
 pub mod seaweed;
+pub mod servers;

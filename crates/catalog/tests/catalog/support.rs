@@ -11,15 +11,12 @@ use model::{
     AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, ObjectName, Origin, PackId, ResourceKind, SnapshotId,
     Timestamp,
 };
+use testkit::servers;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// The address of a database of PostgreSQL in which schemas can be made, and which nobody misses afterwards.
-const POSTGRES: &str = "OFFSITE_TEST_POSTGRES";
-
-#[expect(clippy::disallowed_methods, reason = "which server to test with is for whoever runs the tests to say")]
 fn server() -> Option<String> {
-    std::env::var(POSTGRES).ok()
+    servers::named(servers::CATALOGS, 0)
 }
 
 /// Whether catalogs are files.
@@ -32,17 +29,6 @@ pub(crate) struct Fresh {
     pub(crate) catalog: Catalog,
     pub(crate) folder: tempfile::TempDir,
     url: String,
-}
-
-/// Makes a schema and returns the address of a catalog in it.
-async fn new_schema(server: &str) -> String {
-    sqlx::any::install_default_drivers();
-    let pool = sqlx::AnyPool::connect(server).await.unwrap();
-    let name = format!("test_{}", rand::random::<u128>());
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();
-    pool.close().await;
-    let separator = if server.contains('?') { '&' } else { '?' };
-    format!("{server}{separator}options=-csearch_path%3D{name}")
 }
 
 impl std::ops::Deref for Fresh {
@@ -65,7 +51,7 @@ impl Fresh {
 
     async fn new_in(folder: tempfile::TempDir) -> Self {
         let url = match server() {
-            Some(server) => new_schema(&server).await,
+            Some(server) => servers::new_schema(&server).unwrap(),
             None => sqlite_url(&folder.path().join("catalog.db")),
         };
         Self { catalog: Catalog::open(&url, Missing::Create).await.unwrap(), folder, url }

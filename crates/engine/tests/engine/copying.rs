@@ -1,7 +1,6 @@
 //! What a copy asks of the stores, and what it does when one of them is slow, damaged or breaks off.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,7 @@ use engine::{EngineError, ErrorKind, Progress, RegionContext};
 use model::{BackupId, BackupState, Region};
 
 use crate::gated_store::GatedStore;
-use crate::support::{
-    TestRegion, account, copy_of, directory, region, region_around, region_with_noise, scratch, worker,
-};
+use crate::support::{Place, TestRegion, account, assert_read, copy_of, region, region_with_noise, scratch, worker};
 
 async fn copy(
     source: &TestRegion,
@@ -30,18 +27,9 @@ async fn assert_whole(target: &RegionContext, report: &CopyReport) {
     assert_eq!(verified.unwrap().faults.len(), 0, "in {}", target.region);
 }
 
-/// The files below `directory` whose name contains `part`.
-fn files_named(directory: &Path, part: &str) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_named(&path, part));
-        } else if path.file_name().unwrap().to_string_lossy().contains(part) {
-            found.push(path);
-        }
-    }
-    found
+/// Nothing is left of what was not finished. What a bucket does not show is forgotten by itself.
+async fn assert_nothing_is_staged(target: &RegionContext) {
+    assert_eq!(target.store.remove_staging().await.unwrap(), 0, "in {}", target.region);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -63,7 +51,8 @@ async fn several_targets_read_each_pack_of_the_source_once() {
     }
     assert_eq!(progress.done_bytes(), progress.total_bytes());
     let reads = source.asked.take_pack_reads();
-    assert!(reads.len() == packs && reads.values().all(|times| *times == 1), "{packs} packs were read: {reads:?}");
+    assert_eq!(reads.len(), packs);
+    assert_read(&reads, 1);
 
     // A second copy finds all of it in the targets: nothing is read, nothing is listed.
     let lists = || targets.iter().chain([&source]).map(|region| region.asked.take_lists()).sum::<usize>();
@@ -80,8 +69,9 @@ async fn a_target_that_stalls_in_the_middle_of_a_pack_is_left_behind_and_ends_eq
     let folder = scratch();
     let (source, backup) = region_with_noise(folder.path(), 70 << 20).await;
     let fast = region(folder.path(), "us-west-2").await.ctx;
-    let (gated, gate) = GatedStore::gate(directory(folder.path(), "eu-west-1"), 3);
-    let slow = region_around(folder.path(), "eu-west-1", gated).await;
+    let place = Place::new(folder.path(), "eu-west-1");
+    let (gated, gate) = GatedStore::gate(place.objects(), 3);
+    let slow = place.region_around(gated).await;
     let progress = Arc::<Progress>::default();
     source.asked.take_pack_reads();
 
@@ -107,8 +97,8 @@ async fn a_target_that_stalls_in_the_middle_of_a_pack_is_left_behind_and_ends_eq
         packs.sort();
         packs
     };
+    assert_nothing_is_staged(&slow).await;
     assert_eq!(names(slow).await, names(Arc::clone(&source.ctx)).await);
-    assert_eq!(files_named(&folder.path().join("eu-west-1"), "#"), Vec::<std::path::PathBuf>::new());
     let reads = source.asked.take_pack_reads();
     assert!(reads.values().all(|times| *times <= 2), "read once for all and once for the slow one: {reads:?}");
     assert_eq!(progress.done_bytes(), progress.total_bytes(), "what was discarded is not counted twice");
@@ -125,19 +115,22 @@ async fn a_pack_that_is_altered_in_the_source_leaves_no_object_in_the_targets() 
     let packs = source.ctx.store.list_packs(&account()).await.unwrap();
     let (altered, _) = packs.iter().max_by_key(|(_, bytes)| bytes).unwrap();
     let name = altered.to_string();
-    let file = files_named(&folder.path().join("us-east-1"), &name).remove(0);
-    let mut bytes = std::fs::read(&file).unwrap();
+    let key = format!("{}/packs/{}/{name}", account(), &name[..2]);
+    let mut bytes = source.place.read(&key).await.to_vec();
     // The last chunk: by then all else has been written to the targets.
     let at = bytes.len() - (1 << 20);
     bytes[at] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
+    source.place.write(&key, bytes.into()).await;
 
-    for (region, copied) in copy(&source, &targets, &backup, &Arc::default()).await {
-        let error = copied.unwrap_err();
+    let copied = copy(&source, &targets, &backup, &Arc::default()).await;
+    for target in &targets {
+        let region = &target.region;
+        let error = copied[region].as_ref().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Damaged, "{region}: {error:?}");
         assert!(error.to_string().contains("noise"), "{region}: {error}");
-        let left = files_named(&folder.path().join(region.to_string()), &name);
-        assert_eq!(left, Vec::<std::path::PathBuf>::new(), "{region}");
+        let left = target.store.list_packs(&account()).await.unwrap();
+        assert!(left.iter().all(|(left, _)| left != altered), "{region}");
+        assert_nothing_is_staged(target).await;
     }
 }
 
@@ -154,10 +147,9 @@ async fn a_read_that_breaks_off_in_the_middle_of_a_pack_begins_that_pack_again()
     let copied = copy(&source, &targets, &backup, &progress).await;
     for target in &targets {
         assert_whole(target, copied[&target.region].as_ref().unwrap()).await;
-        let staged = files_named(&folder.path().join(target.region.to_string()), "#");
-        assert_eq!(staged, Vec::<std::path::PathBuf>::new());
+        assert_nothing_is_staged(target).await;
     }
     assert_eq!(progress.done_bytes(), progress.total_bytes(), "what was discarded is not counted twice");
     let reads = source.asked.take_pack_reads();
-    assert!(reads.values().all(|times| *times == 2), "{reads:?}");
+    assert_read(&reads, 2);
 }

@@ -1,4 +1,5 @@
-//! An object store that takes so many parts of each upload and then none, until its gate is opened.
+//! An object store that takes so many parts of each pack and then none, or no pack that comes in one request, until its gate is
+//! opened.
 
 use std::fmt;
 use std::ops::Range;
@@ -23,7 +24,7 @@ pub(crate) struct GatedStore {
 }
 
 impl GatedStore {
-    /// A store that takes `parts` parts of each upload before it waits for `true` to be sent.
+    /// A store that takes `parts` parts of each pack before it waits for `true` to be sent.
     pub(crate) fn gate(inner: Arc<dyn ObjectStore>, parts: usize) -> (Arc<dyn ObjectStore>, watch::Sender<bool>) {
         let (opener, gate) = watch::channel(false);
         (Arc::new(Self { inner, parts, gate }), opener)
@@ -71,6 +72,9 @@ impl MultipartUpload for GatedUpload {
 #[async_trait]
 impl ObjectStore for GatedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if location.as_ref().contains("/packs/") {
+            self.gate.clone().wait_for(|open| *open).await.expect("the test opens the gate");
+        }
         self.inner.put_opts(location, payload, opts).await
     }
 

@@ -1,9 +1,8 @@
 //! Managed resources: made, filled from a backup, removed; and nothing that is not ours.
 
-use std::path::Path;
 use std::time::Duration;
 
-use catalog::{Catalog, LeaseRequest, Missing, ResourceRow, Terms, UnsettledRow, sqlite_url};
+use catalog::{LeaseRequest, ResourceRow, Terms, UnsettledRow};
 use engine::backup::{BackupRequest, create_backup};
 use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, roll_back, settle};
 use engine::{Acceptance, EngineError, ErrorKind, RegionContext, Worker};
@@ -182,10 +181,8 @@ async fn what_one_server_settles_the_others_leave_alone_until_it_gives_it_back()
 }
 
 /// The region as another server sees it, with connections of its own.
-async fn seen_by_another(folder: &Path, region: &TestRegion) -> RegionContext {
-    let url = sqlite_url(&folder.join("us-east-1/catalog.db"));
-    let catalog = Catalog::open(&url, Missing::Refuse).await.unwrap();
-    RegionContext { catalog, ..RegionContext::clone(&region.ctx) }
+async fn seen_by_another(region: &TestRegion) -> RegionContext {
+    RegionContext { catalog: region.place.open_catalog().await, ..RegionContext::clone(&region.ctx) }
 }
 
 /// Has another server settle what a server holds that stood still for longer than its lease.
@@ -207,7 +204,7 @@ async fn a_server_that_wakes_after_its_lease_changes_nothing() {
     for (kind, rolls_back) in [(ResourceKind::Lustre, false), (ResourceKind::Disk, false), (ResourceKind::Disk, true)] {
         let folder = scratch();
         let region = region(folder.path(), "us-east-1").await;
-        let slow_ctx = seen_by_another(folder.path(), &region).await;
+        let slow_ctx = seen_by_another(&region).await;
         let content_of = |row: &ResourceRow| {
             let path = path_of(row);
             if path.is_dir() { path.join("file") } else { path }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{Catalog, Missing, sqlite_url};
+use catalog::{Catalog, Missing};
 use engine::backups::{delete_backup, edit_backup};
 use engine::copy::copy_backup;
 use engine::gc::{GcOptions, collect};
@@ -16,6 +16,9 @@ use model::{BackupId, BackupState, ResourceId};
 use crate::support::{TestRegion, account, add, back_up, copy_of, region, scratch, worker};
 
 const COLLECT: GcOptions = GcOptions { grace: Duration::ZERO, dry_run: false };
+
+/// The object that names the catalog that a store belongs to.
+const OWNER: &str = "catalog.json";
 
 /// A region of the catalog `old`, a tree that is a resource of it, and two backups of that: one removed, one there.
 struct Site {
@@ -45,8 +48,7 @@ impl Site {
 
     /// The same region with an empty catalog.
     async fn emptied(&self, id: &str) -> RegionContext {
-        let file = self.folder.path().join(format!("{id}.db"));
-        let catalog = Catalog::open(&sqlite_url(&file), Missing::Create).await.unwrap();
+        let catalog = Catalog::open(&self.region.place.new_catalog(id), Missing::Create).await.unwrap();
         RegionContext { catalog, store: self.old.store.clone().of_catalog(id), ..(*self.old).clone() }
     }
 
@@ -106,20 +108,20 @@ async fn a_catalog_whose_store_was_rebuilt_publishes_and_removes_nothing() {
 async fn a_record_that_is_written_while_the_store_is_taken_over_is_not_published() {
     let site = Site::new().await;
     let (old, kept) = (&site.old, &site.kept);
-    let owner = site.folder.path().join("us-east-1/store/catalog.json");
-    let before = std::fs::read(&owner).unwrap();
+    let place = &site.region.place;
+    let before = place.read(OWNER).await;
     site.emptied("new").await.store.take_over().await.unwrap();
-    let after = std::fs::read(&owner).unwrap();
+    let after = place.read(OWNER).await;
 
     let tagged = |row: &mut catalog::BackupRow| row.tags = vec![("tag".to_owned(), "value".to_owned())];
     for day in ["of the third day", "of the fourth day"] {
-        std::fs::write(&owner, &before).unwrap();
+        place.write(OWNER, before.clone()).await;
         std::fs::write(site.tree().join("tree/file"), day).unwrap();
-        site.region.asked.write_with_next_record(owner.clone(), after.clone());
+        site.region.asked.write_with_next_record(OWNER, after.clone());
         assert_disowned(back_up(old, &site.resource).await);
     }
-    std::fs::write(&owner, &before).unwrap();
-    site.region.asked.write_with_next_record(owner.clone(), after.clone());
+    place.write(OWNER, before).await;
+    site.region.asked.write_with_next_record(OWNER, after.clone());
     assert_disowned(edit_backup(old, &account(), kept, tagged).await);
     let available: Vec<BackupId> = old
         .catalog

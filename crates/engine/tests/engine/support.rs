@@ -1,27 +1,130 @@
-//! Regions to test with: a directory each, in memory where the machine has a file system for that.
+//! Regions to test with: a directory each, in memory where the machine has a file system for that, or on servers where the
+//! environment names some.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use catalog::{Catalog, Missing, sqlite_url};
 use engine::backup::{BackupRequest, create_backup};
 use engine::copy::CopyRequest;
 use engine::resources::{NewResource, add_resource};
 use engine::{EngineError, Pace, RegionContext, Worker};
 use model::{AccountId, BackupId, Region, ResourceId, ResourceKind, SystemClock};
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use store::RegionStore;
 use store::keys::KeyFileService;
+use store::region_store::open_directory;
+use store::{Bucket, BucketAddress, KeyService, KmsAddress, Limits, RegionStore};
+use testkit::servers;
 
 use crate::watched_store::{Watched, WatchedStore};
 
-/// A region, and what is asked of its store.
+/// The region that tests copy from: it is on the first server of each kind, all others on the second.
+const SOURCE: &str = "us-east-1";
+
+/// A region, where it is, and what is asked of its store.
 pub(crate) struct TestRegion {
     pub(crate) ctx: Arc<RegionContext>,
+    pub(crate) place: Place,
     pub(crate) asked: Arc<Watched>,
+}
+
+/// Where the parts of a region are.
+pub(crate) struct Place {
+    name: Region,
+    home: PathBuf,
+    catalog: String,
+    /// Without one, the store is a directory.
+    bucket: Option<Bucket>,
+}
+
+impl Place {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
+        let (name, home) = (name.parse().unwrap(), folder.join(name));
+        for directory in ["store", "scratch"] {
+            std::fs::create_dir_all(home.join(directory)).unwrap();
+        }
+        let mut place = Self { name, home, catalog: String::new(), bucket: None };
+        place.catalog = place.new_catalog("catalog");
+        place.bucket = place.server(servers::STORES).map(|service| {
+            let address = format!("s3://engine/{}?endpoint={service}", servers::new_name());
+            address.parse::<BucketAddress>().unwrap().open(std::env::vars(), Limits::DEFAULT).unwrap()
+        });
+        place
+    }
+
+    /// The same with a directory as its store, whatever servers there are.
+    pub(crate) fn in_directory(self) -> Self {
+        Self { bucket: None, ..self }
+    }
+
+    fn server(&self, kind: &str) -> Option<String> {
+        servers::named(kind, usize::from(self.name.as_str() != SOURCE))
+    }
+
+    /// The address of another catalog, which is not there yet.
+    pub(crate) fn new_catalog(&self, name: &str) -> String {
+        match self.server(servers::CATALOGS) {
+            Some(server) => servers::new_schema(&server).unwrap(),
+            None => sqlite_url(&self.home.join(name).with_extension("db")),
+        }
+    }
+
+    /// Its catalog as another process sees it.
+    pub(crate) async fn open_catalog(&self) -> Catalog {
+        Catalog::open(&self.catalog, Missing::Refuse).await.unwrap()
+    }
+
+    /// Its store as another process sees it.
+    pub(crate) async fn open_store(&self) -> RegionStore {
+        self.placed(RegionStore::open(&self.name, self.objects()).await.unwrap())
+    }
+
+    /// What lies in its store.
+    pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
+        match &self.bucket {
+            Some(bucket) => Arc::clone(&bucket.objects),
+            None => open_directory(&self.home.join("store")).unwrap(),
+        }
+    }
+
+    pub(crate) async fn read(&self, key: &str) -> Bytes {
+        self.objects().get(&key.into()).await.unwrap().bytes().await.unwrap()
+    }
+
+    pub(crate) async fn write(&self, key: &str, bytes: Bytes) {
+        self.objects().put(&key.into(), bytes.into()).await.unwrap();
+    }
+
+    /// Makes the region, around a store that leads to its objects.
+    pub(crate) async fn region_around(&self, inner: Arc<dyn ObjectStore>) -> Arc<RegionContext> {
+        let (region, clock) = (self.name.clone(), Arc::new(SystemClock));
+        let store = self.placed(RegionStore::create(&region, inner, region.as_str()).await.unwrap());
+        let catalog = Catalog::open(&self.catalog, Missing::Create).await.unwrap();
+        let keys: Arc<dyn KeyService> = match self.server(servers::KEYS) {
+            Some(service) => {
+                let address = format!("awskms://?endpoint={service}&region={SOURCE}&alias={}", servers::new_name());
+                let keys = address.parse::<KmsAddress>().unwrap().open(&region, std::env::vars()).unwrap();
+                keys.create_default().await.unwrap();
+                Arc::new(keys)
+            }
+            None => Arc::new(KeyFileService::create(&region, &self.home.join("kms.json"), clock.clone()).unwrap()),
+        };
+        let (scratch, managed) = (self.home.join("scratch"), self.home.join("resources"));
+        let (partition, pace) = ("aws".parse().unwrap(), Arc::new(Pace::new(None)));
+        Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, pace, clock })
+    }
+
+    fn placed(&self, store: RegionStore) -> RegionStore {
+        match &self.bucket {
+            Some(bucket) => store.in_bucket(bucket.clone()),
+            None => store.in_directory(&self.home.join("store")),
+        }
+    }
 }
 
 /// A scratch directory. In memory where there is such a file system, as every write is synced.
@@ -31,30 +134,16 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// Makes the region `name` in `folder`.
 pub(crate) async fn region(folder: &Path, name: &str) -> TestRegion {
-    let (inner, asked) = WatchedStore::watch(directory(folder, name));
-    TestRegion { ctx: region_around(folder, name, inner).await, asked }
+    let place = Place::new(folder, name);
+    let (inner, asked) = WatchedStore::watch(place.objects());
+    TestRegion { ctx: place.region_around(inner).await, place, asked }
 }
 
-/// The directory that is the store of the region `name`.
-pub(crate) fn directory(folder: &Path, name: &str) -> Arc<dyn ObjectStore> {
-    let directory = folder.join(name).join("store");
-    std::fs::create_dir_all(&directory).unwrap();
-    store::region_store::open_directory(&directory).unwrap()
-}
-
-/// Makes the region `name` around a store that leads to its directory.
-pub(crate) async fn region_around(folder: &Path, name: &str, inner: Arc<dyn ObjectStore>) -> Arc<RegionContext> {
-    let region: Region = name.parse().unwrap();
-    let home = folder.join(name);
-    let (directory, scratch) = (home.join("store"), home.join("scratch"));
-    std::fs::create_dir_all(&scratch).unwrap();
-    let clock = Arc::new(SystemClock);
-    let store = RegionStore::create(&region, inner, name).await.unwrap().in_directory(&directory);
-    let catalog = Catalog::open(&sqlite_url(&home.join("catalog.db")), Missing::Create).await.unwrap();
-    let keys = Arc::new(KeyFileService::create(&region, &home.join("kms.json"), clock.clone()).unwrap());
-    let (partition, managed) = ("aws".parse().unwrap(), home.join("resources"));
-    let pace = Arc::new(Pace::new(None));
-    Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, pace, clock })
+/// Asserts that packs were read so often each. A service that is silent for long, on a busy machine, is asked once more.
+#[track_caller]
+pub(crate) fn assert_read(reads: &BTreeMap<String, usize>, times: usize) {
+    let times_max = times + usize::from(servers::named(servers::STORES, 0).is_some());
+    assert!(reads.values().all(|read| (times..=times_max).contains(read)), "{reads:?}");
 }
 
 pub(crate) fn account() -> AccountId {
@@ -89,7 +178,7 @@ pub(crate) async fn region_with_noise(folder: &Path, bytes: usize) -> (TestRegio
     let mut noise = vec![0; bytes];
     StdRng::seed_from_u64(7).fill_bytes(&mut noise);
     std::fs::write(tree.join("noise"), noise).unwrap();
-    let source = region(folder, "us-east-1").await;
+    let source = region(folder, SOURCE).await;
     let backup = back_up(&source.ctx, &add(&source.ctx, &tree).await).await.unwrap();
     (source, backup)
 }

@@ -1,10 +1,9 @@
-//! An object store that counts what is asked of it, can break off what it answers, and has a file written as if by someone
-//! else.
+//! An object store that counts what is asked of it, can break off what it answers, and has an object written as if by
+//! someone else.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +14,7 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// What has been asked of a store.
@@ -24,7 +23,7 @@ pub(crate) struct Watched {
     reads: Mutex<BTreeMap<String, usize>>,
     lists: Mutex<usize>,
     breaks: AtomicBool,
-    with_record: Mutex<Option<(PathBuf, Vec<u8>)>>,
+    with_record: Mutex<Option<(Path, Bytes)>>,
 }
 
 impl Watched {
@@ -46,17 +45,14 @@ impl Watched {
         self.breaks.store(true, Ordering::Relaxed);
     }
 
-    /// When the next record has been written, so is this file.
-    pub(crate) fn write_with_next_record(&self, path: PathBuf, bytes: Vec<u8>) {
-        *self.with_record.lock().unwrap() = Some((path, bytes));
+    /// When the next record has been written, so is this object.
+    pub(crate) fn write_with_next_record(&self, key: &str, bytes: Bytes) {
+        *self.with_record.lock().unwrap() = Some((key.into(), bytes));
     }
 
-    fn written(&self, key: &Path) {
-        if key.as_ref().ends_with("/record")
-            && let Some((path, bytes)) = self.with_record.lock().unwrap().take()
-        {
-            std::fs::write(path, bytes).unwrap();
-        }
+    /// What is to be written with an object.
+    fn take_written_with(&self, key: &Path) -> Option<(Path, Bytes)> {
+        key.as_ref().ends_with("/record").then(|| self.with_record.lock().unwrap().take())?
     }
 
     /// Whether the read breaks off.
@@ -95,7 +91,9 @@ impl fmt::Display for WatchedStore {
 impl ObjectStore for WatchedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let put = self.inner.put_opts(location, payload, opts).await;
-        self.watched.written(location);
+        if let Some((beside, bytes)) = self.watched.take_written_with(location) {
+            self.inner.put(&beside, bytes.into()).await?;
+        }
         put
     }
 
