@@ -3,6 +3,9 @@
 //! doomed → (the grace passes) → deleting → (the object is deleted) → forgotten. Until it is deleting,
 //! any writer may revive a pack by naming it. A pack that is deleting makes such a writer wait, and the
 //! foreign key of the edge refuses to forget a pack that a backup names, whatever a caller believes.
+//!
+//! One caller at a time has the right to delete the object, under a lease: a second one could come after the pack
+//! was forgotten, and delete what a writer has stored anew.
 
 use std::time::Duration;
 
@@ -10,9 +13,10 @@ use model::{AccountId, DataKeyId, ObjectName, PackId};
 use sqlx::FromRow;
 use sqlx::any::AnyRow;
 
-use crate::column::{Columns, before};
+use crate::column::{Columns, after, before};
 use crate::database::{Catalog, operation};
 use crate::error::CatalogError;
+use crate::lease::{Fence, LeaseRequest};
 use crate::pack::PackRow;
 
 /// An object in the store that no row names.
@@ -83,8 +87,8 @@ impl Catalog {
 
     /// Turns a pack to deleting, if it was doomed at least `older_than` ago and still no backup names it.
     ///
-    /// Returns whether the caller is now the one to delete its object, then to call [`Catalog::forget_pack`].
-    /// A caller that dies in between leaves the pack in [`Catalog::deleting_packs`].
+    /// Returns whether it was this caller that did. The pack is one of [`Catalog::deleting_packs`] then, until one that has
+    /// claimed its removal has deleted its object and calls [`Catalog::forget_pack`].
     ///
     /// # Errors
     /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
@@ -115,25 +119,58 @@ impl Catalog {
         Ok(packs.into_iter().map(|Owned(account, pack)| (account, pack)).collect())
     }
 
-    /// Whether a pack is still to be deleted: since it was listed, another may have done so, and a writer have stored it anew.
+    /// Who has the right to delete a pack's object, or had it last.
     ///
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
-    pub async fn is_deleting(&self, account: &AccountId, pack: &PackId) -> Result<bool, CatalogError> {
-        let sql = "SELECT COUNT(*) AS packs FROM pack WHERE account = $1 AND pack_id = $2 AND deleting = 1";
+    pub async fn pack_remover(&self, account: &AccountId, pack: &PackId) -> Result<Option<String>, CatalogError> {
+        let sql = "SELECT lease_owner FROM pack WHERE account = $1 AND pack_id = $2 AND lease_owner IS NOT NULL";
         let query = sqlx::query(sql).bind(account.as_str()).bind(&pack.0[..]);
-        Ok(self.read("look up the pack").one::<(i64,)>(query).await?.0 > 0)
+        Ok(self.read("look up who removes the pack").find::<(String,)>(query).await?.map(|(owner,)| owner))
+    }
+
+    /// Claims the right to delete the object of a deleting pack, and returns its fence.
+    ///
+    /// `None` when the pack is not deleting: since it was listed, another may have deleted it, and a writer have stored it
+    /// anew. Also when another has the right, unless its time has run out or it is `stale_owner`: a process that the caller
+    /// knows to be dead.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn claim_pack_removal(
+        &self,
+        account: &AccountId,
+        pack: &PackId,
+        request: &LeaseRequest,
+        stale_owner: Option<&str>,
+    ) -> Result<Option<Fence>, CatalogError> {
+        let mut write = self.write(operation!("claim_pack_removal", "claim the removal of the pack")).await?;
+        let now = write.now().await?;
+        let sql = "UPDATE pack SET lease_owner = $3, lease_fence = lease_fence + 1, lease_expires_at = $4 \
+                   WHERE account = $1 AND pack_id = $2 AND deleting = 1 \
+                   AND (lease_owner IS NULL OR lease_expires_at <= $5 OR lease_owner = $6) RETURNING lease_fence";
+        let query = sqlx::query(sql)
+            .bind(account.as_str())
+            .bind(&pack.0[..])
+            .bind(request.owner.as_str())
+            .bind(after(now, request.ttl))
+            .bind(now.0)
+            .bind(stale_owner);
+        let claimed = write.find::<(i64,)>(query).await?;
+        write.commit().await?;
+        Ok(claimed.map(|(fence,)| Fence(fence)))
     }
 
     /// Forgets a deleting pack whose object is gone, and its wrapped data key if nothing else uses that.
-    /// A pack that is not deleting, or is forgotten already, is left alone.
+    /// A pack whose removal another has claimed since, or that is forgotten already, is left alone.
     ///
     /// # Errors
     /// `Conflict` when a backup names the pack: the database refuses.
-    pub async fn forget_pack(&self, account: &AccountId, pack: &PackId) -> Result<(), CatalogError> {
+    pub async fn forget_pack(&self, account: &AccountId, pack: &PackId, fence: Fence) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("forget_pack", "forget the pack")).await?;
-        let sql = "DELETE FROM pack WHERE account = $1 AND pack_id = $2 AND deleting = 1 RETURNING data_key";
-        let query = sqlx::query(sql).bind(account.as_str()).bind(&pack.0[..]);
+        let sql = "DELETE FROM pack WHERE account = $1 AND pack_id = $2 AND deleting = 1 AND lease_fence = $3 \
+                   RETURNING data_key";
+        let query = sqlx::query(sql).bind(account.as_str()).bind(&pack.0[..]).bind(fence.0);
         if let Some(DataKeyRow(data_key)) = write.find(query).await? {
             write.drop_unused_key(account, data_key).await?;
         }

@@ -5,6 +5,9 @@
 //! removed, then the row. A deleting row makes a writer of the same pack wait, so none can meet a
 //! deletion half-way. Each step is safe to repeat.
 //!
+//! The object is removed by one gc at a time, under a lease: once the row is gone the pack may be stored anew, and a second
+//! gc that was only a little slower would remove that.
+//!
 //! What this catalog does not name another one may: before each removal, the store is asked whose it is.
 
 use std::collections::HashSet;
@@ -12,11 +15,12 @@ use std::time::Duration;
 
 use catalog::Orphan;
 use model::{AccountId, BackupId, ObjectName, PackId};
+use tokio::time::Instant;
 
 use crate::backups::finish_deletion;
 use crate::context::RegionContext;
 use crate::error::EngineError;
-use crate::worker::is_dead;
+use crate::worker::{Worker, is_dead};
 
 /// How gc is to go about it.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,12 @@ const BATCH: usize = 500;
 
 /// Object names read from the catalog at a time.
 const PAGE: u32 = 10_000;
+
+/// How long the removal of one object may take: as long as a store that is mute is asked again.
+const REMOVAL_MAX: Duration = Duration::from_secs(300);
+
+/// How long nobody else removes that object. What a store was asked last may take a while to come there.
+const REMOVAL_LEASE: Duration = Duration::from_secs(600);
 
 /// Removes what nothing names. Safe to run beside anything, any number of times.
 ///
@@ -84,12 +94,18 @@ async fn remove(
     object: &ObjectName,
 ) -> Result<(), EngineError> {
     ctx.store.check_owner().await?;
-    // The list may be long, and another gc have come to this pack first.
-    if !ctx.catalog.is_deleting(account, pack).await? {
-        return Ok(());
+    let remover = ctx.catalog.pack_remover(account, pack).await?;
+    let stale = remover.as_deref().filter(|owner| is_dead(owner));
+    let late = Instant::now() + REMOVAL_MAX;
+    let request = Worker::this_process(REMOVAL_LEASE).lease_request();
+    let Some(fence) = ctx.catalog.claim_pack_removal(account, pack, &request, stale).await? else { return Ok(()) };
+    // A process that stood still meanwhile leaves it to the next gc.
+    if Instant::now() < late
+        && let Ok(deleted) = tokio::time::timeout_at(late, ctx.store.delete_pack(account, object)).await
+    {
+        deleted?;
+        ctx.catalog.forget_pack(account, pack, fence).await?;
     }
-    ctx.store.delete_pack(account, object).await?;
-    ctx.catalog.forget_pack(account, pack).await?;
     Ok(())
 }
 

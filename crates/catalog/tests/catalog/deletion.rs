@@ -345,9 +345,7 @@ impl History<'_> {
                 let begun = fresh.begin_pack_deletion(account, &pack(number).pack_id, Duration::ZERO).await;
                 outcome(begun, Outcome::Begun)
             }
-            Step::ForgetPack(number) => {
-                outcome(fresh.forget_pack(account, &pack(number).pack_id).await, |()| Outcome::Done)
-            }
+            Step::ForgetPack(number) => outcome(fresh.forget(account, &pack(number).pack_id).await, |()| Outcome::Done),
             Step::Claim(_) | Step::TakeOver(_) => Outcome::Claimed(None),
             _ => Outcome::Done,
         }
@@ -438,7 +436,7 @@ impl History<'_> {
         for (number, known) in &self.model.packs {
             let begun = fresh.begin_pack_deletion(account, &pack(*number).pack_id, Duration::ZERO).await.unwrap();
             assert_eq!(begun, !known.deleting, "pack {number}");
-            fresh.forget_pack(account, &pack(*number).pack_id).await.unwrap();
+            fresh.forget(account, &pack(*number).pack_id).await.unwrap();
         }
         assert_eq!(fresh.known_objects(account, None, 10).await.unwrap(), []);
     }

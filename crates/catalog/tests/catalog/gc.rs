@@ -5,7 +5,7 @@ use std::time::Duration;
 use catalog::{CatalogErrorKind as Kind, Standing};
 use model::{DataKeyId, PackId};
 
-use crate::support::{Fresh, HOUR, account, assert_kind, other_account, pack};
+use crate::support::{Fresh, HOUR, account, assert_kind, lease, other_account, pack};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -26,7 +26,7 @@ async fn a_pack_that_nothing_names_leaves_in_steps() {
     assert_eq!(doomed(&fresh, HOUR).await, []);
     assert!(!fresh.begin_pack_deletion(&account(), &pack(1).pack_id, HOUR).await.unwrap());
     assert_eq!(doomed(&fresh, NOW).await, [pack(1).pack_id]);
-    fresh.forget_pack(&account(), &pack(1).pack_id).await.unwrap();
+    fresh.forget(&account(), &pack(1).pack_id).await.unwrap();
     assert_eq!(doomed(&fresh, NOW).await.len(), 1, "a pack is not forgotten before its object is deleted");
 
     assert!(fresh.begin_pack_deletion(&account(), &pack(1).pack_id, NOW).await.unwrap());
@@ -37,7 +37,7 @@ async fn a_pack_that_nothing_names_leaves_in_steps() {
     assert_eq!(fresh.held_packs(&account(), &[pack(1).pack_id]).await.unwrap(), []);
 
     for _ in 0..2 {
-        fresh.forget_pack(&account(), &pack(1).pack_id).await.unwrap();
+        fresh.forget(&account(), &pack(1).pack_id).await.unwrap();
         assert_eq!(fresh.deleting_packs().await.unwrap(), []);
         assert_eq!(fresh.wrapped_keys(&account(), &[DataKeyId([1; 16])], None).await.unwrap(), []);
     }
@@ -76,9 +76,39 @@ async fn a_writer_waits_for_a_deletion_and_then_stores_anew() {
     let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1), pack(2)]).await.unwrap();
     assert_eq!(standings, [Standing::Deleting, Standing::Missing]);
     assert_eq!(fresh.backup_packs(&id).await.unwrap().len(), 1);
-    fresh.forget_pack(&account(), &pack(1).pack_id).await.unwrap();
+    fresh.forget(&account(), &pack(1).pack_id).await.unwrap();
     let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1)]).await.unwrap();
     assert_eq!(standings, [Standing::Missing]);
+}
+
+/// Whoever would come second could delete what a writer has stored anew.
+#[tokio::test]
+async fn one_at_a_time_removes_a_pack() {
+    let fresh = Fresh::new().await;
+    let gone = fresh.available(1, &[pack(1)]).await;
+    fresh.delete(&gone).await;
+    fresh.doom_unreferenced(None).await.unwrap();
+    let (account, id) = (account(), pack(1).pack_id);
+    let claim =
+        async |owner, ttl, stale| fresh.claim_pack_removal(&account, &id, &lease(owner, ttl), stale).await.unwrap();
+    assert_eq!(claim("one", HOUR, None).await, None, "it may be revived still");
+    fresh.begin_pack_deletion(&account, &id, NOW).await.unwrap();
+    assert_eq!(fresh.pack_remover(&account, &id).await.unwrap(), None);
+    let first = claim("one", HOUR, None).await.unwrap();
+    assert_eq!(fresh.pack_remover(&account, &id).await.unwrap().as_deref(), Some("one"));
+    for owner in ["one", "another"] {
+        assert_eq!(claim(owner, HOUR, None).await, None);
+    }
+    // One that is known to be dead, and one whose time has run out.
+    let second = claim("another", NOW, Some("one")).await.unwrap();
+    let third = claim("one more", HOUR, None).await.unwrap();
+    for late in [first, second] {
+        fresh.forget_pack(&account, &id, late).await.unwrap();
+        assert_eq!(fresh.deleting_packs().await.unwrap().len(), 1, "it is not theirs any more");
+    }
+    fresh.forget_pack(&account, &id, third).await.unwrap();
+    assert_eq!(claim("one", HOUR, None).await, None);
+    assert_eq!(fresh.deleting_packs().await.unwrap(), []);
 }
 
 /// Not reachable through the catalog's own methods: the last line of defence.
@@ -87,7 +117,7 @@ async fn the_database_refuses_to_forget_a_pack_that_a_backup_names() {
     let fresh = Fresh::new().await;
     let id = fresh.available(1, &[pack(1)]).await;
     fresh.force("UPDATE pack SET deleting = 1").await;
-    assert_kind(fresh.forget_pack(&account(), &pack(1).pack_id).await, Kind::Conflict);
+    assert_kind(fresh.forget(&account(), &pack(1).pack_id).await, Kind::Conflict);
     assert_eq!(fresh.backup_packs(&id).await.unwrap().len(), 1);
 }
 
@@ -104,7 +134,7 @@ async fn a_data_key_stays_while_a_pack_or_a_backup_uses_it() {
         fresh.doom_unreferenced(None).await.unwrap();
         for (account, pack) in fresh.doomed_packs(NOW).await.unwrap() {
             assert!(fresh.begin_pack_deletion(&account, &pack.pack_id, NOW).await.unwrap());
-            fresh.forget_pack(&account, &pack.pack_id).await.unwrap();
+            fresh.forget(&account, &pack.pack_id).await.unwrap();
         }
         fresh.wrapped_keys(&account(), &[DataKeyId([1; 16])], None).await.unwrap().len()
     };

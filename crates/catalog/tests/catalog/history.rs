@@ -164,7 +164,7 @@ async fn apply(fresh: &Fresh, model: &mut Model, step: Step) {
             assert!(!begun || !model.is_named(p));
         }
         Step::Forget(p) => {
-            fresh.forget_pack(&account, &pack(p).pack_id).await.unwrap();
+            fresh.forget(&account, &pack(p).pack_id).await.unwrap();
             model.forget(p);
         }
     }

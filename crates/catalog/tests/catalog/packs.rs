@@ -85,7 +85,7 @@ async fn a_writer_waits_for_an_orphan_that_is_being_deleted() {
     let (id, fence) = fresh.begin(1).await;
     let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1)]).await.unwrap();
     assert_eq!(standings, [Standing::Deleting]);
-    fresh.forget_pack(&account(), &orphan.pack_id).await.unwrap();
+    fresh.forget(&account(), &orphan.pack_id).await.unwrap();
     let standings = fresh.intend_packs(&account(), &id, fence, &[pack(1)]).await.unwrap();
     assert_eq!(standings, [Standing::Missing]);
 }

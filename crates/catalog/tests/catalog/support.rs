@@ -103,6 +103,14 @@ impl Fresh {
         self.land_packs(&account(), id, fence, &ids, 0).await.unwrap();
     }
 
+    /// Forgets a pack as the one who has deleted its object, if it is deleting.
+    pub(crate) async fn forget(&self, account: &AccountId, pack: &PackId) -> Result<(), CatalogError> {
+        match self.claim_pack_removal(account, pack, &lease("gc", Duration::ZERO), None).await? {
+            Some(fence) => self.forget_pack(account, pack, fence).await,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) async fn delete(&self, id: &BackupId) {
         self.begin_delete(&account(), id, None).await.unwrap();
         self.finish_delete(id).await.unwrap();

@@ -1,5 +1,5 @@
-//! An object store that takes so many parts of each pack and then none, or no pack that comes in one request, until its gate is
-//! opened.
+//! An object store that takes so many parts of each pack and then none, or no pack that comes in one request, and that removes
+//! nothing, until its gate is opened.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
@@ -92,7 +92,12 @@ impl ObjectStore for GatedStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let (inner, mut gate) = (Arc::clone(&self.inner), self.gate.clone());
+        let opened = async move {
+            gate.wait_for(|open| *open).await.expect("the test opens the gate");
+            inner.delete_stream(locations)
+        };
+        opened.flatten_stream().boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
