@@ -29,13 +29,17 @@ fn service() -> Seaweed {
 
 impl Site {
     fn new(first: &Seaweed, second: &Seaweed) -> Self {
+        Self::at(&first.endpoint(), &second.endpoint())
+    }
+
+    /// The same for services at these endpoints.
+    fn at(first: &str, second: &str) -> Self {
         let world = World::new();
         let tree = world.path("tree");
         corpus::tree(&tree, 91, &TreeShape::small()).unwrap();
         let mut site = Self { world, tree, resource: String::new() };
-        site.add_region(FIRST, &format!("s3://first?endpoint={}", first.endpoint())).exits(0);
-        site.add_region(SECOND, &format!("s3://second/site/b?endpoint={}&region=sa-east-1", second.endpoint()))
-            .exits(0);
+        site.add_region(FIRST, &format!("s3://first?endpoint={first}")).exits(0);
+        site.add_region(SECOND, &format!("s3://second/site/b?endpoint={second}&region=sa-east-1")).exits(0);
         let tree = site.tree.clone();
         let added = [OsStr::new("resource"), "add".as_ref(), tree.as_ref(), "--region".as_ref(), FIRST.as_ref()];
         site.resource = site.run(added).id();
@@ -113,32 +117,42 @@ fn a_copy_waits_for_a_service_that_is_away() {
     site.run(["backup", "verify", &copy, "--read-data"]).exits(0);
 }
 
-/// Three of ten requests fail. As each is sent again, there are 1/0.7 times as many, and no more.
+/// Three of ten requests fail, to the source and to the target. As each is sent again, there are 1/0.7 times as many, and no
+/// more.
 #[test]
 fn copies_finish_though_requests_fail() {
     let server = service();
-    let site = Site::new(&server, &server);
-    let mut requests = Vec::new();
+    let link = || Link::to(server.endpoint().trim_start_matches("http://")).unwrap();
+    let source = link();
+    let site = Site::at(&format!("http://{}", source.address()), &server.endpoint());
     let backup = |day: u8| {
         std::fs::write(site.tree.join(format!("day {day}")), [day; 1000]).unwrap();
         site.backup()
     };
-    let backups: Vec<String> = (0..3).map(backup).collect();
+    let backups: Vec<String> = (0..6).map(backup).collect();
+    let mut requests = Vec::new();
     for (region, failing) in [("eu-north-1", 0), ("eu-south-1", 3)] {
-        let link = Link::to(server.endpoint().trim_start_matches("http://")).unwrap();
-        site.add_region(region, &format!("s3://{region}?endpoint=http://{}", link.address())).exits(0);
-        link.fail(failing);
-        link.requests();
+        let target = link();
+        site.add_region(region, &format!("s3://{region}?endpoint=http://{}", target.address())).exits(0);
+        let links = [&source, &target];
+        for link in links {
+            link.fail(failing);
+            link.requests();
+        }
         let copies: Vec<String> =
             backups.iter().map(|backup| site.run(["copy", backup, "--to", region]).id()).collect();
-        requests.push(link.requests());
+        requests.push(links.map(Link::requests));
         for copy in &copies {
             site.run(["backup", "verify", copy, "--read-data"]).exits(0);
         }
-        site.assert_restorable(&copies[2], region);
+        site.assert_restorable(copies.last().unwrap(), region);
     }
-    let [sure, failing] = requests[..] else { panic!("two regions were asked: {requests:?}") };
-    assert!(failing > sure && 10 * failing <= 15 * sure, "{failing} requests in place of {sure}");
+    for (sure, failing) in requests[0].iter().zip(&requests[1]) {
+        assert!(
+            failing > sure && 10 * failing <= 15 * sure,
+            "[source, target] with and without failures: {requests:?}"
+        );
+    }
 }
 
 #[test]
