@@ -3,6 +3,7 @@
 pub mod azurite;
 pub mod bucket;
 pub mod cluster;
+mod connections;
 pub mod corpus;
 pub mod gcs;
 mod http;

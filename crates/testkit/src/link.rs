@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::connections::Connections;
+
 /// What a busy S3 service answers.
 const SLOW_DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -32,8 +34,7 @@ struct State {
     stop: Mutex<Option<u64>>,
     /// What requests of AWS's JSON protocol asked for.
     actions: Mutex<Vec<String>>,
-    /// Whether connections end at once.
-    cut: AtomicBool,
+    connections: Connections,
     /// How long each request is on its way, in milliseconds.
     delay: AtomicU64,
     closed: AtomicBool,
@@ -56,7 +57,7 @@ impl Link {
             patience: Mutex::default(),
             stop: Mutex::default(),
             actions: Mutex::default(),
-            cut: false.into(),
+            connections: Connections::default(),
             delay: 0.into(),
             closed: false.into(),
         };
@@ -67,7 +68,7 @@ impl Link {
                 if state.closed.load(Ordering::SeqCst) {
                     return;
                 }
-                let state = Arc::clone(&state);
+                let (client, state) = (state.connections.add(client), Arc::clone(&state));
                 // A client or server that hangs up ends the connection of the other.
                 thread::spawn(move || state.carry(&client));
             }
@@ -100,9 +101,9 @@ impl Link {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = code.map(str::to_owned);
     }
 
-    /// From now on, new connections end at once, or no longer do.
+    /// From now on, connections end at once, those that are open too, with what is on its way in them; or new ones no longer do.
     pub fn cut(&self, cut: bool) {
-        self.state.cut.store(cut, Ordering::SeqCst);
+        self.state.connections.cut(cut);
     }
 
     /// From now on, each request is on its way for so many milliseconds.
@@ -126,15 +127,13 @@ impl Drop for Link {
         self.state.closed.store(true, Ordering::SeqCst);
         // Wakes the listener. One that is gone needs no waking.
         drop(TcpStream::connect(self.address));
+        self.cut(true);
     }
 }
 
 impl State {
     /// Carries one request and its reply. Each has a connection of its own.
     fn carry(&self, client: &TcpStream) -> io::Result<()> {
-        if self.cut.load(Ordering::SeqCst) {
-            return client.shutdown(Shutdown::Both);
-        }
         thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
         let mut from_client = BufReader::new(client);
         let (mut head, mut body_bytes) = (Vec::new(), 0);
@@ -170,8 +169,8 @@ impl State {
             to_client.write_all(refusal.as_bytes())?;
             return client.shutdown(Shutdown::Write);
         }
-        let server = TcpStream::connect(self.server)?;
-        let (mut to_server, mut from_server, mut to_client) = (&server, &server, client);
+        let server = self.connections.add(TcpStream::connect(self.server)?);
+        let (mut to_server, mut from_server, mut to_client) = (&*server, &*server, client);
         to_server.write_all(&head)?;
         to_server.write_all(b"Connection: close\r\n\r\n")?;
         io::copy(&mut body, &mut to_server)?;
@@ -197,4 +196,33 @@ fn refused_with(code: &str) -> String {
     let body = format!(r#"{{"__type":"{code}","message":"so it is here"}}"#);
     let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.1\r\nConnection: close";
     format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server sends half of what it says it will, and waits.
+    #[test]
+    fn a_cut_ends_what_is_under_way_at_both_ends() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let link = Link::to(&listener.local_addr().unwrap().to_string()).unwrap();
+        let server = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!").unwrap();
+            // Until the other end is gone.
+            io::copy(&mut connection, &mut io::sink())
+        });
+        let mut client = TcpStream::connect(link.address()).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let (mut answer, mut byte) = (Vec::new(), [0]);
+        while !answer.ends_with(b"half!") {
+            client.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+        link.cut(true);
+        assert!(!matches!(client.read(&mut byte), Ok(1..)), "nothing comes any more");
+        drop(server.join().unwrap());
+        assert!(!matches!(TcpStream::connect(link.address()).unwrap().read(&mut byte), Ok(1..)));
+    }
 }
