@@ -55,7 +55,7 @@ pub(crate) fn run(options: &ClusterOptions) -> Result<ExitCode> {
         }
         println!("  store    {} (SeaweedFS)", site.store.endpoint());
         println!("  catalog  {}", site.catalog.address("offsite"));
-        println!("  keys     http://{} (moto)", cluster.keys.address());
+        println!("  keys     http://{} (moto)", site.keys.address());
     }
     println!("\nclients need\n  . {}", cluster.client_env().display());
     println!("commands need\n  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}");

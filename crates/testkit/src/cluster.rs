@@ -1,7 +1,7 @@
 //! Two regions on servers of their own, each served by several nodes: a cluster in a scratch directory.
 //!
-//! Each region has a PostgreSQL server and a SeaweedFS server; both have their keys in one moto server. All that goes to a
-//! store or to the keys passes a link, and what goes to a store from the other region passes another one.
+//! Each region has a PostgreSQL server, a SeaweedFS server and a moto server. All that goes to a store or to keys passes a
+//! link, and so does what goes from a node to its region's catalog. What goes to store and catalog from elsewhere passes others.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -15,9 +15,16 @@ use crate::link::Link;
 use crate::moto::Moto;
 use crate::postgres::Postgres;
 use crate::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
+use crate::tunnel::Tunnel;
 
 /// The regions of a cluster.
 pub const REGIONS: [&str; 2] = ["eu-north-1", "eu-south-1"];
+
+/// A region that a cluster can have besides, in files.
+pub const IN_FILES: &str = "eu-west-3";
+
+/// The database of each region.
+const DATABASE: &str = "offsite";
 
 /// What a node prints before its address, once it takes requests.
 const LISTENING: &str = "listening on http://";
@@ -40,12 +47,9 @@ pub struct ClusterPlan {
 pub struct Cluster {
     /// Those of the first region, then those of the second.
     pub nodes: Vec<Node>,
-    /// The regions.
-    pub sites: [Site; 2],
-    /// What leads to the keys of both regions.
-    pub keys: Link,
+    /// The regions that have servers.
+    pub sites: Vec<Site>,
     offsite: PathBuf,
-    _key_service: Moto,
     folder: TempDir,
 }
 
@@ -60,8 +64,13 @@ pub struct Site {
     pub store: Seaweed,
     /// What leads to its store from its own nodes, and from commands.
     pub near: Link,
-    /// What leads to its store from the other region's nodes.
+    /// What leads to its store from other regions' nodes.
     pub far: Link,
+    /// What leads to its catalog from other regions' nodes.
+    pub far_catalog: Tunnel,
+    /// What leads to its keys.
+    pub keys: Link,
+    _key_service: Moto,
 }
 
 /// One `offsite serve`.
@@ -73,6 +82,8 @@ pub struct Node {
     pub host: String,
     /// What it said since it was started first.
     pub log: PathBuf,
+    /// What leads from it to its region's catalog, where that is a server's.
+    pub catalog: Option<Tunnel>,
     offsite: PathBuf,
     config: PathBuf,
     process: Option<Child>,
@@ -85,21 +96,46 @@ impl Cluster {
     /// When a program is missing or does not come up.
     pub fn start(plan: &ClusterPlan) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("offsite-cluster-").tempdir()?;
-        let key_service = Moto::start(&plan.programs.join("moto_server"))?;
-        let keys = Link::to(key_service.address())?;
-        let weed = plan.programs.join("weed");
-        let sites = [Site::start(REGIONS[0], &weed)?, Site::start(REGIONS[1], &weed)?];
-        let mut cluster =
-            Self { nodes: Vec::new(), sites, keys, offsite: plan.offsite.clone(), _key_service: key_service, folder };
+        let sites = REGIONS.iter().map(|region| Site::start(region, &plan.programs)).collect::<io::Result<_>>()?;
+        let mut cluster = Self { nodes: Vec::new(), sites, offsite: plan.offsite.clone(), folder };
         cluster.init(&plan.settings)?;
-        for (own, region) in REGIONS.into_iter().enumerate() {
-            let config = cluster.config_from(own)?;
-            for number in 1..=plan.nodes_per_region {
-                let log = cluster.folder.path().join(format!("{region}-{number}.log"));
-                cluster.nodes.push(Node::start(region, &plan.offsite, &config, log)?);
+        for region in REGIONS {
+            for _ in 0..plan.nodes_per_region {
+                cluster.start_own_node(region)?;
             }
         }
         Ok(cluster)
+    }
+
+    /// Adds [`IN_FILES`] to the configuration of commands, and starts a node of it, whose configuration this returns. The other
+    /// nodes do not learn of it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or the node does not come up.
+    pub fn add_region(&mut self) -> io::Result<PathBuf> {
+        check(self.command().args(["--quiet", "region", "add", IN_FILES, "--partition", "aws"]))?;
+        self.start_own_node(IN_FILES)
+    }
+
+    /// Loses a region for good: its nodes, its servers, and all that they had.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub fn lose(&mut self, region: &str) -> io::Result<()> {
+        self.nodes.retain(|node| node.region != region);
+        self.sites.retain(|site| site.region != region);
+        fs::remove_dir_all(self.folder().join(region))
+    }
+
+    /// Starts a further node of a region, with its own way to the region's catalog.
+    fn start_own_node(&mut self, region: &'static str) -> io::Result<PathBuf> {
+        let site = self.sites.iter().find(|site| site.region == region);
+        let catalog = site.map(|site| Tunnel::to(site.catalog.socket())).transpose()?;
+        let config = self.folder().join(format!("{region}-{}.toml", self.nodes.len() + 1));
+        fs::write(&config, self.config_from(region, catalog.as_ref())?)?;
+        self.start_node(region, &config)?;
+        self.nodes.last_mut().expect("it was started").catalog = catalog;
+        Ok(config)
     }
 
     /// Starts a further node of a region, with a configuration of its own.
@@ -142,9 +178,8 @@ impl Cluster {
         check(Command::new(&self.offsite).args(["--quiet", "init", "--dir"]).arg(self.folder()))?;
         for site in &self.sites {
             let store = format!("s3://{}?endpoint=http://{}", site.region, site.near.address());
-            let catalog = site.catalog.new_database("offsite")?;
-            let kms =
-                format!("awskms://?endpoint=http://{}&region=eu-west-1&alias={}", self.keys.address(), site.region);
+            let catalog = site.catalog.new_database(DATABASE)?;
+            let kms = format!("awskms://?endpoint=http://{}&region=eu-west-1", site.keys.address());
             let mut added = self.command();
             added.args(["--quiet", "region", "add", site.region, "--partition", "aws"]);
             check(added.args(["--store", &store, "--catalog", &catalog, "--kms", &kms]))?;
@@ -153,29 +188,44 @@ impl Cluster {
         fs::write(self.config(), with_settings(&text, settings))
     }
 
-    /// The configuration of the nodes of a region, to which the other one is far.
-    fn config_from(&self, own: usize) -> io::Result<PathBuf> {
-        let other = &self.sites[1 - own];
-        let text = fs::read_to_string(self.config())?.replace(&other.near.address(), &other.far.address());
-        let config = self.folder().join(format!("nodes-of-{}.toml", REGIONS[own]));
-        fs::write(&config, text)?;
-        Ok(config)
+    /// The configuration of a node of a region, to which the others are far.
+    fn config_from(&self, region: &str, catalog: Option<&Tunnel>) -> io::Result<String> {
+        let mut text = fs::read_to_string(self.config())?;
+        for site in &self.sites {
+            let way = if site.region == region { catalog } else { Some(&site.far_catalog) };
+            let way = way.expect("there is one to a catalog on a server").address();
+            text = text.replace(&site.catalog.address(DATABASE), &site.catalog.address_through(&way, DATABASE));
+            if site.region != region {
+                text = text.replace(&site.near.address(), &site.far.address());
+            }
+        }
+        Ok(text)
     }
 }
 
 impl Site {
-    fn start(region: &'static str, weed: &Path) -> io::Result<Self> {
-        let (catalog, store) = (Postgres::start()?, Seaweed::start(weed)?);
+    fn start(region: &'static str, programs: &Path) -> io::Result<Self> {
+        let (catalog, store) = (Postgres::start()?, Seaweed::start(&programs.join("weed"))?);
+        let key_service = Moto::start(&programs.join("moto_server"))?;
         let endpoint = store.endpoint();
         let address = endpoint.trim_start_matches("http://");
-        Ok(Self { region, catalog, near: Link::to(address)?, far: Link::to(address)?, store })
+        let (near, far, keys) = (Link::to(address)?, Link::to(address)?, Link::to(key_service.address())?);
+        let far_catalog = Tunnel::to(catalog.socket())?;
+        Ok(Self { region, catalog, store, near, far, far_catalog, keys, _key_service: key_service })
+    }
+
+    /// Cuts it off from all other regions, or no longer. Its keys can be reached only from its own nodes then.
+    pub fn cut_off(&self, cut: bool) {
+        self.far.cut(cut);
+        self.far_catalog.cut(cut);
     }
 }
 
 impl Node {
     fn start(region: &'static str, offsite: &Path, config: &Path, log: PathBuf) -> io::Result<Self> {
         let (offsite, config) = (offsite.to_owned(), config.to_owned());
-        let mut node = Self { region, host: "127.0.0.1:0".to_owned(), log, offsite, config, process: None };
+        let mut node =
+            Self { region, host: "127.0.0.1:0".to_owned(), log, catalog: None, offsite, config, process: None };
         node.run()?;
         Ok(node)
     }

@@ -14,3 +14,4 @@ pub mod postgres;
 pub mod program;
 pub mod seaweed;
 pub mod servers;
+pub mod tunnel;

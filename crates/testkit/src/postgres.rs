@@ -86,6 +86,16 @@ impl Postgres {
         format!("postgres://offsite:secret@localhost/{database}?host={}", self.folder.path().display())
     }
 
+    /// The same, where `host:port` leads to its socket.
+    pub fn address_through(&self, host: &str, database: &str) -> String {
+        format!("postgres://offsite:secret@{host}/{database}")
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
     /// As [`Postgres::ask_in`], of the database that is there from the start.
     ///
     /// # Errors

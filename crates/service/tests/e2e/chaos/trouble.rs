@@ -19,17 +19,19 @@ enum Trouble {
     CrashStore,
     /// A region's store says for a while that it is busy.
     BusyStore,
-    /// What leads from one region to the other's store is cut.
+    /// What leads from one region to the other's store and catalog is cut, with what is on its way.
     Cut,
+    /// What leads from a node to its region's catalog is cut. The region's other nodes still reach it.
+    CutCatalog,
     /// It is slow.
     Slow,
-    /// The key service says for a while that it is busy.
+    /// A region's key service says for a while that it is busy.
     BusyKeys,
-    /// The keys are disabled for a while.
+    /// A region's keys are disabled for a while.
     DisableKeys,
 }
 
-const ALL: [Trouble; 10] = [
+const ALL: [Trouble; 11] = [
     Trouble::Kill,
     Trouble::Stop,
     Trouble::Pause,
@@ -37,6 +39,7 @@ const ALL: [Trouble; 10] = [
     Trouble::CrashStore,
     Trouble::BusyStore,
     Trouble::Cut,
+    Trouble::CutCatalog,
     Trouble::Slow,
     Trouble::BusyKeys,
     Trouble::DisableKeys,
@@ -91,9 +94,15 @@ fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
             site.near.fail(0);
         }
         Trouble::Cut => {
-            site.far.cut(true);
+            site.cut_off(true);
             pass(random, 500, 3_000);
-            site.far.cut(false);
+            site.cut_off(false);
+        }
+        Trouble::CutCatalog => {
+            let catalog = node.catalog.as_ref().expect("it is on a server");
+            catalog.cut(true);
+            pass(random, 500, 5_000);
+            catalog.cut(false);
         }
         Trouble::Slow => {
             site.far.delay(100);
@@ -102,9 +111,9 @@ fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
         }
         Trouble::BusyKeys | Trouble::DisableKeys => {
             let is_busy = matches!(kind, Trouble::BusyKeys);
-            cluster.keys.refuse(Some(if is_busy { "ThrottlingException" } else { "DisabledException" }));
+            site.keys.refuse(Some(if is_busy { "ThrottlingException" } else { "DisabledException" }));
             pass(random, 500, 2_000);
-            cluster.keys.refuse(None);
+            site.keys.refuse(None);
         }
     }
 }
