@@ -11,6 +11,7 @@ mod damage;
 mod fidelity;
 mod incremental;
 mod kms;
+mod lost;
 mod nodes;
 mod postgres;
 mod scale;

@@ -22,14 +22,14 @@ const ROUNDS: usize = 3;
 const LARGE: u64 = 300 << 20;
 
 /// Two regions with two nodes each.
-fn cluster(settings: Vec<(&'static str, &'static str)>) -> Cluster {
+pub(crate) fn cluster(settings: Vec<(&'static str, &'static str)>) -> Cluster {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
     let (offsite, programs) = (PathBuf::from(env!("CARGO_BIN_EXE_offsite")), target.join("venv/bin"));
     Cluster::start(&ClusterPlan { offsite, programs, nodes_per_region: 2, settings }).unwrap()
 }
 
 /// Runs a command on the cluster.
-fn run(cluster: &Cluster, arguments: &[&str]) -> Ran {
+pub(crate) fn run(cluster: &Cluster, arguments: &[&str]) -> Ran {
     Ran::from(cluster.command().args(arguments).output().unwrap())
 }
 

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use model::{Clock, SystemClock};
 use serde_json::{Value, json};
-use testkit::cluster::{Cluster, REGIONS};
+use testkit::cluster::{Cluster, IN_FILES, REGIONS};
 use testkit::corpus::{Content, Random};
 
 use crate::api::exchange::{Raw, Reply};
 use crate::api::served::Keys;
+
+/// The regions of a client, by their numbers.
+const NAMES: [&str; 3] = [REGIONS[0], REGIONS[1], IN_FILES];
 
 /// How long a reply is waited for before another node is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +40,7 @@ const FILE_SYSTEMS: usize = 2;
 /// Which bytes a file holds, for each: the seed that they are made from.
 pub(crate) type Files = BTreeMap<String, u64>;
 
-/// A client of both regions.
+/// A client of all regions.
 pub(crate) struct Client {
     pub(crate) folder: PathBuf,
     /// What is in each file system that it writes to, by id.
@@ -52,7 +55,7 @@ pub(crate) struct Client {
     pub(crate) removed: Vec<String>,
     /// What could not be made, as a key was disabled.
     pub(crate) failed: Vec<String>,
-    nodes: [Vec<String>; 2],
+    nodes: [Vec<String>; 3],
     keys: Keys,
     random: Random,
     tokens: u64,
@@ -79,7 +82,7 @@ impl Client {
             restored: Vec::new(),
             removed: Vec::new(),
             failed: Vec::new(),
-            nodes: REGIONS.map(hosts),
+            nodes: NAMES.map(hosts),
             keys: Keys::read(&cluster.client_env()),
             random: Random::new(seed),
             tokens: 0,
@@ -172,7 +175,7 @@ impl Client {
 
     /// Where a file system of a region is.
     pub(crate) fn directory(&self, region: usize, id: &str) -> PathBuf {
-        self.folder.join(REGIONS[region]).join("resources").join(id)
+        self.folder.join(NAMES[region]).join("resources").join(id)
     }
 
     /// Waits until a `FileSystem` or `Backup` is there. It may fail only because a key is disabled, and says so; returns
@@ -221,7 +224,7 @@ impl Client {
             let hosts = &self.nodes[region];
             let host = &hosts[self.random.index(hosts.len())];
             let target = format!("AWSSimbaAPIService_v20180301.{operation}");
-            let request = Raw::aws(host, REGIONS[region], "fsx", &target, &parameters.to_string());
+            let request = Raw::aws(host, NAMES[region], "fsx", &target, &parameters.to_string());
             let request = request.signed(&self.keys, SystemClock.now().0 / 1000);
             let said = match send(host, &request.bytes()) {
                 Ok(reply) if reply.status == 200 => return Ok(reply.json()),
@@ -247,16 +250,16 @@ fn choose(random: &mut Random, promises: &[Promise]) -> Option<Promise> {
     promises.get(random.index(promises.len())).cloned()
 }
 
-fn openzfs() -> Value {
+pub(crate) fn openzfs() -> Value {
     json!({"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64})
 }
 
-fn on_subnet(mut wanted: Value) -> Value {
+pub(crate) fn on_subnet(mut wanted: Value) -> Value {
     wanted["SubnetIds"] = json!(["subnet-0123456789abcdef0"]);
     wanted
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
