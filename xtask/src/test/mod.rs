@@ -19,6 +19,7 @@ use crate::{tools, workspace};
 use testkit::moto::Moto;
 use testkit::postgres::Postgres;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
+use testkit::servers;
 
 use counts::TestCounts;
 
@@ -50,26 +51,28 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut counts = TestCounts::default();
     step("tests", &mut failures, || run_tests(&TEST, options.filter.as_deref(), &[], &mut counts));
     step("tests on PostgreSQL, S3 and KMS", &mut failures, || {
-        let server = Postgres::start()?;
         let programs = workspace::target_dir()?.join("venv/bin");
-        let service = Seaweed::start(&programs.join("weed"))?;
+        let catalogs = [Postgres::start()?, Postgres::start()?];
+        let stores = [Seaweed::start(&programs.join("weed"))?, Seaweed::start(&programs.join("weed"))?];
         let keys = Moto::start(&programs.join("moto_server"))?;
         let variables = [
-            (CATALOG_SERVER, server.url()),
-            (STORE_SERVICE, service.endpoint()),
-            (KEY_SERVICE, format!("http://{}", keys.address())),
+            (servers::CATALOGS, catalogs.each_ref().map(Postgres::url).join(" ")),
+            (servers::STORES, stores.each_ref().map(Seaweed::endpoint).join(" ")),
+            (servers::KEYS, format!("http://{}", keys.address())),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
         ];
         let skipped = ON_FILES_ALONE.map(|name| ["--skip", name]).concat();
         let tests = [&TEST[..], &ON_SERVERS, &skipped].concat();
         run_tests(&tests, options.filter.as_deref(), &variables, &mut counts)?;
-        // Each test of the catalog that was told makes a schema; with a filter there may be none.
-        let made: u64 = server.ask("SELECT COUNT(*) FROM pg_namespace WHERE nspname LIKE 'test%'")?.parse()?;
-        ensure!(made > 0 || options.filter.is_some(), "no test made its catalog there");
-        // Those with clients make databases and drop them.
-        let left = server.ask("SELECT datname FROM pg_database WHERE datname LIKE 'offsite%'")?;
-        ensure!(left.is_empty(), "databases were left behind: {left}");
+        for server in &catalogs {
+            // Each test of the catalog and the engine that was told makes schemas; with a filter there may be none.
+            let made: u64 = server.ask("SELECT COUNT(*) FROM pg_namespace WHERE nspname LIKE 'test%'")?.parse()?;
+            ensure!(made > 0 || options.filter.is_some(), "no test made its catalog there");
+            // Those with clients make databases and drop them.
+            let left = server.ask("SELECT datname FROM pg_database WHERE datname LIKE 'offsite%'")?;
+            ensure!(left.is_empty(), "databases were left behind: {left}");
+        }
         Ok(())
     });
 
@@ -87,27 +90,10 @@ const DOC: [&str; 5] = ["doc", "--release", "--workspace", "--no-deps", "--all-f
 const TEST: [&str; 5] = ["test", "--release", "--workspace", "--all-features", "--no-fail-fast"];
 
 /// Of [`TEST`]'s, those that run on servers as well as on files.
-const ON_SERVERS: [&str; 5] = ["--test", "catalog", "--test", "clients", "--"];
+const ON_SERVERS: [&str; 7] = ["--test", "catalog", "--test", "engine", "--test", "clients", "--"];
 
-/// Of these, some that take long or ask no more of catalog and store than the others do, so that minutes are spared.
-const ON_FILES_ALONE: [&str; 7] = [
-    "acceptance_list",
-    "aws_cloudhsm",
-    "cbs_errors",
-    "clients_for_node",
-    "fsx_errors",
-    "progress_and_failures",
-    "tencent_cbs_ids",
-];
-
-/// Tells them where to make their stores.
-const STORE_SERVICE: &str = "OFFSITE_TEST_S3";
-
-/// Tells them where to have their keys.
-const KEY_SERVICE: &str = "OFFSITE_TEST_KMS";
-
-/// Tells them where to make their catalogs.
-const CATALOG_SERVER: &str = "OFFSITE_TEST_POSTGRES";
+/// Of these, one that takes minutes there, and asks no more of catalog and store than the others do.
+const ON_FILES_ALONE: [&str; 1] = ["aws_cloudhsm"];
 
 /// Installs all outside programs that tests need.
 pub(crate) fn install() -> Result<()> {

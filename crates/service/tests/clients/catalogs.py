@@ -1,7 +1,8 @@
-"""The catalogs of a world's regions: files of SQLite, or databases of PostgreSQL where the environment names a server.
+"""The catalogs of a world's regions: files of SQLite, or databases of PostgreSQL where the environment names servers.
 
-The environment does so in the variable that the tests of `crates/catalog` know as well: it is the address of a database
-whose user may make others. A statement is written once, for both, with `?` for each value.
+The environment does so in the variable that the tests of `crates/catalog` know as well: it has the address of a database
+whose user may make others, or of two with a space between them, which the regions take in turn. A statement is written once,
+for both kinds, with `?` for each value.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import sqlite3
 import urllib.parse
 import uuid
 
-SERVER = os.environ.get("OFFSITE_TEST_POSTGRES")
+SERVERS = os.environ.get("OFFSITE_TEST_POSTGRES", "").split()
 
 
 class Files:
@@ -42,12 +43,12 @@ class Databases:
     """Each region has a database of its own."""
 
     def __init__(self, world):
-        self.world, self.server, self.regions = world, self.connect(SERVER), {}
+        self.world, self.servers, self.regions = world, [self.connect(server) for server in SERVERS], {}
 
     def new(self, region):
-        name = f"offsite_{uuid.uuid4().hex}"
-        self.server.execute(f"CREATE DATABASE {name}")
-        address = urllib.parse.urlsplit(SERVER)._replace(path=f"/{name}").geturl()
+        name, turn = f"offsite_{uuid.uuid4().hex}", len(self.regions) % len(SERVERS)
+        self.servers[turn].execute(f"CREATE DATABASE {name}")
+        address = urllib.parse.urlsplit(SERVERS[turn])._replace(path=f"/{name}").geturl()
         self.regions[region] = self.connect(address)
         return ["--catalog", address]
 
@@ -62,10 +63,11 @@ class Databases:
         names = [connection.info.dbname for connection in self.regions.values()]
         for connection in self.regions.values():
             connection.close()
-        for name in names:
-            # A server that was killed may have left connections that have not noticed.
-            self.server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        self.server.close()
+        for server in self.servers:
+            for name in names:
+                # A server that was killed may have left connections that have not noticed.
+                server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            server.close()
 
     def connect(self, address):
         # Whoever has no server need not have this.
@@ -75,4 +77,4 @@ class Databases:
 
 
 # Where they are, in this run.
-Catalogs = Databases if SERVER else Files
+Catalogs = Databases if SERVERS else Files

@@ -792,6 +792,8 @@ class Shares(ErrorsTest, SharingTest):
 
 class Model(ErrorsTest):
     def all_documented_errors_were_reached(self):
+        # Those of work in progress are reached with a store that is away.
+        self.needs_directories()
         served = set(re.findall(r'^action "cbs::(\w+)"', self.world.cli("policy", "schema"), re.M))
         # Of these three, no errors are documented.
         self.assertEqual(served - set(MODELLED), {"AttachDisks", "DescribeSnapshotOverview", "DetachDisks"})

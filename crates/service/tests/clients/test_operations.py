@@ -219,7 +219,7 @@ class First(OperationsTest):
     settings = None
 
     def test_the_first_start_makes_a_site_and_says_what_clients_need(self):
-        if catalogs.SERVER or stores.SERVICE or keys.SERVICE:
+        if catalogs.SERVERS or stores.SERVICES or keys.SERVICE:
             self.skipTest("such a site is made before")
         kept = self.world.config.with_name("client.env")
         self.assertEqual(kept.stat().st_mode & 0o777, 0o600)

@@ -34,7 +34,7 @@ class World:
         self.identities = self.config.with_name("identities.toml")
         self.config.parent.mkdir()
         self.catalogs = catalogs.Catalogs(self)
-        is_apart = catalogs.SERVER or stores.SERVICE or keys.SERVICE
+        is_apart = catalogs.SERVERS or stores.SERVICES or keys.SERVICE
         if settings is not None or is_apart:
             self.cli("init", "--dir", self.config.parent)
             if is_apart:
@@ -170,7 +170,7 @@ class WorldTest(unittest.TestCase):
         return back
 
     def needs_directories(self):
-        if stores.SERVICE:
+        if stores.SERVICES:
             self.skipTest("stores are in a bucket, which all tests share")
 
     def without_keys(self, region):

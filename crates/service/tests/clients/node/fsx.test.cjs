@@ -73,7 +73,13 @@ test("a backup is taken, copied, found, restored and deleted", async () => {
   for await (const page of fsx.paginateDescribeBackups({ client: west, pageSize: 1 }, {})) listed.push(...page.Backups);
   assert.ok(listed.some((seen) => seen.BackupId === copy.BackupId));
 
-  assert.equal((await east.send(new fsx.DeleteBackupCommand({ BackupId: taken }))).Lifecycle, "DELETED");
+  // The source is let go of a moment after its copy can be seen.
+  const deleted = await until(() =>
+    east.send(new fsx.DeleteBackupCommand({ BackupId: taken })).catch((error) => {
+      if (!(error instanceof fsx.BackupBeingCopied)) throw error;
+    }),
+  );
+  assert.equal(deleted.Lifecycle, "DELETED");
   const made = await west.send(new fsx.CreateFileSystemFromBackupCommand({ BackupId: copy.BackupId, SubnetIds }));
   const restored = (await fileSystemReady(west, made.FileSystem.FileSystemId)).FileSystemId;
   assert.ok(fs.readFileSync(path.join(resource(WEST, restored), "some", "file")).equals(bytes));
@@ -118,11 +124,15 @@ test("refusals are the SDK's own exceptions, with their members", async () => {
   await available(west, first);
 });
 
-test("a sixth copy into a region exceeds the limit, and the source is held meanwhile", async () => {
+test("a sixth copy into a region exceeds the limit, and the source is held meanwhile", async (t) => {
+  const store = path.join(process.env.OFFSITE_SITE, IRELAND, "store");
+  if (!fs.existsSync(store)) {
+    t.skip("stores are in a bucket, which all tests share");
+    return;
+  }
   const taken = await backup(await fileSystem());
   const ireland = client(IRELAND);
   // While the target's store is away, what was accepted stays in progress.
-  const store = path.join(process.env.OFFSITE_SITE, IRELAND, "store");
   fs.renameSync(store, `${store}-away`);
   const copies = await Promise.allSettled(
     Array.from({ length: 6 }, () =>
