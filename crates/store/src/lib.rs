@@ -22,7 +22,7 @@ mod silence;
 pub mod transfer;
 
 pub use address::InvalidAddress;
-pub use bucket::{Bucket, BucketAddress};
+pub use bucket::{Bucket, BucketAddress, S3Service};
 pub use chunks::{ChunkError, ChunkSource, KeyRing, PackRef};
 pub use courtesy::Limits;
 pub use error::{StoreError, StoreErrorKind};

@@ -45,6 +45,37 @@ fn name_of(bytes: &[u8]) -> ObjectName {
     ObjectName(*blake3::hash(bytes).as_bytes())
 }
 
+/// What was uploaded in parts has a checksum of its parts alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_copies_packs_that_came_whole_from_bucket_to_bucket() {
+    let server = BucketKind::S3.start(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    let open = async |place: &str| {
+        let address = server.address(place).unwrap();
+        let bucket = open_bucket(BucketKind::S3, &address, BucketKind::S3.secret());
+        let environment = BucketKind::S3.credentials(BucketKind::S3.secret());
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let service = address.parse::<BucketAddress>().unwrap().service(environment, &bucket).unwrap();
+        let store = RegionStore::create(&region(), Arc::clone(&bucket.objects), place).await.unwrap();
+        store.in_bucket(bucket).in_service(service)
+    };
+    let (source, target) = (open("copied-from/below").await, open("copied-to").await);
+    assert!(target.is_in_service_of(&source));
+    for (len, is_copied) in [(1 << 20, true), (41 << 20, false)] {
+        let bytes: Bytes = (0..len / 4_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let name = name_of(&bytes);
+        source.put_pack(&account(), &name, [bytes.clone()]).await.unwrap();
+        let copied = target.copy_pack_from(&source, &account(), &name, bytes.len() as u64).await.unwrap();
+        assert_eq!(copied, is_copied, "{len} bytes");
+        if copied {
+            assert_eq!(target.read_pack(&account(), &name).await.unwrap(), bytes);
+        }
+        let longer = bytes.len() as u64 + 1;
+        assert!(!target.copy_pack_from(&source, &account(), &name, longer).await.unwrap());
+    }
+    let missing = target.copy_pack_from(&source, &account(), &name_of(b""), 0).await.unwrap_err();
+    assert_eq!(missing.kind, StoreErrorKind::NotFound);
+}
+
 /// Without being told, it would be asked again after a tenth of a second or two.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_service_is_left_alone_for_as_long_as_it_asks() {

@@ -24,6 +24,8 @@ pub struct Link {
 struct State {
     server: SocketAddr,
     requests: AtomicU64,
+    /// Bytes of bodies that went to the server, and of its answers.
+    carried: AtomicU64,
     /// How many of ten requests fail.
     failing: AtomicU64,
     /// The error of AWS's JSON protocol that all requests are refused with.
@@ -52,6 +54,7 @@ impl Link {
         let state = State {
             server,
             requests: 0.into(),
+            carried: 0.into(),
             failing: 0.into(),
             refusal: Mutex::default(),
             patience: Mutex::default(),
@@ -120,6 +123,11 @@ impl Link {
     pub fn requests(&self) -> u64 {
         self.state.requests.swap(0, Ordering::SeqCst)
     }
+
+    /// How many bytes of requests' bodies and of answers have gone by since the last time this was asked.
+    pub fn carried(&self) -> u64 {
+        self.state.carried.swap(0, Ordering::SeqCst)
+    }
 }
 
 impl Drop for Link {
@@ -173,14 +181,14 @@ impl State {
         let (mut to_server, mut from_server, mut to_client) = (&*server, &*server, client);
         to_server.write_all(&head)?;
         to_server.write_all(b"Connection: close\r\n\r\n")?;
-        io::copy(&mut body, &mut to_server)?;
+        self.carried.fetch_add(io::copy(&mut body, &mut to_server)?, Ordering::SeqCst);
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(bytes) = stop {
             io::copy(&mut from_server.take(bytes), &mut to_client)?;
             // Until the client gives it up.
             return io::copy(&mut to_client, &mut io::sink()).map(drop);
         }
-        io::copy(&mut from_server, &mut to_client)?;
+        self.carried.fetch_add(io::copy(&mut from_server, &mut to_client)?, Ordering::SeqCst);
         client.shutdown(Shutdown::Write)
     }
 }

@@ -15,6 +15,7 @@ mod submit;
 mod target;
 mod turns;
 mod width;
+mod within;
 mod write;
 
 use std::sync::Arc;

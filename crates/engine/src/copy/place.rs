@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is left to do for one target.
 pub(super) struct Placed {
     pub(super) missing: Vec<PackRef>,
+    /// What was missing, until the service of both stores copied it.
+    pub(super) by_service: Vec<PackRef>,
     pub(super) packs_held: u64,
     pub(super) bytes_held: u64,
 }
@@ -32,6 +34,16 @@ pub(super) struct Placed {
 impl Placed {
     pub(super) fn bytes_missing(&self) -> u64 {
         self.missing.iter().map(|pack| pack.bytes).sum()
+    }
+
+    /// Every pack that the target lacked at first.
+    pub(super) fn moved(&self) -> impl Iterator<Item = &PackRef> {
+        self.missing.iter().chain(&self.by_service)
+    }
+
+    /// Takes in that these are there now.
+    pub(super) fn moved_by_service(&mut self, packs: &HashSet<PackId>) {
+        self.by_service.extend(self.missing.extract_if(.., |pack| packs.contains(&pack.id)));
     }
 }
 
@@ -43,6 +55,7 @@ pub(super) async fn place(job: &TargetJob) -> Result<Placed, EngineError> {
     let (missing, held) = plan_copy(&job.record.packs, &held);
     let mut placed = Placed {
         missing: Vec::new(),
+        by_service: Vec::new(),
         packs_held: held.len() as u64,
         bytes_held: held.iter().map(|pack| pack.bytes).sum(),
     };

@@ -28,6 +28,7 @@ use super::submit::CopyJob;
 use super::target::{TargetJob, finish};
 use super::turns::Turns;
 use super::width::Width;
+use super::within::copy_within;
 use super::write::{Writer, write_packs};
 use crate::context::RegionContext;
 use crate::error::EngineError;
@@ -93,12 +94,17 @@ pub(super) async fn run(
     ended
 }
 
-/// Finds out what a target lacks.
+/// Finds out what a target lacks, and has it copied by the service that has both stores, where there is one.
 async fn start(copy: CopyJob, record: &Arc<Record>, progress: &Arc<Progress>) -> Result<Started, Ended> {
     match TargetJob::begin(copy, record, progress).await {
         Ok(job) => {
-            let placed = place(&job).await;
+            let mut placed = place(&job).await;
             progress.expect_more(placed.as_ref().map_or(0, Placed::bytes_missing));
+            if let Ok(lacking) = &mut placed
+                && let Err(error) = copy_within(&job, lacking).await
+            {
+                placed = Err(error);
+            }
             Ok((job, placed))
         }
         Err((copy, error)) => {

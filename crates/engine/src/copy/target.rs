@@ -106,7 +106,7 @@ pub(super) async fn finish(
         let placed = placed?;
         written?;
         // Whoever has sent them: of a copy that is shared, parts are sent by others.
-        let (packs_moved, bytes_moved) = (placed.missing.len() as u64, placed.bytes_missing());
+        let (packs_moved, bytes_moved) = (placed.moved().count() as u64, placed.moved().map(|pack| pack.bytes).sum());
         let backup = publish(job, &placed, bytes_moved).await?;
         let Placed { packs_held, bytes_held, .. } = placed;
         Ok(CopyReport { backup, packs_moved, bytes_moved, packs_held, bytes_held })

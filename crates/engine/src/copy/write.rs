@@ -61,7 +61,8 @@ impl Writer {
         }
     }
 
-    async fn land(&self, packs: &[PackId], bytes: u64) -> Result<(), CatalogError> {
+    /// Commits that packs are there.
+    pub(super) async fn land(&self, packs: &[PackId], bytes: u64) -> Result<(), CatalogError> {
         match &self.right {
             Right::Copy(fence) => self.ctx.catalog.land_packs(&self.account, &self.backup, *fence, packs, bytes).await,
             Right::Part(part) => self.ctx.catalog.land_packs_of_part(&self.account, part, packs, bytes).await,

@@ -131,6 +131,7 @@ pub(super) fn entry(region: Region, partition: Partition, dir: &str) -> RegionEn
         store_sent_bytes: None,
         opt_in: false,
         no_windows_multi_az: false,
+        server_side_copies: false,
         name: region,
     }
 }

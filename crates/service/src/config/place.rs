@@ -9,7 +9,7 @@ use catalog::sqlite_url;
 use model::{Clock, Region};
 use store::keys::KeyFileService;
 use store::region_store::{ObjectStore, open_directory};
-use store::{Bucket, BucketAddress, KeyError, KeyService, KmsAddress, Limits};
+use store::{Bucket, BucketAddress, KeyError, KeyService, KmsAddress, Limits, S3Service};
 
 use super::environment;
 
@@ -56,6 +56,13 @@ impl fmt::Display for StorePlace {
 /// Opens a bucket, whatever it holds.
 pub(super) fn open_bucket(address: &BucketAddress, limits: Limits) -> anyhow::Result<Bucket> {
     address.open(environment::variables(), limits).with_context(|| format!("failed to open {address}"))
+}
+
+/// The service that a bucket is on, to be asked for copies from others of its buckets.
+pub(super) fn open_service(address: &BucketAddress, bucket: &Bucket) -> anyhow::Result<Option<S3Service>> {
+    address
+        .service(environment::variables(), bucket)
+        .with_context(|| format!("failed to open the service of {address}"))
 }
 
 /// Where a region's catalog is.

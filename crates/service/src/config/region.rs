@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing};
 use engine::{EngineError, RegionContext};
 use model::{ByteSize, PackId, Partition, Region, SystemClock};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{Limits, RegionStore};
 
 use super::bandwidth::Timetable;
-use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket};
+use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket, open_service};
 use crate::exit::hinted;
 
 /// The fact in a catalog's `meta` table that names its region.
@@ -73,6 +73,10 @@ pub(crate) struct RegionEntry {
     /// Bytes that these requests send, such as `1GiB`: 40MiB, which is the longest request, to 64GiB; 512MiB unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) store_sent_bytes: Option<String>,
+    /// Whether the S3 service that its bucket is on copies packs itself, from and to other regions there that say the same.
+    /// It then vouches for them by its checksums, and no bandwidth bounds them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) server_side_copies: bool,
     /// Whether FSx copies backups neither to it from other regions nor out of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) opt_in: bool,
@@ -101,6 +105,9 @@ impl RegionEntry {
         let in_own = |given: &Option<PathBuf>, name| given.as_ref().map_or(own.join(name), |given| base.join(given));
         let bandwidth = self.timetable().with_context(|| field("bandwidth"))?;
         let store_limits = self.store_limits(&store)?;
+        if self.server_side_copies && !matches!(&store, StorePlace::Bucket(address) if address.is_s3()) {
+            bail!("region {}: server_side_copies: it is for buckets of S3 services (s3://…)", self.name);
+        }
         let scratch = in_own(&self.scratch, "scratch");
         let resources = in_own(&self.resources, "resources");
         Ok(RegionSettings {
@@ -113,6 +120,7 @@ impl RegionEntry {
             resources,
             bandwidth,
             store_limits,
+            server_side_copies: self.server_side_copies,
             file: file.to_owned(),
             opt_in: self.opt_in,
             no_windows_multi_az: self.no_windows_multi_az,
@@ -173,6 +181,8 @@ pub(crate) struct RegionSettings {
     pub(crate) bandwidth: Timetable,
     /// How much may be asked of its store at a time.
     pub(crate) store_limits: Limits,
+    /// Whether its store's service copies packs itself.
+    pub(crate) server_side_copies: bool,
     /// The configuration file that says all this.
     pub(crate) file: PathBuf,
     /// Whether FSx copies backups neither to it from other regions nor out of it.
@@ -278,8 +288,12 @@ impl RegionSettings {
             }
             StorePlace::Bucket(address) => {
                 let bucket = open_bucket(address, self.store_limits).with_context(unusable)?;
+                let service = match self.server_side_copies {
+                    true => open_service(address, &bucket).with_context(unusable)?,
+                    false => None,
+                };
                 let store = RegionStore::open(&self.region, Arc::clone(&bucket.objects)).await;
-                store.map(|store| store.in_bucket(bucket))
+                store.map(|store| store.in_bucket(bucket).in_service(service))
             }
         };
         Ok(opened.map_err(EngineError::from)?)

@@ -155,6 +155,45 @@ fn copies_finish_though_requests_fail() {
     }
 }
 
+/// Between regions that ask for it the service copies, and what it copied is as good as what went through this machine.
+#[test]
+fn the_service_of_both_buckets_copies_where_it_is_to() {
+    let server = service();
+    let link = Link::to(server.endpoint().trim_start_matches("http://")).unwrap();
+    let site = Site::new(&server, &server);
+    let regions = ["ap-south-1", "ap-south-2"];
+    for region in regions {
+        site.add_region(region, &format!("s3://{region}/below?endpoint=http://{}", link.address())).exits(0);
+    }
+    let config = site.world.path("site/offsite.toml");
+    let added = [OsStr::new("resource"), "add".as_ref(), site.tree.as_ref(), "--region".as_ref(), regions[0].as_ref()];
+    let resource = site.run(added).id();
+    let backup = site.run(["backup", "create", &resource]).id();
+    let copy = |to: &str| {
+        link.carried();
+        let said = site.run(["copy", &backup, "--to", to, "--json"]).json();
+        let copied = said.get(0).unwrap_or(&said).clone();
+        let moved = copied["bytes_moved"].as_u64().expect("a copy says what it moved");
+        assert!(moved > 1 << 20, "{copied}");
+        (copied["backup"]["id"].as_str().expect("a copy has an id").to_owned(), moved, link.carried())
+    };
+    let (sent, moved, carried) = copy(regions[1]);
+    assert!(carried > 2 * moved, "{carried} bytes went by for {moved}");
+    site.run(["backup", "rm", &sent]).exits(0);
+    site.run(["gc", "--region", regions[1], "--grace", "0s"]).exits(0);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let asked = regions.iter().fold(text, |text, region| {
+        let name = format!("name = \"{region}\"");
+        text.replace(&name, &format!("{name}\nserver_side_copies = true"))
+    });
+    std::fs::write(&config, asked).unwrap();
+    let (copied, moved, carried) = copy(regions[1]);
+    assert!(carried < moved / 4, "{carried} bytes went by for {moved}");
+    site.run(["backup", "verify", &copied, "--read-data"]).exits(0);
+    site.run(["backup", "rm", &backup]).exits(0);
+    site.assert_restorable(&copied, "restored");
+}
+
 #[test]
 fn a_catalog_is_rebuilt_from_a_bucket() {
     let server = service();

@@ -4,6 +4,7 @@ mod azure;
 mod connection;
 mod gcs;
 mod s3;
+mod service;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +18,8 @@ use url::Url;
 use crate::address::{InvalidAddress, is_name};
 use crate::aws::{CREDENTIALS_ELSEWHERE, ServicePlace};
 use crate::courtesy::{Courteous, Limits};
+
+pub use service::S3Service;
 
 /// Where a bucket is: `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`, `gs://<bucket>[/<prefix>][?endpoint=<URL>]`
 /// or `az://<container>[/<prefix>][?endpoint=<URL>][&account=<name>]`.
@@ -108,6 +111,27 @@ impl BucketAddress {
             _ => Arc::new(PrefixStore::new(whole, self.prefix.clone())),
         };
         Ok(Bucket { objects, courteous })
+    }
+
+    /// The bucket as a part of its S3 service, to be asked for copies from others of its buckets; `None` of other services.
+    /// Requests count as `bucket`'s.
+    ///
+    /// # Errors
+    /// As [`BucketAddress::open`].
+    pub fn service(
+        &self,
+        environment: impl IntoIterator<Item = (String, String)>,
+        bucket: &Bucket,
+    ) -> Result<Option<S3Service>, object_store::Error> {
+        let Service::S3(place) = &self.service else { return Ok(None) };
+        let whole = s3::open_whole(place, environment, bucket.courteous.clone())?;
+        let root = Path::from(self.bucket.as_str()).parts().chain(self.prefix.parts()).collect();
+        Ok(Some(S3Service { place: place.clone(), whole, root }))
+    }
+
+    /// Whether it is on an S3 service.
+    pub fn is_s3(&self) -> bool {
+        matches!(self.service, Service::S3(_))
     }
 }
 

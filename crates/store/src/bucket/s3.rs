@@ -16,14 +16,36 @@ pub(super) fn open(
     environment: impl IntoIterator<Item = (String, String)>,
     courteous: Courteous,
 ) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let region = place.region.as_deref();
-    let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(bucket)
-        .with_region(region.unwrap_or(REGION_DEFAULT))
-        .with_credentials(credentials(environment, region)?);
+    let mut builder = builder(place, environment, courteous)?.with_bucket_name(bucket);
     if let Some(endpoint) = place.endpoint() {
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
     }
-    let builder = builder.with_client_options(client_options(place.endpoint())).with_retry(retry());
-    Ok(Arc::new(builder.with_http_connector(courteous).build()?))
+    Ok(Arc::new(builder.build()?))
+}
+
+/// Opens all buckets of a service as if they were one, in which the name of each object begins with its bucket's.
+pub(super) fn open_whole(
+    place: &ServicePlace,
+    environment: impl IntoIterator<Item = (String, String)>,
+    courteous: Courteous,
+) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let region = place.region.as_deref().unwrap_or(REGION_DEFAULT);
+    let endpoint = place.endpoint().map_or_else(|| format!("https://s3.{region}.amazonaws.com"), str::to_owned);
+    // As if the endpoint were that of one bucket, which has no name to put before an object's.
+    let builder = builder(place, environment, courteous)?.with_bucket_name("").with_endpoint(endpoint);
+    Ok(Arc::new(builder.with_virtual_hosted_style_request(true).build()?))
+}
+
+fn builder(
+    place: &ServicePlace,
+    environment: impl IntoIterator<Item = (String, String)>,
+    courteous: Courteous,
+) -> object_store::Result<AmazonS3Builder> {
+    let region = place.region.as_deref();
+    let builder = AmazonS3Builder::new()
+        .with_region(region.unwrap_or(REGION_DEFAULT))
+        .with_credentials(credentials(environment, region)?)
+        .with_client_options(client_options(place.endpoint()))
+        .with_retry(retry());
+    Ok(builder.with_http_connector(courteous))
 }

@@ -29,7 +29,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, S3Service};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::piece::Buffers;
 use crate::record::Record;
@@ -84,6 +84,8 @@ pub struct RegionStore {
     directory: Option<Arc<std::path::Path>>,
     /// The bucket that it is in, if it is in one.
     bucket: Option<Bucket>,
+    /// What copies packs from others of its buckets, if it is to.
+    service: Option<S3Service>,
     /// How packs that come in pieces are sent to it.
     parts: upload::Parts,
     /// What the pieces of its packs are read into.
@@ -127,6 +129,7 @@ impl RegionStore {
             catalog_id: None,
             directory: None,
             bucket: None,
+            service: None,
             parts: upload::Parts::OF_NETWORK,
             buffers: Buffers::default(),
             habits: habits::Habits::default(),
@@ -168,6 +171,18 @@ impl RegionStore {
     pub fn in_bucket(mut self, bucket: Bucket) -> Self {
         self.bucket = Some(bucket);
         self
+    }
+
+    /// Tells that the service that the bucket is on is to copy packs itself, from stores that say the same.
+    #[must_use]
+    pub fn in_service(mut self, service: Option<S3Service>) -> Self {
+        self.service = service;
+        self
+    }
+
+    /// Whether the store's service can copy packs from `source` itself, and is to.
+    pub fn is_in_service_of(&self, source: &Self) -> bool {
+        self.service.iter().zip(&source.service).any(|(ours, theirs)| ours.is_that_of(theirs))
     }
 
     /// Whether the store is reached over a network; otherwise it is a directory.
@@ -239,6 +254,29 @@ impl RegionStore {
         self.write(&key, pieces.into_iter().collect(), "write pack").await?;
         effect("store.put_pack.after");
         self.check_in_place(&key).await
+    }
+
+    /// Has the service copy a pack of so many bytes from `source`. Tells whether the service's checksum says that it is the
+    /// same; otherwise the pack is to be written, over whatever is there now. Safe to repeat.
+    ///
+    /// # Errors
+    /// Any [`StoreErrorKind`] but `Corrupt`. `Denied` also where the store's credentials may not read the source.
+    ///
+    /// # Panics
+    /// Where [`RegionStore::is_in_service_of`] says no.
+    pub async fn copy_pack_from(
+        &self,
+        source: &Self,
+        account: &AccountId,
+        name: &ObjectName,
+        bytes: u64,
+    ) -> Result<bool, StoreError> {
+        let (Some(ours), Some(theirs)) = (&self.service, &source.service) else { panic!("no service has both stores") };
+        let key = pack_key(account, name);
+        effect("store.put_pack.before");
+        let copied = ours.copy_from(theirs, &key, bytes).await;
+        effect("store.put_pack.after");
+        copied.map_err(|e| wrap(&self.region, "have the service copy pack", key.as_ref(), e))
     }
 
     /// Checks that a directory is still the store, and that what was written is in it. One whose file system is gone takes
