@@ -5,6 +5,7 @@
 mod bench;
 mod cluster;
 mod corpus;
+mod instructions;
 mod python;
 mod test;
 mod tools;
@@ -22,6 +23,8 @@ enum Task {
     Test(test::Options),
     /// Times whole processes beside restic, rustic, borg, conserve, rclone, rsync and cp.
     Bench(bench::Options),
+    /// Counts the instructions of the inner loops and compares them with those that are kept.
+    Instructions(instructions::Options),
     /// Runs two regions with two nodes each on PostgreSQL, SeaweedFS and moto, until Ctrl-C.
     Cluster(cluster::ClusterOptions),
     /// Kills, pauses and cuts off parts of such a cluster at random while clients work, and checks that nothing is lost.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Cluster(options) => cluster::run(&options),
         Task::Chaos(options) => cluster::chaos(&options),
         Task::Corpus(task) => corpus::run(&task),

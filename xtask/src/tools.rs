@@ -34,8 +34,11 @@ impl CrateTool {
 /// Holds built programs; in the target folder.
 const CRATE_TOOLS: &str = "tools";
 
+/// Counts instructions.
+pub(crate) const VALGRIND: Tool = Tool { program: "valgrind", package: "valgrind" };
+
 /// What the tests call.
-pub(crate) const FOR_TESTS: [Tool; 18] = [
+pub(crate) const FOR_TESTS: [Tool; 19] = [
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
@@ -54,6 +57,7 @@ pub(crate) const FOR_TESTS: [Tool; 18] = [
     Tool { program: "npm", package: "npm" },
     Tool { program: "initdb", package: "postgresql" },
     Tool { program: "systemd-analyze", package: "systemd" },
+    VALGRIND,
 ];
 
 /// What `bench --api` runs beside offsite.

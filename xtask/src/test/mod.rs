@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::{tools, workspace};
+use crate::{instructions, tools, workspace};
 use testkit::moto::Moto;
 use testkit::postgres::Postgres;
 use testkit::seaweed::{ACCESS_KEY, SECRET_KEY, Seaweed};
@@ -75,6 +75,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         Ok(())
     });
+    if options.filter.is_none() {
+        step("instruction counts", &mut failures, instructions::check);
+    }
 
     heading("result");
     failures.iter().chain(&counts.failed_names).for_each(|failure| println!("failed: {failure}"));
