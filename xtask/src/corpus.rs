@@ -31,6 +31,9 @@ pub(crate) enum Task {
     TreeDayTwo {
         /// The tree.
         dir: PathBuf,
+        /// Edits so many of the small files that were made first, and does nothing else.
+        #[arg(long, value_name = "COUNT")]
+        first_files: Option<u64>,
         /// What the random numbers start from.
         #[arg(long, default_value_t = 2)]
         seed: u64,
@@ -99,8 +102,11 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
                 megabytes(made.bytes - made.data_bytes.min(made.bytes)),
             );
         }
-        Task::TreeDayTwo { dir, seed } => {
-            let done = corpus::day_two(dir, *seed)?;
+        Task::TreeDayTwo { dir, first_files, seed } => {
+            let done = match first_files {
+                Some(files) => corpus::edit_first_files(dir, *seed, *files)?,
+                None => corpus::day_two(dir, *seed)?,
+            };
             println!(
                 "{:.1} MB changed: {} files edited, {} added, {} removed, {} renamed, {} directory renamed",
                 megabytes(done.changed_bytes),

@@ -6,6 +6,7 @@
 
 mod api;
 mod corpus;
+mod growth;
 mod install;
 mod kind;
 mod line;
@@ -27,10 +28,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::workspace;
 use corpus::Corpus;
+use growth::GrowthReport;
 use kind::CandidateKind;
 use line::{LineOptions, LineReport};
 use measure::Meter;
@@ -65,6 +67,10 @@ pub(crate) struct Options {
     /// programs; with --quick less of it. For root.
     #[arg(long, conflicts_with_all = ["medium", "full", "memory", "api", "only", "corpus", "cold"])]
     line: bool,
+    /// Measures instead how the cost of the same change grows with the number of files and of packs; with --quick fewer of
+    /// them.
+    #[arg(long, conflicts_with_all = ["medium", "full", "memory", "api", "line", "only", "corpus", "cold"])]
+    growth: bool,
     #[command(flatten)]
     line_options: LineOptions,
     /// Runs of each row, in place of two or three.
@@ -85,7 +91,8 @@ pub(crate) struct Options {
     /// Also writes every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus or of --line. For
+    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus, of --line
+    /// or of --growth. For
     /// an idle machine, and at least --medium.
     #[arg(long, conflicts_with_all = ["memory", "api"])]
     write_docs: bool,
@@ -99,6 +106,7 @@ pub(crate) struct Options {
 #[serde(untagged)]
 enum Found {
     OverLine(LineReport),
+    Growth(GrowthReport),
     OnCorpora(Report),
 }
 
@@ -107,6 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(path) = &options.docs_from {
         let page = match report::load(path)? {
             Found::OverLine(report) => page::write_line(&report),
+            Found::Growth(report) => page::write_growth(&report),
             Found::OnCorpora(report) => page::write(&report),
         };
         println!("wrote {}", page?.display());
@@ -125,9 +134,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     if options.line {
         let common = line::Common { work: work.path(), target: &target, quick: options.quick, runs: options.runs };
-        return line::run(&options.line_options, &common, |report| options.save_line(report));
+        return line::run(&options.line_options, &common, |report| options.save_as(report, page::write_line));
     }
     let scale = options.scale();
+    if options.growth {
+        let runs = options.runs.unwrap_or(1);
+        let touched_bytes = if options.quick { scale.touched_bytes } else { scale::MEDIUM.touched_bytes };
+        let common = growth::Common { work: work.path(), target: &target, quick: options.quick, runs, touched_bytes };
+        return growth::run(&common, |report| options.save_as(report, page::write_growth));
+    }
     let is_there = |kind: CandidateKind| kind.program(&target).exists();
     let (chosen, left_out) = install::choose(&options.only, scale.builds, is_there);
     for kind in left_out {
@@ -165,12 +180,13 @@ impl Options {
         }
     }
 
-    fn save_line(&self, report: &LineReport) -> Result<()> {
+    /// Saves what was found besides corpora.
+    fn save_as<T: Serialize>(&self, found: &T, write: impl Fn(&T) -> Result<PathBuf>) -> Result<()> {
         if let Some(path) = &self.json {
-            report::save(report, path)?;
+            report::save(found, path)?;
         }
         if self.write_docs {
-            println!("\nwrote {}", page::write_line(report)?.display());
+            println!("\nwrote {}", write(found)?.display());
         }
         Ok(())
     }

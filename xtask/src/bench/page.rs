@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use serde::de::DeserializeOwned;
 
 use super::corpus::Corpus;
+use super::growth::GrowthReport;
 use super::line::LineReport;
 use super::measured::Measured;
 use super::report::{self, Machine, Report};
@@ -20,24 +22,31 @@ use crate::workspace;
 const METHOD: &str = include_str!("page/method.md");
 const PROMISES: &str = include_str!("page/promises.md");
 const LINE: &str = include_str!("page/line.md");
+const GROWTH: &str = include_str!("page/growth.md");
 
 /// Replaces what is kept of the corpora in `report`, and the page.
 pub(super) fn write(report: &Report) -> Result<PathBuf> {
     for measured in &report.corpora {
-        report.only(measured).save(&kept_path(measured.corpus))?;
+        report.only(measured).save(&kept_at(measured.corpus.name()))?;
     }
     write_page()
 }
 
 /// Replaces what is kept of the long lines, and the page.
 pub(super) fn write_line(report: &LineReport) -> Result<PathBuf> {
-    report::save(report, &kept_line_path())?;
+    report::save(report, &kept_at(KEPT_LINE))?;
+    write_page()
+}
+
+/// Replaces what is kept of growth, and the page.
+pub(super) fn write_growth(report: &GrowthReport) -> Result<PathBuf> {
+    report::save(report, &kept_at(KEPT_GROWTH))?;
     write_page()
 }
 
 fn write_page() -> Result<PathBuf> {
     let path = path();
-    let text = page(&kept()?, kept_line()?.as_ref());
+    let text = page(&Kept::load()?);
     fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
     Ok(path)
 }
@@ -46,43 +55,64 @@ fn path() -> PathBuf {
     workspace::root().join("docs/benchmarks.md")
 }
 
-fn kept_path(corpus: Corpus) -> PathBuf {
-    workspace::root().join("docs/benchmarks").join(corpus.name()).with_extension("json")
+/// Names the file of what is kept of the long lines.
+const KEPT_LINE: &str = "line";
+
+/// The same of growth.
+const KEPT_GROWTH: &str = "growth";
+
+fn kept_at(name: &str) -> PathBuf {
+    workspace::root().join("docs/benchmarks").join(name).with_extension("json")
 }
 
-/// A report for each corpus that was measured so far.
-fn kept() -> Result<Vec<Report>> {
-    let paths = Corpus::value_variants().iter().map(|corpus| kept_path(*corpus));
-    paths.filter(|path| path.exists()).map(|path| Report::load(&path)).collect()
-}
-
-fn kept_line_path() -> PathBuf {
-    workspace::root().join("docs/benchmarks/line.json")
-}
-
-fn kept_line() -> Result<Option<LineReport>> {
-    let path = kept_line_path();
+fn load_if_kept<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
+    let path = kept_at(name);
     if path.exists() { report::load(&path).map(Some) } else { Ok(None) }
 }
 
+/// What was measured so far.
+#[derive(Default)]
+struct Kept {
+    /// One for each corpus.
+    reports: Vec<Report>,
+    growth: Option<GrowthReport>,
+    line: Option<LineReport>,
+}
+
+impl Kept {
+    fn load() -> Result<Self> {
+        let reports = Corpus::value_variants().iter().filter_map(|corpus| load_if_kept(corpus.name()).transpose());
+        let reports = reports.collect::<Result<_>>()?;
+        Ok(Self { reports, growth: load_if_kept(KEPT_GROWTH)?, line: load_if_kept(KEPT_LINE)? })
+    }
+}
+
 /// The whole page. Pure.
-fn page(reports: &[Report], line: Option<&LineReport>) -> String {
+fn page(kept: &Kept) -> String {
     let mut text = format!("{METHOD}\n{PROMISES}");
-    for report in reports {
+    for report in &kept.reports {
         for measured in &report.corpora {
             text += &section(report, measured);
         }
     }
-    if let Some(line) = line {
-        text += &line_section(line);
-    }
+    text += &kept.growth.as_ref().map(growth_section).unwrap_or_default();
+    text += &kept.line.as_ref().map(line_section).unwrap_or_default();
     text
 }
 
+fn growth_section(report: &GrowthReport) -> String {
+    let about = about(&report.date, &report.again, &report.machine);
+    format!("\n{GROWTH}{about}{}{}{}", report.heading(), report.tables(), report.what_was_run())
+}
+
 fn line_section(report: &LineReport) -> String {
-    let (LineReport { date, again, .. }, machine) = (report, shown(&report.machine));
-    let about = format!("- measured on {date}; again with `{again}`\n- machine: {machine}\n");
-    format!("\n{LINE}{about}{}{}", report.heading(), report.tables()) + &report.what_was_run()
+    let about = about(&report.date, &report.again, &report.machine);
+    format!("\n{LINE}{about}{}{}{}", report.heading(), report.tables(), report.what_was_run())
+}
+
+/// When, how and where something was measured, as lines of a list.
+fn about(date: &str, again: &str, machine: &Machine) -> String {
+    format!("- measured on {date}; again with `{again}`\n- machine: {}\n", shown(machine))
 }
 
 fn shown(machine: &Machine) -> String {
@@ -106,10 +136,7 @@ fn section(report: &Report, measured: &Measured) -> String {
     );
     text += &format!("\n### {corpus}: targets\n\n{}", targets::table(measured));
     text += &measured.tables();
-    text += &format!("\n### {corpus}: what was run\n\n| measured | version |\n|---|---|\n");
-    for version in &report.versions {
-        text += &format!("| {} | {} |\n", version.candidate.name(), version.version);
-    }
+    text += &format!("\n### {corpus}: what was run\n\n{}", report::versions_table(&report.versions));
     text + &format!("\n```text\n{}```\n", measured.commands())
 }
 
@@ -135,7 +162,7 @@ mod tests {
 
     #[test]
     fn each_corpus_has_a_section_that_says_when_where_and_with_what_it_was_measured() {
-        let page = page(&[sample_report()], None);
+        let page = page(&Kept { reports: vec![sample_report()], ..Kept::default() });
         for (heading, command) in
             [("\n## image\n", "--medium --corpus image"), ("\n## tree\n", "--corpus tree --runs 2`")]
         {
@@ -152,7 +179,7 @@ mod tests {
     fn the_page_is_made_of_what_is_kept_and_what_it_links_to_is_there() {
         let text = fs::read_to_string(path()).unwrap();
         let again = "run `cargo xtask bench --docs-from docs/benchmarks/tree.json`, which makes the page again";
-        assert!(text == page(&kept().unwrap(), kept_line().unwrap().as_ref()), "{again}");
+        assert!(text == page(&Kept::load().unwrap()), "{again}");
         let targets: Vec<&str> = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
         assert!(!targets.is_empty());
         for target in targets {

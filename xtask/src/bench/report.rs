@@ -49,10 +49,6 @@ impl Report {
         self.corpora.iter().all(|measured| measured.failures.is_empty())
     }
 
-    pub(super) fn load(path: &Path) -> Result<Self> {
-        load(path)
-    }
-
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         save(self, path)
     }
@@ -101,6 +97,12 @@ pub(super) fn versions(chosen: &[CandidateKind], target: &Path) -> Vec<Version> 
         Version { candidate: *kind, version }
     };
     chosen.iter().map(version).collect()
+}
+
+/// The same as a table, in Markdown.
+pub(super) fn versions_table(versions: &[Version]) -> String {
+    let line = |version: &Version| format!("| {} | {} |\n", version.candidate.name(), version.version);
+    format!("| measured | version |\n|---|---|\n{}", versions.iter().map(line).collect::<String>())
 }
 
 /// The commit that the workspace is at.

@@ -75,6 +75,28 @@ pub fn day_two(dir: &Path, seed: u64) -> io::Result<DayTwoSummary> {
     Ok(done)
 }
 
+/// Writes anew those of a tree's small files that were made first, `files` of them: in trees of the same seed and kind that differ
+/// in size alone, these are the same files in the same directories.
+///
+/// # Errors
+/// What the file system answers, with the path.
+pub fn edit_first_files(dir: &Path, seed: u64, files: u64) -> io::Result<DayTwoSummary> {
+    let mut random = Random::new(seed);
+    let mut found = Found::default();
+    find(dir, &mut found)?;
+    let mut done = DayTwoSummary::default();
+    for file in found.files.iter().filter(|file| serial_of(&file.path).is_some_and(|serial| serial < files)) {
+        done.changed_bytes += edit(file, &mut random, 0)?;
+        done.files_edited += 1;
+    }
+    Ok(done)
+}
+
+/// The number in the name of a small file.
+fn serial_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.strip_prefix("small-")?.parse().ok()
+}
+
 #[derive(Default)]
 struct Found {
     /// Regular files with something in them, in the order of their names.
@@ -134,7 +156,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::hash::{DefaultHasher, Hash, Hasher};
 
     use super::super::tree::{TreeShape, tree};
@@ -192,5 +214,24 @@ pub(super) mod tests {
         });
         assert_eq!(days[0], days[1]);
         assert_ne!(days[0], days[2]);
+    }
+
+    #[test]
+    fn the_first_files_are_the_same_in_a_larger_tree() {
+        let scratch = tempfile::tempdir().unwrap();
+        let edited = [200, 2000].map(|files| {
+            let dir = scratch.path().join(files.to_string());
+            tree(&dir, 1, &TreeShape::many_tiny(files)).unwrap();
+            let done = edit_first_files(&dir, 2, 50).unwrap();
+            // All but those that were empty.
+            assert!((40..=50).contains(&done.files_edited), "{done:?}");
+            let mut found = Found::default();
+            find(&dir, &mut found).unwrap();
+            let first = found.files.iter().filter(|file| serial_of(&file.path).is_some_and(|serial| serial < 30));
+            first
+                .map(|file| file.path.parent().unwrap().strip_prefix(&dir).unwrap().to_owned())
+                .collect::<BTreeSet<_>>()
+        });
+        assert_eq!(edited[0], edited[1]);
     }
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 pub use content::{Content, Random};
-pub use day_two::{DayTwoSummary, day_two};
+pub use day_two::{DayTwoSummary, day_two, edit_first_files};
 pub use image::{ImageSummary, image, image_day_two};
 pub use odd::{crowded_directory, deep_directory, odd_tree};
 pub use tree::{CorpusSummary, TreeShape, tree};

@@ -1,11 +1,11 @@
-//! Those that copy a folder as it is: rclone and rsync restic's repository, `cp` offsite's store.
+//! Those that copy a folder as it is: rclone and rsync restic's repository, `cp` offsite's store; others where these are not there.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Candidate, Place, offsite, restic};
+use super::{Candidate, Place};
 use crate::bench::kind::CandidateKind;
 use crate::bench::row::Row;
 
@@ -13,6 +13,7 @@ use crate::bench::row::Row;
 pub(super) struct Rclone {
     pub(super) place: Place,
     pub(super) kind: CandidateKind,
+    pub(super) source: PathBuf,
 }
 
 impl Rclone {
@@ -26,7 +27,7 @@ impl Rclone {
 
     fn call(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.call(self.kind);
-        command.args(["--config", "/dev/null"]).args(arguments).arg(restic::repository(&self.place)).arg(self.target());
+        command.args(["--config", "/dev/null"]).args(arguments).arg(&self.source).arg(self.target());
         command
     }
 }
@@ -53,6 +54,7 @@ impl Candidate for Rclone {
 /// `rsync -a`.
 pub(super) struct Rsync {
     pub(super) place: Place,
+    pub(super) source: PathBuf,
 }
 
 impl Rsync {
@@ -68,7 +70,7 @@ impl Candidate for Rsync {
         }
         let mut command = self.place.call(CandidateKind::Rsync);
         // With a slash at its end, the name stands for what is in the folder.
-        command.arg("-a").arg(restic::repository(&self.place).join("")).arg(self.target());
+        command.arg("-a").arg(self.source.join("")).arg(self.target());
         Ok(Some(command))
     }
 
@@ -77,17 +79,13 @@ impl Candidate for Rsync {
     }
 }
 
-/// `cp -r` of offsite's store, or of restic's repository without one; as the restore, `cp -a` of the source.
+/// `cp -r`; as the restore, `cp -a` of the source.
 pub(super) struct Cp {
     pub(super) place: Place,
-    pub(super) with_offsite: bool,
+    pub(super) source: PathBuf,
 }
 
 impl Cp {
-    fn source(&self) -> PathBuf {
-        if self.with_offsite { offsite::source_store(&self.place) } else { restic::repository(&self.place) }
-    }
-
     fn target(&self) -> PathBuf {
         self.place.join("cp")
     }
@@ -97,9 +95,9 @@ impl Candidate for Cp {
     fn command(&mut self, row: Row) -> Result<Option<Command>> {
         let mut command = self.place.call(CandidateKind::Cp);
         match row {
-            Row::CopyDayOne => command.arg("-r").arg(self.source()).arg(self.target()),
+            Row::CopyDayOne => command.arg("-r").arg(&self.source).arg(self.target()),
             // What is there already is left alone; `-T` copies onto the target, not into it.
-            Row::CopyDayTwo | Row::CopyNothing => command.arg("-ruT").arg(self.source()).arg(self.target()),
+            Row::CopyDayTwo | Row::CopyNothing => command.arg("-ruT").arg(&self.source).arg(self.target()),
             Row::Restore => command.arg("-a").arg(&self.place.source).arg(self.place.restored(CandidateKind::Cp)),
             _ => return Ok(None),
         };

@@ -6,6 +6,7 @@
 mod borg;
 mod conserve;
 mod limits;
+mod many_packs;
 mod mirrors;
 mod offsite;
 mod restic;
@@ -25,10 +26,13 @@ use super::scratch;
 use borg::Borg;
 use conserve::Conserve;
 use limits::Limit;
+use many_packs::ManyPacks;
 use mirrors::{Cp, Rclone, Rsync};
 use offsite::Offsite;
 use restic::Restic;
 use rustic::Rustic;
+
+pub(super) use many_packs::build as build_many_packs;
 
 /// Where one run of every candidate finds and puts things.
 #[derive(Clone)]
@@ -104,6 +108,7 @@ pub(super) struct Measurement {
 pub(super) fn contenders(chosen: &[CandidateKind], place: &Place) -> Vec<Contender> {
     use CandidateKind as K;
     let with_offsite = chosen.contains(&K::Offsite);
+    let (store, repository) = (offsite::source_store(place), restic::repository(place));
     let contender = |kind: CandidateKind| {
         let own = place.clone();
         let candidate: Box<dyn Candidate> = match kind {
@@ -112,14 +117,33 @@ pub(super) fn contenders(chosen: &[CandidateKind], place: &Place) -> Vec<Contend
             K::Rustic => Box::new(Rustic { place: own }),
             K::Borg => Box::new(Borg { place: own }),
             K::Conserve => Box::new(Conserve { place: own }),
-            K::Rclone | K::RcloneChecksum | K::RcloneDebian => Box::new(Rclone { place: own, kind }),
-            K::Rsync => Box::new(Rsync { place: own }),
-            K::Cp => Box::new(Cp { place: own, with_offsite }),
+            K::Rclone | K::RcloneChecksum | K::RcloneDebian => {
+                Box::new(Rclone { place: own, kind, source: repository.clone() })
+            }
+
+            K::Rsync => Box::new(Rsync { place: own, source: repository.clone() }),
+            K::Cp => Box::new(Cp { place: own, source: if with_offsite { store.clone() } else { repository.clone() } }),
             K::Read | K::Blake3 | K::Aes256Gcm | K::Zstd1 | K::Zstd3 => Box::new(Limit { place: own, kind }),
         };
         Contender { kind, place: place.clone(), candidate }
     };
     chosen.iter().copied().map(contender).collect()
+}
+
+/// Those that are measured with a backup of many packs. Its packs, and the next day's, come with the rows of backups, which are
+/// no figures of offsite's here.
+pub(super) fn pack_contenders(place: &Place, packs: u64) -> Vec<Contender> {
+    use CandidateKind as K;
+    let source = offsite::source_store(place).join("store");
+    let contender =
+        |kind: CandidateKind, candidate: Box<dyn Candidate>| Contender { kind, place: place.clone(), candidate };
+    let own = || place.clone();
+    vec![
+        contender(K::Offsite, Box::new(ManyPacks::new(own(), packs))),
+        contender(K::Rclone, Box::new(Rclone { place: own(), kind: K::Rclone, source: source.clone() })),
+        contender(K::Rsync, Box::new(Rsync { place: own(), source: source.clone() })),
+        contender(K::Cp, Box::new(Cp { place: own(), source })),
+    ]
 }
 
 impl Contender {

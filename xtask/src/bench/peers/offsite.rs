@@ -11,7 +11,7 @@ use crate::bench::kind::CandidateKind;
 use crate::bench::measure::{Finished, Meter};
 use crate::bench::row::Row;
 
-const SOURCE_REGION: &str = "us-east-1";
+pub(super) const SOURCE_REGION: &str = "us-east-1";
 const TARGET_REGION: &str = "us-west-2";
 
 /// Keeps the ids that earlier rows printed.
@@ -29,7 +29,7 @@ impl Offsite {
         Self { place, resource: String::new(), backups: Vec::new(), copies: Vec::new() }
     }
 
-    fn call(&self, arguments: &[&str]) -> Command {
+    pub(super) fn call(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.call(CandidateKind::Offsite);
         command.arg("-q").arg("--config").arg(folder(&self.place).join("offsite.toml")).args(arguments);
         command
