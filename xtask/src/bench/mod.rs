@@ -16,6 +16,7 @@ mod memory;
 mod page;
 mod peers;
 mod report;
+mod requests;
 mod row;
 mod scale;
 mod scratch;
@@ -39,6 +40,7 @@ use measure::Meter;
 use measured::{Failure, Measured};
 use peers::{Contender, Place};
 use report::{Machine, Report};
+use requests::RequestsReport;
 use row::Row;
 use scale::Scale;
 use scratch::WorkDir;
@@ -71,6 +73,9 @@ pub(crate) struct Options {
     /// them.
     #[arg(long, conflicts_with_all = ["medium", "full", "memory", "api", "line", "only", "corpus", "cold"])]
     growth: bool,
+    /// Counts instead what backups and copies ask of S3 services; with --quick a smaller tree.
+    #[arg(long, conflicts_with_all = ["medium", "full", "memory", "api", "line", "growth", "only", "corpus", "cold", "runs"])]
+    requests: bool,
     #[command(flatten)]
     line_options: LineOptions,
     /// Runs of each row, in place of two or three.
@@ -91,8 +96,8 @@ pub(crate) struct Options {
     /// Also writes every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus, of --line
-    /// or of --growth. For
+    /// Also puts what was found into docs/benchmarks.md, in place of earlier results of the same corpus, of --line,
+    /// --growth or --requests. For
     /// an idle machine, and at least --medium.
     #[arg(long, conflicts_with_all = ["memory", "api"])]
     write_docs: bool,
@@ -107,6 +112,7 @@ pub(crate) struct Options {
 enum Found {
     OverLine(LineReport),
     Growth(GrowthReport),
+    Requests(RequestsReport),
     OnCorpora(Report),
 }
 
@@ -116,6 +122,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let page = match report::load(path)? {
             Found::OverLine(report) => page::write_line(&report),
             Found::Growth(report) => page::write_growth(&report),
+            Found::Requests(report) => page::write_requests(&report),
             Found::OnCorpora(report) => page::write(&report),
         };
         println!("wrote {}", page?.display());
@@ -142,6 +149,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let touched_bytes = if options.quick { scale.touched_bytes } else { scale::MEDIUM.touched_bytes };
         let common = growth::Common { work: work.path(), target: &target, quick: options.quick, runs, touched_bytes };
         return growth::run(&common, |report| options.save_as(report, page::write_growth));
+    }
+    if options.requests {
+        let (size, quick) = if options.quick { (scale.tree_size, " --quick") } else { (scale::MEDIUM.tree_size, "") };
+        let again = format!("cargo xtask bench --requests{quick}");
+        let report = requests::run(work.path(), &target, size, &again)?;
+        options.save_as(&report, page::write_requests)?;
+        return Ok(requests::show(&report));
     }
     let is_there = |kind: CandidateKind| kind.program(&target).exists();
     let (chosen, left_out) = install::choose(&options.only, scale.builds, is_there);

@@ -15,6 +15,7 @@ use super::growth::GrowthReport;
 use super::line::LineReport;
 use super::measured::Measured;
 use super::report::{self, Machine, Report};
+use super::requests::RequestsReport;
 use super::targets;
 use crate::workspace;
 
@@ -23,6 +24,7 @@ const METHOD: &str = include_str!("page/method.md");
 const PROMISES: &str = include_str!("page/promises.md");
 const LINE: &str = include_str!("page/line.md");
 const GROWTH: &str = include_str!("page/growth.md");
+const REQUESTS: &str = include_str!("page/requests.md");
 
 /// Replaces what is kept of the corpora in `report`, and the page.
 pub(super) fn write(report: &Report) -> Result<PathBuf> {
@@ -44,6 +46,12 @@ pub(super) fn write_growth(report: &GrowthReport) -> Result<PathBuf> {
     write_page()
 }
 
+/// Replaces what is kept of requests, and the page.
+pub(super) fn write_requests(report: &RequestsReport) -> Result<PathBuf> {
+    report::save(report, &kept_at(KEPT_REQUESTS))?;
+    write_page()
+}
+
 fn write_page() -> Result<PathBuf> {
     let path = path();
     let text = page(&Kept::load()?);
@@ -61,6 +69,9 @@ const KEPT_LINE: &str = "line";
 /// The same of growth.
 const KEPT_GROWTH: &str = "growth";
 
+/// The same of requests.
+const KEPT_REQUESTS: &str = "requests";
+
 fn kept_at(name: &str) -> PathBuf {
     workspace::root().join("docs/benchmarks").join(name).with_extension("json")
 }
@@ -76,6 +87,7 @@ struct Kept {
     /// One for each corpus.
     reports: Vec<Report>,
     growth: Option<GrowthReport>,
+    requests: Option<RequestsReport>,
     line: Option<LineReport>,
 }
 
@@ -83,7 +95,8 @@ impl Kept {
     fn load() -> Result<Self> {
         let reports = Corpus::value_variants().iter().filter_map(|corpus| load_if_kept(corpus.name()).transpose());
         let reports = reports.collect::<Result<_>>()?;
-        Ok(Self { reports, growth: load_if_kept(KEPT_GROWTH)?, line: load_if_kept(KEPT_LINE)? })
+        let (growth, requests) = (load_if_kept(KEPT_GROWTH)?, load_if_kept(KEPT_REQUESTS)?);
+        Ok(Self { reports, growth, requests, line: load_if_kept(KEPT_LINE)? })
     }
 }
 
@@ -96,6 +109,7 @@ fn page(kept: &Kept) -> String {
         }
     }
     text += &kept.growth.as_ref().map(growth_section).unwrap_or_default();
+    text += &kept.requests.as_ref().map(requests_section).unwrap_or_default();
     text += &kept.line.as_ref().map(line_section).unwrap_or_default();
     text
 }
@@ -103,6 +117,11 @@ fn page(kept: &Kept) -> String {
 fn growth_section(report: &GrowthReport) -> String {
     let about = about(&report.date, &report.again, &report.machine);
     format!("\n{GROWTH}{about}{}{}{}", report.heading(), report.tables(), report.what_was_run())
+}
+
+fn requests_section(report: &RequestsReport) -> String {
+    let about = about(&report.date, &report.again, &report.machine);
+    format!("\n{REQUESTS}{about}{}{}{}", report.heading(), report.tables(), report.what_was_run())
 }
 
 fn line_section(report: &LineReport) -> String {

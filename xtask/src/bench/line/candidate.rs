@@ -31,7 +31,7 @@ pub(in crate::bench) enum LineCandidate {
 }
 
 /// The buckets at the far end.
-pub(super) const SOURCE_BUCKET: &str = "source";
+pub(in crate::bench) const SOURCE_BUCKET: &str = "source";
 const RESTIC_BUCKET: &str = "restic";
 
 /// The bucket at the near end.
@@ -65,21 +65,21 @@ impl LineCandidate {
 }
 
 /// What commands have to know: the programs, the servers at both ends, and a folder of their own.
-pub(super) struct Call<'a> {
-    pub(super) programs: &'a Programs,
-    pub(super) near: &'a str,
-    pub(super) far: &'a str,
-    pub(super) folder: &'a Path,
+pub(in crate::bench) struct Call<'a> {
+    pub(in crate::bench) programs: &'a Programs,
+    pub(in crate::bench) near: &'a str,
+    pub(in crate::bench) far: &'a str,
+    pub(in crate::bench) folder: &'a Path,
 }
 
 impl Call<'_> {
-    pub(super) fn offsite(&self, arguments: &[&str]) -> Command {
+    pub(in crate::bench) fn offsite(&self, arguments: &[&str]) -> Command {
         let mut command = call(&self.programs.offsite);
         command.arg("-q").arg("--config").arg(self.folder.join("offsite.toml")).args(arguments);
         command
     }
 
-    pub(super) fn rclone(&self) -> Command {
+    pub(in crate::bench) fn rclone(&self) -> Command {
         let mut command = call(&self.programs.rclone);
         for (end, endpoint) in [("FAR", self.far), ("NEAR", self.near)] {
             let settings = [
@@ -105,12 +105,12 @@ impl Call<'_> {
     }
 
     /// restic on the repository at the far end.
-    pub(super) fn restic_far(&self, arguments: &[&str]) -> Command {
+    pub(in crate::bench) fn restic_far(&self, arguments: &[&str]) -> Command {
         self.restic(self.far, arguments)
     }
 
     /// restic on the repository at the near end, with the other to copy from.
-    pub(super) fn restic_both(&self, arguments: &[&str]) -> Command {
+    pub(in crate::bench) fn restic_both(&self, arguments: &[&str]) -> Command {
         let mut command = self.restic(self.near, arguments);
         command.arg("--from-repo").arg(repository(self.far));
         command

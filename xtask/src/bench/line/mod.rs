@@ -4,9 +4,9 @@
 //! finds a new server there, and a kernel that has forgotten what it had learned of the path; they take turns, so that in
 //! every round each is measured once.
 
-mod candidate;
+pub(super) mod candidate;
 mod report;
-mod site;
+pub(super) mod site;
 mod tcp;
 
 use std::path::{Path, PathBuf};
@@ -128,18 +128,9 @@ fn install(options: &LineOptions, target: &Path) -> Result<Programs> {
     tools::install(&tools::FOR_LINE_BENCH)?;
     test::install_for_python(target)?;
     python::environment(target, super::kind::RCLONE_ENVIRONMENT, &[super::kind::RCLONE])?;
-    let offsite = match &options.program {
-        Some(program) => std::path::absolute(program)?,
-        None => {
-            super::install::build_offsite()?;
-            super::kind::CandidateKind::Offsite.program(target)
-        }
-    };
-    Ok(Programs {
-        offsite,
-        rclone: super::kind::CandidateKind::Rclone.program(target),
-        restic: PathBuf::from("restic"),
-        aws: target.join("venv/bin/aws"),
-        weed: target.join("venv/bin/weed"),
-    })
+    let programs = Programs::in_target(target);
+    match &options.program {
+        Some(program) => Ok(Programs { offsite: std::path::absolute(program)?, ..programs }),
+        None => super::install::build_offsite().map(|()| programs),
+    }
 }

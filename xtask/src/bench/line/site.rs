@@ -12,6 +12,7 @@ use testkit::seaweed::Seaweed;
 use super::candidate::{COPY_BUCKET, Call, LineCandidate, SOURCE_BUCKET};
 use super::report::{LineMeasurement, LineSample, LineVersion};
 use super::tcp;
+use crate::bench::kind::CandidateKind;
 use crate::bench::measure::Meter;
 use crate::bench::report::version_of_workspace;
 
@@ -25,15 +26,31 @@ const SEED: u64 = 4;
 const TOUCHED_BYTES: u64 = 2 << 30;
 
 /// Where the programs are.
-pub(super) struct Programs {
-    pub(super) offsite: PathBuf,
-    pub(super) rclone: PathBuf,
-    pub(super) restic: PathBuf,
-    pub(super) aws: PathBuf,
-    pub(super) weed: PathBuf,
+pub(in crate::bench) struct Programs {
+    pub(in crate::bench) offsite: PathBuf,
+    pub(in crate::bench) rclone: PathBuf,
+    pub(in crate::bench) restic: PathBuf,
+    pub(in crate::bench) aws: PathBuf,
+    pub(in crate::bench) weed: PathBuf,
 }
 
 impl Programs {
+    /// Those that are installed or built into `target`.
+    pub(in crate::bench) fn in_target(target: &Path) -> Self {
+        Self {
+            offsite: CandidateKind::Offsite.program(target),
+            rclone: CandidateKind::Rclone.program(target),
+            restic: CandidateKind::Restic.program(target),
+            aws: target.join("venv/bin/aws"),
+            weed: target.join("venv/bin/weed"),
+        }
+    }
+
+    /// What the servers say their version is.
+    pub(in crate::bench) fn server_version(&self) -> String {
+        format!("SeaweedFS {}", first_line(Command::new(&self.weed).arg("version")))
+    }
+
     /// What each candidate that is a program says its version is, and the servers.
     pub(super) fn versions(&self, chosen: &[LineCandidate]) -> Vec<LineVersion> {
         let of = |candidate: &LineCandidate| {
@@ -50,8 +67,7 @@ impl Programs {
             }
             Some(LineVersion { name: candidate.name().to_owned(), version })
         };
-        let server = first_line(Command::new(&self.weed).arg("version"));
-        let server = LineVersion { name: "S3 servers".to_owned(), version: format!("SeaweedFS {server}") };
+        let server = LineVersion { name: "S3 servers".to_owned(), version: self.server_version() };
         chosen.iter().filter_map(of).chain([server]).collect()
     }
 }
@@ -204,7 +220,7 @@ pub(super) fn congestion_control() -> String {
 }
 
 /// How many packs a copy has moved, which it says itself.
-fn packs_moved(stdout: &str) -> Result<u64> {
+pub(in crate::bench) fn packs_moved(stdout: &str) -> Result<u64> {
     let said: serde_json::Value = serde_json::from_str(stdout).context("the copy printed no JSON")?;
     let report = said.get(0).unwrap_or(&said);
     report["packs_moved"].as_u64().with_context(|| format!("no packs_moved in {stdout}"))
