@@ -70,12 +70,9 @@ impl Candidate for ManyPacks {
         Ok(Some(command))
     }
 
-    fn backup_store(&self) -> Option<PathBuf> {
-        self.offsite.backup_store()
-    }
-
+    /// Without the catalog, whose log grows and shrinks when it likes: the others copy none either.
     fn copy_store(&self) -> Option<PathBuf> {
-        self.offsite.copy_store()
+        Some(self.offsite.copy_store()?.join("store"))
     }
 
     /// Has the catalog learn of what was put into the store.
