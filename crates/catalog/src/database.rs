@@ -236,8 +236,10 @@ impl<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin> FromAny for T {}
 /// Async code is compiled anew in every crate that awaits it. What is boxed here is compiled once, and sqlx's part is
 /// by far the largest of a query.
 mod statement {
+    use std::future::ready;
     use std::pin::Pin;
 
+    use futures::TryStreamExt;
     use sqlx::any::AnyRow;
     use sqlx::pool::PoolConnection;
     use sqlx::{Any, AnyConnection, AnyPool, Transaction};
@@ -246,8 +248,13 @@ mod statement {
 
     type Boxed<'a, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'a>>;
 
-    pub(super) fn all<'a>(connection: &'a mut AnyConnection, query: Query<'a>) -> Boxed<'a, Vec<AnyRow>> {
-        Box::pin(query.fetch_all(connection))
+    /// Hands over each row as it comes: a row of [`Any`] takes about half a kibibyte, and there may be one for each pack.
+    pub(super) fn each<'a>(
+        connection: &'a mut AnyConnection,
+        query: Query<'a>,
+        take: &'a mut (dyn FnMut(&AnyRow) -> sqlx::Result<()> + Send),
+    ) -> Boxed<'a, ()> {
+        Box::pin(query.fetch(connection).try_for_each(move |row| ready(take(&row))))
     }
 
     pub(super) fn first<'a>(connection: &'a mut AnyConnection, query: Query<'a>) -> Boxed<'a, Option<AnyRow>> {
@@ -279,8 +286,19 @@ fn close_if_silent(connection: &mut PoolConnection<Any>, cause: &sqlx::Error) {
     }
 }
 
-fn parse_all<T: FromAny>(rows: &[AnyRow]) -> sqlx::Result<Vec<T>> {
-    rows.iter().map(T::from_row).collect()
+/// All rows, as what they stand for.
+async fn list<T: FromAny>(
+    connection: &mut AnyConnection,
+    query: Query<'_>,
+    silence_max: Option<Duration>,
+) -> sqlx::Result<Vec<T>> {
+    let mut found = Vec::new();
+    let mut take = |row: &AnyRow| {
+        found.push(T::from_row(row)?);
+        Ok(())
+    };
+    answered(silence_max, statement::each(connection, query, &mut take)).await?;
+    Ok(found)
 }
 
 fn parse_first<T: FromAny>(row: Option<&AnyRow>) -> sqlx::Result<Option<T>> {
@@ -308,9 +326,8 @@ impl Read<'_> {
 
     pub(crate) async fn list<T: FromAny>(&self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
         let mut connection = self.acquire().await?;
-        let rows = answered(self.silence_max, statement::all(&mut connection, query)).await;
-        let rows = rows.inspect_err(|cause| close_if_silent(&mut connection, cause));
-        rows.and_then(|rows| parse_all(&rows)).map_err(|cause| self.failed(cause))
+        let found = list(&mut connection, query, self.silence_max).await;
+        found.inspect_err(|cause| close_if_silent(&mut connection, cause)).map_err(|cause| self.failed(cause))
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Any>, CatalogError> {
@@ -366,8 +383,7 @@ impl Write {
     }
 
     pub(crate) async fn list<T: FromAny>(&mut self, query: Query<'_>) -> Result<Vec<T>, CatalogError> {
-        let rows = answered(self.silence_max, statement::all(&mut self.tx, query)).await;
-        rows.and_then(|rows| parse_all(&rows)).map_err(|cause| self.failed(cause))
+        list(&mut self.tx, query, self.silence_max).await.map_err(|cause| self.failed(cause))
     }
 
     /// Runs a query for one number that is not negative.
