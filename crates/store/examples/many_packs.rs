@@ -14,7 +14,7 @@ use store::keys::KeyFileService;
 use store::manifest::{ChunkSink, Content, ManifestEntry, PageWriter, Root};
 use store::region_store::open_directory;
 use store::seal::hash_chunk;
-use store::{DataKey, KeyService, Lineage, PackBuilder, PackRef, Record, RegionStore, SealedPack, Sealer};
+use store::{Buffers, DataKey, KeyService, Lineage, PackBuilder, PackRef, Record, RegionStore, SealedPack, Sealer};
 use store::{WrapContext, Wrapped};
 use testkit::corpus::{Content as Bytes, Random};
 
@@ -65,7 +65,9 @@ async fn next_day(store: &RegionStore, before: Record, key: DataKey, packs: u64)
     let Record { mut head, packs: mut table, .. } = before;
     let account = head.account.clone();
     let first = table.len() as u64;
-    let mut writer = Writer { sealer: Sealer::new(key.clone()), pages: PackBuilder::new(new_pack(), key.id()) };
+    let buffers = Buffers::default();
+    let pages = PackBuilder::new(new_pack(), key.id(), &buffers);
+    let mut writer = Writer { sealer: Sealer::new(key.clone()), pages, buffers };
     let mut pages = PageWriter::default();
     let written = stream::iter(first..first + packs)
         .map(|serial| {
@@ -91,9 +93,10 @@ async fn next_day(store: &RegionStore, before: Record, key: DataKey, packs: u64)
 }
 
 async fn put(store: &RegionStore, account: &model::AccountId, pack: SealedPack) -> Result<PackRef, store::StoreError> {
-    let SealedPack { id, object_name, data_key, bytes } = pack;
-    let row = PackRef { id, object_name, bytes: bytes.len() as u64, data_key };
-    store.put_pack(account, &object_name, bytes).await?;
+    let bytes = pack.bytes();
+    let SealedPack { id, object_name, data_key, pieces } = pack;
+    let row = PackRef { id, object_name, bytes, data_key };
+    store.put_pack(account, &object_name, pieces).await?;
     Ok(row)
 }
 
@@ -101,6 +104,7 @@ struct Writer {
     sealer: Sealer,
     /// Takes the manifest's pages.
     pages: PackBuilder,
+    buffers: Buffers,
 }
 
 impl Writer {
@@ -109,7 +113,7 @@ impl Writer {
         let mut plain = Vec::new();
         Bytes::Incompressible.write(&mut plain, &mut Random::new(serial), FILE_BYTES.into()).expect("memory takes all");
         let key = self.sealer.key().clone();
-        let mut builder = PackBuilder::new(new_pack(), key.id());
+        let mut builder = PackBuilder::new(new_pack(), key.id(), &self.buffers);
         let hash = hash_chunk(&plain);
         let chunk = builder.push(hash, FILE_BYTES, &self.sealer.seal_chunk(&hash, &plain));
         let entry = Entry {

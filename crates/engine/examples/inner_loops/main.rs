@@ -10,7 +10,7 @@ use capture::{Cut, Pieces};
 use model::{ChunkHash, ChunkLocation, DataKeyId, Entry, EntryKind, Extent, FileTime, Inode, PackId, RelPath};
 use store::manifest::{ChunkSink, Content as FileContent, ManifestEntry, PageWriter, decode_page};
 use store::seal::hash_chunk;
-use store::{DataKey, PackBuilder, Sealer};
+use store::{Buffers, DataKey, PackBuilder, Sealer};
 use testkit::corpus::{Content, Random};
 use zeroize::Zeroizing;
 
@@ -96,7 +96,7 @@ fn open() {
 fn pack() {
     let sealed = bytes_of(Content::Incompressible, CHUNK_BYTES);
     let hash = hash_chunk(&sealed);
-    let mut builder = PackBuilder::new(PACK, key().id());
+    let mut builder = PackBuilder::new(PACK, key().id(), &Buffers::default());
     counted(|| {
         for _ in 0..8 {
             builder.push(hash, len_of(&sealed), &sealed);

@@ -149,7 +149,7 @@ struct Arriving {
 #[derive(Debug)]
 enum Form {
     /// They are written as they come.
-    Verbatim(PackUpload),
+    Verbatim(Box<PackUpload>),
     /// They are kept until the pack can be sealed anew.
     Collected(BytesMut),
 }
@@ -157,7 +157,7 @@ enum Form {
 impl Arriving {
     fn begin(writer: &Writer, pack: PackRef) -> Self {
         let form = match writer.anew {
-            None => Form::Verbatim(writer.ctx.store.begin_pack(&writer.account, &pack.object_name)),
+            None => Form::Verbatim(Box::new(writer.ctx.store.begin_pack(&writer.account, &pack.object_name))),
             Some(_) => Form::Collected(BytesMut::with_capacity(collected_bytes(&pack))),
         };
         Self { pack, bytes: 0, form }
