@@ -161,6 +161,23 @@ impl Catalog {
         Ok(claimed.map(|(fence,)| Fence(fence)))
     }
 
+    /// Lets go of the removal of a pack, for another gc to try it at once.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn release_pack_removal(
+        &self,
+        account: &AccountId,
+        pack: &PackId,
+        fence: Fence,
+    ) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("release_pack_removal", "let go of the removal of the pack")).await?;
+        let sql = "UPDATE pack SET lease_owner = NULL \
+                   WHERE account = $1 AND pack_id = $2 AND deleting = 1 AND lease_fence = $3";
+        write.run(sqlx::query(sql).bind(account.as_str()).bind(&pack.0[..]).bind(fence.0)).await?;
+        write.commit().await
+    }
+
     /// Forgets a deleting pack whose object is gone, and its wrapped data key if nothing else uses that.
     /// A pack whose removal another has claimed since, or that is forgotten already, is left alone.
     ///

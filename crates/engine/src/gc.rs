@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::backups::finish_deletion;
 use crate::context::RegionContext;
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
 use crate::worker::{Worker, is_dead};
 
 /// How gc is to go about it.
@@ -95,18 +95,26 @@ async fn remove(
 ) -> Result<(), EngineError> {
     ctx.store.check_owner().await?;
     let remover = ctx.catalog.pack_remover(account, pack).await?;
-    let stale = remover.as_deref().filter(|owner| is_dead(owner));
+    // What a dead process has asked a directory for is done or is not; a network may still carry it.
+    let stale = remover.as_deref().filter(|owner| !ctx.store.is_remote() && is_dead(owner));
     let late = Instant::now() + REMOVAL_MAX;
     let request = Worker::this_process(REMOVAL_LEASE).lease_request();
     let Some(fence) = ctx.catalog.claim_pack_removal(account, pack, &request, stale).await? else { return Ok(()) };
-    // A process that stood still meanwhile leaves it to the next gc.
-    if Instant::now() < late
-        && let Ok(deleted) = tokio::time::timeout_at(late, ctx.store.delete_pack(account, object)).await
-    {
-        deleted?;
-        ctx.catalog.forget_pack(account, pack, fence).await?;
+    // A process that was stopped meanwhile leaves it to the next gc.
+    if Instant::now() >= late {
+        return Ok(());
     }
-    Ok(())
+    let Ok(deleted) = tokio::time::timeout_at(late, ctx.store.delete_pack(account, object)).await else {
+        let message = format!("the store of {} did not remove a pack for {} s", ctx.region, REMOVAL_MAX.as_secs());
+        let hint = "the removal is tried again by the next gc; check that the store is reachable";
+        return Err(EngineError::refused(ErrorKind::Unavailable, message).with_hint(hint));
+    };
+    if deleted.is_err() && !ctx.store.is_remote() {
+        // Nothing is under way any more.
+        ctx.catalog.release_pack_removal(account, pack, fence).await?;
+    }
+    deleted?;
+    Ok(ctx.catalog.forget_pack(account, pack, fence).await?)
 }
 
 async fn finish_removals(ctx: &RegionContext) -> Result<u64, EngineError> {

@@ -101,12 +101,17 @@ async fn one_at_a_time_removes_a_pack() {
     }
     // One that is known to be dead, and one whose time has run out.
     let second = claim("another", NOW, Some("one")).await.unwrap();
+    // Who was taken over from has nothing to let go of.
+    fresh.release_pack_removal(&account, &id, first).await.unwrap();
+    assert_eq!(fresh.pack_remover(&account, &id).await.unwrap().as_deref(), Some("another"));
     let third = claim("one more", HOUR, None).await.unwrap();
     for late in [first, second] {
         fresh.forget_pack(&account, &id, late).await.unwrap();
         assert_eq!(fresh.deleting_packs().await.unwrap().len(), 1, "it is not theirs any more");
     }
-    fresh.forget_pack(&account, &id, third).await.unwrap();
+    fresh.release_pack_removal(&account, &id, third).await.unwrap();
+    let fourth = claim("one", HOUR, None).await.unwrap();
+    fresh.forget_pack(&account, &id, fourth).await.unwrap();
     assert_eq!(claim("one", HOUR, None).await, None);
     assert_eq!(fresh.deleting_packs().await.unwrap(), []);
 }
