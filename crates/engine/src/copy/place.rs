@@ -36,6 +36,10 @@ impl Placed {
         self.missing.iter().map(|pack| pack.bytes).sum()
     }
 
+    pub(super) fn bytes_by_service(&self) -> u64 {
+        self.by_service.iter().map(|pack| pack.bytes).sum()
+    }
+
     /// Every pack that the target lacked at first.
     pub(super) fn moved(&self) -> impl Iterator<Item = &PackRef> {
         self.missing.iter().chain(&self.by_service)

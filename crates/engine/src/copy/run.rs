@@ -83,8 +83,10 @@ pub(super) async fn run(
     while let Ok(Some(started)) = tokio::time::timeout_at(deadline, starting.next()).await {
         match started {
             Err(end) => ended.push(end),
-            // At a pace of its own a target would keep the others.
-            Ok(started) if started.0.ctx().pace.is_limited() => alone.push(run_started(&reader, started)),
+            // At a pace of its own a target would keep the others; and what a service copies is not read at all.
+            Ok(started) if started.0.ctx().pace.is_limited() || started.0.is_in_one_service() => {
+                alone.push(run_started(&reader, started));
+            }
             Ok(started) => shared.push(started),
         }
     }
@@ -94,17 +96,12 @@ pub(super) async fn run(
     ended
 }
 
-/// Finds out what a target lacks, and has it copied by the service that has both stores, where there is one.
+/// Finds out what a target lacks.
 async fn start(copy: CopyJob, record: &Arc<Record>, progress: &Arc<Progress>) -> Result<Started, Ended> {
     match TargetJob::begin(copy, record, progress).await {
         Ok(job) => {
-            let mut placed = place(&job).await;
+            let placed = place(&job).await;
             progress.expect_more(placed.as_ref().map_or(0, Placed::bytes_missing));
-            if let Ok(lacking) = &mut placed
-                && let Err(error) = copy_within(&job, lacking).await
-            {
-                placed = Err(error);
-            }
             Ok((job, placed))
         }
         Err((copy, error)) => {
@@ -133,7 +130,14 @@ async fn run_alone(reader: &Reader, start: impl Future<Output = Result<Started, 
     }
 }
 
-async fn run_started(reader: &Reader, started: Started) -> Ended {
+async fn run_started(reader: &Reader, (job, mut placed): Started) -> Ended {
+    if let Ok(lacking) = &mut placed
+        && job.is_in_one_service()
+        && let Err(error) = copy_within(&job, lacking).await
+    {
+        placed = Err(error);
+    }
+    let started = (job, placed);
     let (lane, arrivals) = lane_of(&started);
     let (job, placed) = started;
     let written = match &placed {

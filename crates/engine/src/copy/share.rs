@@ -75,7 +75,7 @@ pub(super) async fn send(
 ) -> Result<(), EngineError> {
     let ((), written) = join(carry(reader, job, placed, lane), write_packs(&job.writer, arrivals)).await;
     written?;
-    job.writer.progress.catch_up(placed.bytes_missing());
+    job.writer.progress.catch_up(placed.bytes_by_service() + placed.bytes_missing());
     Ok(())
 }
 
@@ -119,7 +119,8 @@ async fn feed(job: &TargetJob, placed: &Placed, lane: &Lane, packs: &mpsc::Sende
             tokio::time::sleep(POLL).await;
         }
         // What others have sent shows nowhere else.
-        job.writer.progress.catch_up(done_bytes(job).await?.saturating_sub(done_before));
+        let done_here = done_bytes(job).await?.saturating_sub(done_before);
+        job.writer.progress.catch_up(placed.bytes_by_service() + done_here);
     }
     Ok(())
 }

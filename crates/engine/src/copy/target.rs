@@ -56,6 +56,11 @@ impl TargetJob {
         &self.writer.ctx
     }
 
+    /// Whether one service has both stores, and is to copy between them. What is sealed anew are other bytes.
+    pub(super) fn is_in_one_service(&self) -> bool {
+        self.writer.anew.is_none() && self.ctx().store.is_in_service_of(&self.copy.source.store)
+    }
+
     pub(super) fn account(&self) -> &AccountId {
         &self.writer.account
     }

@@ -14,14 +14,10 @@ use crate::error::EngineError;
 /// Packs that the service is asked to copy at once.
 const AT_ONCE: usize = 16;
 
-/// Has the service of both stores copy what the target lacks, if there is such a service and it is to. What nothing vouches
-/// for, and all that comes after a refusal, stays missing and goes the usual way.
+/// Has the service of both stores copy what the target lacks. What nothing vouches for, and all that comes after a refusal,
+/// stays missing and goes the usual way.
 pub(super) async fn copy_within(job: &TargetJob, placed: &mut Placed) -> Result<(), EngineError> {
     let (source, target) = (&job.copy.source.store, &job.ctx().store);
-    // What is sealed anew are other bytes.
-    if job.writer.anew.is_some() || !target.is_in_service_of(source) {
-        return Ok(());
-    }
     let copy = |pack: PackRef| async move {
         (pack, target.copy_pack_from(source, job.account(), &pack.object_name, pack.bytes).await)
     };
@@ -29,7 +25,7 @@ pub(super) async fn copy_within(job: &TargetJob, placed: &mut Placed) -> Result<
     let mut copying = stream::iter(packs).map(copy).buffer_unordered(AT_ONCE).ready_chunks(AT_ONCE);
     let mut there = HashSet::new();
     let mut refusal = None;
-    while let (None, Some(group)) = (&refusal, copying.next().await) {
+    while let Some(group) = copying.next().await {
         let mut landed: Vec<PackRef> = Vec::new();
         for (pack, copied) in group {
             match copied {
@@ -44,6 +40,9 @@ pub(super) async fn copy_within(job: &TargetJob, placed: &mut Placed) -> Result<
         job.writer.progress.advance(bytes);
         landed.iter().for_each(|_| job.writer.progress.count_entry());
         there.extend(ids);
+        if refusal.is_some() {
+            break;
+        }
     }
     if let Some(error) = refusal {
         let (here, why) = (&job.ctx().region, describe(&EngineError::from(error)));

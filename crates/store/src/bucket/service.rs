@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, Result};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, Result};
 
 use crate::aws::ServicePlace;
 
@@ -25,11 +25,12 @@ impl S3Service {
         }
     }
 
-    /// Has the service copy an object of so many bytes from `source`, and tells whether the copy's checksum is the object's.
-    /// Otherwise, as of what was encrypted by a key service or uploaded in parts, nothing vouches for it.
+    /// Has the service copy an object of so many bytes from `source`, unless nothing would vouch for the copy: what was
+    /// uploaded in parts has no checksum. Tells whether it was copied.
     ///
     /// # Errors
-    /// When the service refuses, or does not answer.
+    /// When the service refuses, or does not answer; also when its checksum of the copy is not that of the object, as where
+    /// a key service encrypts each.
     pub(crate) async fn copy_from(&self, source: &Self, key: &Path, bytes: u64) -> Result<bool> {
         let (from, to) = (source.path_of(key), self.path_of(key));
         let original = self.whole.head(&from).await?;
@@ -38,7 +39,12 @@ impl S3Service {
         }
         self.whole.copy(&from, &to).await?;
         let copy = self.whole.head(&to).await?;
-        Ok(copy.size == bytes && copy.e_tag == original.e_tag)
+        match copy.size == bytes && copy.e_tag == original.e_tag {
+            true => Ok(true),
+            false => {
+                Err(Error::Generic { store: "S3", source: "the copy's checksum is another than the object's".into() })
+            }
+        }
     }
 
     fn path_of(&self, key: &Path) -> Path {

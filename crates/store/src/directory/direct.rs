@@ -19,8 +19,8 @@ pub(super) struct DirectFile {
     file: File,
     at: u64,
     is_direct: bool,
-    /// What comes after `at`.
-    waiting: Piece,
+    /// What comes after `at`, if anything was put together.
+    waiting: Option<Piece>,
     buffers: Buffers,
 }
 
@@ -40,19 +40,20 @@ impl DirectFile {
             }
             file => (file?, true),
         };
-        Ok(Self { file, at: 0, is_direct, waiting: buffers.piece(), buffers })
+        Ok(Self { file, at: 0, is_direct, waiting: None, buffers })
     }
 
     /// Writes the next bytes.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        if self.waiting.as_ref().is_empty() && bytes.as_ptr().align_offset(ALIGNMENT) == 0 {
+        if self.waiting.is_none() && bytes.as_ptr().align_offset(ALIGNMENT) == 0 {
             let (whole, rest) = bytes.split_at(bytes.len() / ALIGNMENT * ALIGNMENT);
             self.put(whole)?;
             bytes = rest;
         }
         while !bytes.is_empty() {
-            bytes = self.waiting.take(bytes);
-            if self.waiting.is_full() {
+            let waiting = self.waiting.get_or_insert_with(|| self.buffers.piece());
+            bytes = waiting.take(bytes);
+            if waiting.is_full() {
                 self.put_waiting()?;
             }
         }
@@ -66,7 +67,7 @@ impl DirectFile {
     }
 
     fn put_waiting(&mut self) -> Result<()> {
-        let waiting = std::mem::replace(&mut self.waiting, self.buffers.piece());
+        let Some(waiting) = self.waiting.take() else { return Ok(()) };
         let (whole, rest) = waiting.as_ref().split_at(waiting.as_ref().len() / ALIGNMENT * ALIGNMENT);
         self.put(whole)?;
         if !rest.is_empty() {

@@ -36,24 +36,32 @@ impl MultipartUpload for DirectoryUpload {
     fn put_part(&mut self, part: PutPayload) -> UploadPart {
         let file = Arc::clone(&self.file);
         let write = move || {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let file = file.as_mut().ok_or_else(ended)?;
-            part.iter().try_for_each(|bytes| file.write(bytes))
+            let mut open = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = open.as_mut().ok_or_else(ended)?;
+            let written = part.iter().try_for_each(|bytes| file.write(bytes));
+            if written.is_err() {
+                // Of what comes next, nothing may hide that something is missing.
+                *open = None;
+            }
+            written
         };
         blocking(write).boxed()
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let staging = self.staging.clone().ok_or_else(|| failed(ended()))?;
+        let staging = self.staging.take().ok_or_else(|| failed(ended()))?;
         let (file, place) = (Arc::clone(&self.file), self.place.clone());
         blocking(move || {
             let file = file.lock().unwrap_or_else(PoisonError::into_inner).take();
-            file.ok_or_else(ended)?.finish()?;
-            fs::rename(staging, &place)?;
+            let renamed =
+                file.ok_or_else(ended).and_then(DirectFile::finish).and_then(|()| fs::rename(&staging, &place));
+            if renamed.is_err() {
+                drop(fs::remove_file(staging));
+            }
+            renamed?;
             place.parent().map_or(Ok(()), sync_directory)
         })
         .await?;
-        self.staging = None;
         Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
     }
 
@@ -75,16 +83,16 @@ impl Drop for DirectoryUpload {
     }
 }
 
-/// Makes a file beside `place`, and the directories above it where they are missing.
+/// Makes a file beside `place`, and the directories above it where they are missing. Its number is never used again: what
+/// still works on an upload that was given up must not meet another.
 fn stage(place: &Path, buffers: &Buffers) -> io::Result<(PathBuf, DirectFile)> {
-    let mut number = 1;
     loop {
         let mut staging = place.as_os_str().to_owned();
-        staging.push(format!("#{number}"));
+        staging.push(format!("#{}", rand::random::<u64>()));
         let staging = PathBuf::from(staging);
         match DirectFile::create_new(&staging, buffers.clone()) {
             Ok(file) => return Ok((staging, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == ErrorKind::NotFound => make_directory(place.parent().ok_or(error)?)?,
             Err(error) => return Err(error),
         }
@@ -113,4 +121,29 @@ fn failed(error: io::Error) -> Error {
 
 fn ended() -> io::Error {
     io::Error::other("the upload has ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_that_was_given_up_does_not_meet_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("packs").join("pack");
+        let begin = || DirectoryUpload::begin(place.clone(), Buffers::default());
+        let first = begin().await.unwrap();
+        let staging = first.staging.clone();
+        drop(first);
+        let (mut second, mut third) = (begin().await.unwrap(), begin().await.unwrap());
+        assert_ne!(second.staging, staging);
+        assert_ne!(second.staging, third.staging);
+        third.put_part("other bytes".into()).await.unwrap();
+        third.abort().await.unwrap();
+        second.put_part("bytes".into()).await.unwrap();
+        assert!(!place.exists(), "it is there once it is whole");
+        second.complete().await.unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"bytes");
+        assert!(second.complete().await.is_err() && second.put_part("more".into()).await.is_err());
+    }
 }

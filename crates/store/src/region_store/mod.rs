@@ -196,7 +196,7 @@ impl RegionStore {
         self.bucket.as_ref().map_or(0, |bucket| bucket.courteous.busy_answers())
     }
 
-    /// Removes what interrupted writes left: `object_store` writes to `<name>#<number>`, then renames.
+    /// Removes what interrupted writes left: they go to `<name>#<number>`, which is renamed at the end.
     ///
     /// Call this only while nothing writes to the store: a write whose file is removed fails.
     ///
@@ -256,11 +256,12 @@ impl RegionStore {
         self.check_in_place(&key).await
     }
 
-    /// Has the service copy a pack of so many bytes from `source`. Tells whether the service's checksum says that it is the
-    /// same; otherwise the pack is to be written, over whatever is there now. Safe to repeat.
+    /// Has the service copy a pack of so many bytes from `source`, and tells whether it did, and its checksums say that both
+    /// are the same. What is in the pack is not looked at. Safe to repeat.
     ///
     /// # Errors
-    /// Any [`StoreErrorKind`] but `Corrupt`. `Denied` also where the store's credentials may not read the source.
+    /// Any [`StoreErrorKind`] but `Corrupt`. `Denied` also where the store's credentials may not read the source. The pack is
+    /// to be written then, over whatever is there now.
     ///
     /// # Panics
     /// Where [`RegionStore::is_in_service_of`] says no.
