@@ -95,6 +95,11 @@ impl Policies {
         self.is_built_in
     }
 
+    /// Whether both decide by the same policies.
+    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
+        self.set == other.set
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.set.num_of_policies()

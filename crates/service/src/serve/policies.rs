@@ -61,7 +61,8 @@ impl PolicyFolder {
         }
         let policies = match loaded {
             Ok(policies) => {
-                if seen.is_some() {
+                // The first look reads what was read at the start again, and finds a change if there was one in between.
+                if seen.is_some() || !policies.are_those_of(&known) {
                     warn(&policies);
                     tracing::info!(policies = policies.len(), "policies were taken over");
                 }
