@@ -7,7 +7,7 @@ use catalog::BackupFilter;
 use futures::stream::{self, StreamExt};
 use model::{AccountId, BackupId, BackupState, ChunkLocation, Extent, PackId, RelPath};
 use store::manifest::{Content, ManifestEntry, ManifestReader};
-use store::{ChunkError, KeyRing, PackRef};
+use store::{ChunkError, KeyRing, PackRef, ReadFrom};
 use tokio::sync::mpsc;
 
 use crate::backup::describe;
@@ -63,8 +63,8 @@ pub struct RegionVerifyReport {
     pub repaired: Vec<PackId>,
 }
 
-/// Packs that are read and hashed at the same time.
-const PACKS_AT_ONCE: usize = 2;
+/// Packs that are read and hashed at the same time: while some wait for the disk, others are hashed.
+const PACKS_AT_ONCE: usize = 4;
 
 /// Rows read from the catalog at a time.
 const PAGE: u32 = 1000;
@@ -283,7 +283,9 @@ impl Checks<'_> {
                         Ok(len) => return (pack, Ok(Some(format!("it has {len} bytes instead of {}", pack.bytes)))),
                         Err(error) => Err(error),
                     },
-                    Depth::Hash | Depth::ReadData => store.verify_pack(account, &pack.object_name).await,
+                    Depth::Hash => store.verify_pack(account, &pack.object_name, ReadFrom::Disk).await,
+                    // Its chunks are read from the cache afterwards.
+                    Depth::ReadData => store.verify_pack(account, &pack.object_name, ReadFrom::Cache).await,
                 };
                 progress.advance(pack.bytes);
                 match checked.map_err(EngineError::from) {

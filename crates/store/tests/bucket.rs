@@ -10,7 +10,7 @@ use bytes::Bytes;
 use model::{AccountId, DataKeyId, ObjectName, Origin, Region, ResourceKind, SnapshotId, Timestamp};
 use object_store::{ObjectStore, ObjectStoreExt};
 use store::record::{RecordedKey, Totals};
-use store::{Bucket, BucketAddress, Limits, Lineage, Record, RecordHead, RegionStore, StoreErrorKind};
+use store::{Bucket, BucketAddress, Limits, Lineage, ReadFrom, Record, RecordHead, RegionStore, StoreErrorKind};
 use testkit::bucket::{BucketKind, BucketServer};
 use testkit::link::Link;
 
@@ -128,7 +128,7 @@ async fn packs_of_any_length_are_there_whole_or_not_at_all() {
             drop(dropped);
             assert_eq!(store.pack_len(&account, &name).await.unwrap_err().kind, StoreErrorKind::NotFound, "{kind:?}");
             store.put_pack(&account, &name, [bytes.clone()]).await.unwrap();
-            store.verify_pack(&account, &name).await.unwrap();
+            store.verify_pack(&account, &name, ReadFrom::Disk).await.unwrap();
             let len = bytes.len() as u64;
             assert_eq!(store.list_packs(&account).await.unwrap(), [(name, len)], "{kind:?}");
             let ranges = [len - 1..len, 0..1];
@@ -150,7 +150,7 @@ async fn packs_of_any_length_are_there_whole_or_not_at_all() {
         // With Azure, the parts that one commits are the only ones that stay.
         let unavailable = (kind == BucketKind::Azure).then_some(StoreErrorKind::Unavailable);
         assert_eq!(second.err(), unavailable, "{kind:?}");
-        store.verify_pack(&account, &name).await.unwrap();
+        store.verify_pack(&account, &name, ReadFrom::Disk).await.unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
-//! A file that is written directly to the disk (`O_DIRECT`), where its file system does that.
+//! Files that are written to the disk and read from it directly (`O_DIRECT`), where their file system does that.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Result};
+use std::io::{ErrorKind, Read, Result};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -95,11 +95,44 @@ impl DirectFile {
 
     fn go_through_cache(&mut self) -> Result<()> {
         if self.is_direct {
-            fcntl_setfl(&self.file, fcntl_getfl(&self.file)? - OFlags::DIRECT)?;
+            go_through_cache(&self.file)?;
             self.is_direct = false;
         }
         Ok(())
     }
+}
+
+/// A file that is read from its beginning to its end: what the disk holds, whatever the page cache does.
+#[derive(Debug)]
+pub(crate) struct DirectReader {
+    file: File,
+    is_direct: bool,
+}
+
+impl DirectReader {
+    pub(crate) fn new(file: File) -> Self {
+        // Some file systems refuse it here, others when they are asked to read.
+        let is_direct = fcntl_getfl(&file).and_then(|flags| fcntl_setfl(&file, flags | OFlags::DIRECT)).is_ok();
+        Self { file, is_direct }
+    }
+}
+
+impl Read for DirectReader {
+    fn read(&mut self, room: &mut [u8]) -> Result<usize> {
+        match self.file.read(room) {
+            // Or the end was reached in the middle of a block, and the next one cannot be asked for like that.
+            Err(error) if self.is_direct && is_refusal(&error) => {
+                go_through_cache(&self.file)?;
+                self.is_direct = false;
+                self.file.read(room)
+            }
+            read => read,
+        }
+    }
+}
+
+fn go_through_cache(file: &File) -> Result<()> {
+    Ok(fcntl_setfl(file, fcntl_getfl(file)? - OFlags::DIRECT)?)
 }
 
 /// Whether a file system says that it, or a disk below it, does not write like that.
@@ -144,6 +177,16 @@ mod tests {
             }
             file.finish().unwrap();
             prop_assert!(std::fs::read(&path).unwrap() == expected);
+            let (mut reader, mut read, buffers) = (DirectReader::new(File::open(&path).unwrap()), Vec::new(), Buffers::default());
+            loop {
+                let mut piece = buffers.piece();
+                piece.read(&mut reader).unwrap();
+                if piece.as_ref().is_empty() {
+                    break;
+                }
+                read.extend_from_slice(piece.as_ref());
+            }
+            prop_assert!(read == expected);
             prop_assert!(DirectFile::create_new(&path, Buffers::default()).is_err());
         }
     }

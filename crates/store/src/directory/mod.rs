@@ -21,6 +21,7 @@ use object_store::{
 };
 
 use crate::piece::Buffers;
+pub(crate) use direct::DirectReader;
 use upload::DirectoryUpload;
 
 /// Opens the directory `root` as an object store whose writes are durable when they return.

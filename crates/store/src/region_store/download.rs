@@ -3,7 +3,7 @@
 //! One request reads the whole pack, and over a network [`reading`] sees to it that it comes. Reading and hashing run ahead
 //! of whoever takes the pieces, by [`AHEAD`] pieces at most, and stop when the download is dropped.
 
-use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +15,7 @@ use object_store::{GetResultPayload, ObjectStoreExt};
 use tokio::sync::mpsc;
 
 use super::{RegionStore, pack_key, reading};
+use crate::directory::DirectReader;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::piece::{Buffers, PIECE_BYTES};
 
@@ -31,6 +32,15 @@ pub struct PackDownload {
     arriving: mpsc::Receiver<Arrival>,
 }
 
+/// Where a pack of a directory is read from. Over a network it makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// The page cache, and the disk where that has nothing: for what was just written or will soon be read again.
+    Cache,
+    /// The disk itself, where the file system allows it: shows what is really there, and drives nothing out of the cache.
+    Disk,
+}
+
 #[derive(Debug)]
 enum Arrival {
     Piece(Bytes),
@@ -44,7 +54,7 @@ impl RegionStore {
     /// # Errors
     /// [`StoreErrorKind::NotFound`] when it is not there.
     pub async fn open_pack(&self, account: &AccountId, name: &ObjectName) -> Result<PackDownload, StoreError> {
-        self.open_pack_to(account, name, "read pack").await
+        self.open_pack_to(account, name, ReadFrom::Cache, "read pack").await
     }
 
     /// Reads a whole pack, checking that its bytes are those of its name.
@@ -64,8 +74,8 @@ impl RegionStore {
     ///
     /// # Errors
     /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
-    pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName) -> Result<(), StoreError> {
-        let mut download = self.open_pack_to(account, name, "verify pack").await?;
+    pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName, from: ReadFrom) -> Result<(), StoreError> {
+        let mut download = self.open_pack_to(account, name, from, "verify pack").await?;
         while download.next().await?.is_some() {}
         Ok(())
     }
@@ -74,6 +84,7 @@ impl RegionStore {
         &self,
         account: &AccountId,
         name: &ObjectName,
+        from: ReadFrom,
         action: &'static str,
     ) -> Result<PackDownload, StoreError> {
         let key = pack_key(account, name);
@@ -86,7 +97,10 @@ impl RegionStore {
         match opened {
             GetResultPayload::File(file, _) => {
                 let buffers = self.buffers.clone();
-                drop(tokio::task::spawn_blocking(move || read_file(file, &buffers, &sender)));
+                drop(tokio::task::spawn_blocking(move || match from {
+                    ReadFrom::Cache => read_file(file, &buffers, &sender),
+                    ReadFrom::Disk => read_file(DirectReader::new(file), &buffers, &sender),
+                }));
             }
             GetResultPayload::Stream(parts) => drop(tokio::spawn(read_stream(parts, sender))),
         }
@@ -128,7 +142,7 @@ impl PackDownload {
 }
 
 /// Reads and hashes on a blocking thread of its own, so that each piece is hashed while the cache has it.
-fn read_file(mut file: File, buffers: &Buffers, sender: &mpsc::Sender<Arrival>) {
+fn read_file(mut file: impl Read, buffers: &Buffers, sender: &mpsc::Sender<Arrival>) {
     let mut hasher = blake3::Hasher::new();
     let end = loop {
         let mut piece = buffers.piece();

@@ -35,7 +35,7 @@ use crate::piece::Buffers;
 use crate::record::Record;
 
 pub use crate::directory::open_directory;
-pub use download::PackDownload;
+pub use download::{PackDownload, ReadFrom};
 pub use object_store::ObjectStore;
 pub use publication::RecordVersion;
 pub use upload::PackUpload;

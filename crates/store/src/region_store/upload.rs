@@ -169,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::error::StoreErrorKind;
+    use crate::region_store::ReadFrom;
 
     fn account() -> AccountId {
         "123456789012".parse().unwrap()
@@ -210,7 +211,7 @@ mod tests {
                 assert_eq!(store.pack_len(&account(), &name).await.unwrap_err().kind, StoreErrorKind::NotFound);
                 upload.finish().await.unwrap();
                 assert_eq!(store.read_pack(&account(), &name).await.unwrap(), bytes);
-                store.verify_pack(&account(), &name).await.unwrap();
+                store.verify_pack(&account(), &name, ReadFrom::Disk).await.unwrap();
             }
         }
     }
@@ -227,7 +228,7 @@ mod tests {
             first.discard().await.unwrap();
             assert!(store.list_packs(&account()).await.unwrap().is_empty());
             second.finish().await.unwrap();
-            store.verify_pack(&account(), &name).await.unwrap();
+            store.verify_pack(&account(), &name, ReadFrom::Disk).await.unwrap();
             assert_eq!(store.remove_staging().await.unwrap(), 0);
         }
     }
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(unread(&store).await, [StoreErrorKind::Unavailable; 4]);
         std::fs::remove_dir(&place).unwrap();
         std::fs::rename(&aside, &place).unwrap();
-        store.verify_pack(&account(), &name).await.unwrap();
+        store.verify_pack(&account(), &name, ReadFrom::Disk).await.unwrap();
         // Shorter than it was.
         for store in [&remote, &store] {
             store.put_pack(&account(), &name, [Bytes::from_static(b"short")]).await.unwrap();
