@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tun_rs::SyncDevice;
+use tun_rs::{GROTable, IDEAL_BATCH_SIZE, SyncDevice, VIRTIO_NET_HDR_LEN};
 
 use super::pacer::Pacer;
 use super::{LinePlan, MTU};
@@ -16,8 +16,16 @@ use super::{LinePlan, MTU};
 /// How long an idle line takes to see that it has been closed.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// How many packets are taken before those that are due are looked at again.
+/// How many times packets are taken before those that are due are looked at again, and how many are handed over together.
 const PACKETS_AT_ONCE: usize = 64;
+
+/// The most that a device takes or gives at once: one packet, or several of a connection that belong together.
+const TOGETHER_BYTES_MAX: usize = VIRTIO_NET_HDR_LEN + 65_535;
+
+/// How long packets gather before they are taken and handed over together, as a network card has them gather before it calls
+/// for its processor. A thread that slept between any two packets would take from the programs at the ends much of what they
+/// need of a small machine.
+const GATHER: Duration = Duration::from_micros(250);
 
 /// What one direction has carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,11 +75,34 @@ pub(super) struct Carrier {
     begun: Instant,
     /// In the order in which they are due.
     under_way: VecDeque<(Duration, Vec<u8>)>,
+    taken: Taken,
+    handed: Handed,
+}
+
+/// What a device gives, and the packets that it is made of.
+struct Taken {
+    together: Vec<u8>,
+    packets: Vec<[u8; MTU as usize]>,
+    bytes: Vec<usize>,
+}
+
+/// Packets that another device is handed, each with room for those that follow it on the same connection.
+struct Handed {
+    packets: Vec<Vec<u8>>,
+    connections: GROTable,
 }
 
 impl Carrier {
     pub(super) fn new(from: Arc<SyncDevice>, to: Arc<SyncDevice>, plan: &LinePlan, tally: Arc<Tally>) -> Self {
-        Self { from, to, pacer: Pacer::new(plan), tally, begun: Instant::now(), under_way: VecDeque::new() }
+        let taken = Taken {
+            together: vec![0; TOGETHER_BYTES_MAX],
+            packets: vec![[0; MTU as usize]; IDEAL_BATCH_SIZE],
+            bytes: vec![0; IDEAL_BATCH_SIZE],
+        };
+        let packets = std::iter::repeat_with(|| Vec::with_capacity(TOGETHER_BYTES_MAX)).take(PACKETS_AT_ONCE).collect();
+        let handed = Handed { packets, connections: GROTable::default() };
+        let (pacer, begun, under_way) = (Pacer::new(plan), Instant::now(), VecDeque::new());
+        Self { from, to, pacer, tally, begun, under_way, taken, handed }
     }
 
     /// Carries packets until the line is closed.
@@ -81,6 +112,7 @@ impl Carrier {
             let may_be_more = self.take_in()?;
             self.hand_over()?;
             if !may_be_more {
+                std::thread::sleep(GATHER);
                 self.wait()?;
             }
         }
@@ -89,16 +121,18 @@ impl Carrier {
 
     /// Takes what has come from the one device. Returns whether there may be more.
     fn take_in(&mut self) -> io::Result<bool> {
-        let mut packet = [0; MTU as usize];
+        let Taken { together, packets, bytes } = &mut self.taken;
         for _ in 0..PACKETS_AT_ONCE {
-            let bytes = match self.from.recv(&mut packet) {
-                Ok(bytes) => bytes,
+            let count = match self.from.recv_multiple(together, packets, bytes, 0) {
+                Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             };
-            match self.pacer.take(self.begun.elapsed(), bytes) {
-                Some(due) => self.under_way.push_back((due, packet[..bytes].to_vec())),
-                None => drop(self.tally.dropped.fetch_add(1, Ordering::Relaxed)),
+            for (packet, bytes) in packets.iter().zip(bytes.iter()).take(count) {
+                match self.pacer.take(self.begun.elapsed(), *bytes) {
+                    Some(due) => self.under_way.push_back((due, packet[..*bytes].to_vec())),
+                    None => drop(self.tally.dropped.fetch_add(1, Ordering::Relaxed)),
+                }
             }
         }
         Ok(true)
@@ -106,14 +140,26 @@ impl Carrier {
 
     /// Hands what is due to the other device.
     fn hand_over(&mut self) -> io::Result<()> {
-        while let Some((due, packet)) = self.under_way.pop_front_if(|(due, _)| *due <= self.begun.elapsed()) {
-            let late = (self.begun.elapsed() - due).as_nanos();
-            self.to.send(&packet)?;
-            self.tally.packets.fetch_add(1, Ordering::Relaxed);
-            self.tally.bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
-            self.tally.late_nanoseconds.fetch_add(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+        loop {
+            let (now, mut count) = (self.begun.elapsed(), 0);
+            let Handed { packets, connections } = &mut self.handed;
+            while let Some(handed) = packets.get_mut(count)
+                && let Some((due, packet)) = self.under_way.pop_front_if(|(due, _)| *due <= now)
+            {
+                handed.clear();
+                handed.resize(VIRTIO_NET_HDR_LEN, 0);
+                handed.extend_from_slice(&packet);
+                count += 1;
+                let late = (now - due).as_nanos();
+                self.tally.packets.fetch_add(1, Ordering::Relaxed);
+                self.tally.bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
+                self.tally.late_nanoseconds.fetch_add(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            self.to.send_multiple(connections, &mut packets[..count], VIRTIO_NET_HDR_LEN)?;
         }
-        Ok(())
     }
 
     /// Waits until a packet comes or is due.
