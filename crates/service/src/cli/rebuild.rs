@@ -81,7 +81,8 @@ async fn rebuild_in_server(app: &App, settings: &RegionSettings, url: &str) -> a
 }
 
 async fn build(app: &App, settings: &RegionSettings, catalog: Catalog) -> anyhow::Result<RebuildReport> {
-    let ctx = settings.open_unchecked(catalog).await?;
+    // Whosever the store was, it becomes this catalog's.
+    let (ctx, _) = settings.open_unchecked(catalog).await?;
     app.note(format_args!("reading the records of {}", settings.region));
     let report = rebuild(&ctx).await?;
     // The region comes last: with it, the catalog is one that is used.

@@ -10,7 +10,7 @@ use engine::{EngineError, RegionContext};
 use model::{ByteSize, PackId, Partition, Region, SystemClock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::{Limits, RegionStore};
+use store::{Limits, RegionStore, SeenOwner};
 
 use super::bandwidth::Timetable;
 use super::place::{CatalogPlace, KmsPlace, StorePlace, open_bucket, open_service};
@@ -236,7 +236,7 @@ impl RegionSettings {
 
     /// Opens the rest of the region around its catalog.
     pub(crate) async fn open_around(&self, catalog: Catalog) -> anyhow::Result<RegionContext> {
-        let ctx = self.open_unchecked(catalog).await?;
+        let (ctx, owner) = self.open_unchecked(catalog).await?;
         let made_for = ctx.catalog.meta(META_STORE_ID).await.map_err(EngineError::from)?;
         if made_for.as_deref() != Some(ctx.store.store_id()) {
             let error = anyhow::anyhow!("the store of {} is not the one its catalog was made for", self.region);
@@ -246,31 +246,33 @@ impl RegionSettings {
             );
             return Err(hinted(error, hint));
         }
-        ctx.store.check_owner_to_read().await.map_err(EngineError::from)?;
+        ctx.store.check_owner_to_read(owner).await.map_err(EngineError::from)?;
         Ok(ctx)
     }
 
-    /// Opens the store, the key service and the scratch directory around a catalog that may be new.
-    pub(crate) async fn open_unchecked(&self, catalog: Catalog) -> anyhow::Result<RegionContext> {
+    /// Opens the store, the key service and the scratch directory around a catalog that may be new. Returns, too, what the
+    /// store says of whose it is.
+    pub(crate) async fn open_unchecked(&self, catalog: Catalog) -> anyhow::Result<(RegionContext, SeenOwner)> {
         let clock = Arc::new(SystemClock);
         let catalog_id = id_of(&catalog).await.map_err(EngineError::from)?;
-        let store = self.open_store().await?.of_catalog(&catalog_id);
+        let (store, owner) = self.open_store().await?;
         std::fs::create_dir_all(&self.scratch)
             .with_context(|| format!("failed to make the scratch directory {}", self.scratch.display()))?;
-        Ok(RegionContext {
+        let ctx = RegionContext {
             region: self.region.clone(),
             partition: self.partition.clone(),
-            store,
+            store: store.of_catalog(&catalog_id),
             catalog,
             keys: self.kms.open(&self.region, clock.clone()).map_err(EngineError::from)?,
             scratch: self.scratch.clone(),
             managed: self.resources.clone(),
             pace: super::pacing::follow(self, clock.clone()),
             clock,
-        })
+        };
+        Ok((ctx, owner))
     }
 
-    async fn open_store(&self) -> anyhow::Result<RegionStore> {
+    async fn open_store(&self) -> anyhow::Result<(RegionStore, SeenOwner)> {
         if let StorePlace::Directory(directory) = &self.store
             && !directory.is_dir()
         {
@@ -284,7 +286,8 @@ impl RegionSettings {
         let opened = match &self.store {
             StorePlace::Directory(directory) => {
                 let inner = self.store.open(self.store_limits).with_context(unusable)?;
-                RegionStore::open(&self.region, inner).await.map(|store| store.in_directory(directory))
+                let opened = RegionStore::open_seeing_owner(&self.region, inner).await;
+                opened.map(|(store, owner)| (store.in_directory(directory), owner))
             }
             StorePlace::Bucket(address) => {
                 let bucket = open_bucket(address, self.store_limits).with_context(unusable)?;
@@ -292,8 +295,8 @@ impl RegionSettings {
                     true => open_service(address, &bucket).with_context(unusable)?,
                     false => None,
                 };
-                let store = RegionStore::open(&self.region, Arc::clone(&bucket.objects)).await;
-                store.map(|store| store.in_bucket(bucket).in_service(service))
+                let opened = RegionStore::open_seeing_owner(&self.region, Arc::clone(&bucket.objects)).await;
+                opened.map(|(store, owner)| (store.in_bucket(bucket).in_service(service), owner))
             }
         };
         Ok(opened.map_err(EngineError::from)?)

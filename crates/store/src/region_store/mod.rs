@@ -37,6 +37,7 @@ use crate::record::Record;
 pub use crate::directory::open_directory;
 pub use download::{PackDownload, ReadFrom};
 pub use object_store::ObjectStore;
+pub use owner::SeenOwner;
 pub use publication::RecordVersion;
 pub use upload::PackUpload;
 
@@ -122,7 +123,13 @@ impl RegionStore {
     /// [`StoreErrorKind::Unavailable`] when there is no format file: the store is not mounted, or
     /// was emptied. [`StoreErrorKind::Corrupt`] when it is damaged, of another region or version.
     pub async fn open(region: &Region, inner: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
-        let mut store = Self {
+        let store = Self::unopened(region, inner);
+        let file = store.read_format().await?;
+        Ok(store.opened(file))
+    }
+
+    fn unopened(region: &Region, inner: Arc<dyn ObjectStore>) -> Self {
+        Self {
             region: region.clone(),
             inner,
             store_id: Arc::from(""),
@@ -133,10 +140,11 @@ impl RegionStore {
             parts: upload::Parts::OF_NETWORK,
             buffers: Buffers::default(),
             habits: habits::Habits::default(),
-        };
-        let file = store.read_format().await?;
-        store.store_id = file.store_id.into();
-        Ok(store)
+        }
+    }
+
+    fn opened(self, file: FormatFile) -> Self {
+        Self { store_id: file.store_id.into(), ..self }
     }
 
     async fn read_format(&self) -> Result<FormatFile, StoreError> {

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
+use model::Region;
 use model::effect::effect;
-use object_store::PutMode;
 use object_store::path::Path;
+use object_store::{ObjectStore, PutMode};
 use serde::{Deserialize, Serialize};
 
 use super::{RegionStore, wrap};
@@ -47,7 +48,25 @@ impl OwnerFile {
     }
 }
 
+/// What a store says of whose it is.
+#[derive(Debug)]
+pub struct SeenOwner(Result<Option<OwnerFile>, StoreError>);
+
 impl RegionStore {
+    /// [`RegionStore::open`], and what the store says at the same time of whose it is, for
+    /// [`RegionStore::check_owner_to_read`]: over a long line each question takes a while.
+    ///
+    /// # Errors
+    /// As those of [`RegionStore::open`].
+    pub async fn open_seeing_owner(
+        region: &Region,
+        inner: Arc<dyn ObjectStore>,
+    ) -> Result<(Self, SeenOwner), StoreError> {
+        let store = Self::unopened(region, inner);
+        let (file, owner) = tokio::join!(store.read_format(), store.read_owner());
+        Ok((store.opened(file?), SeenOwner(owner)))
+    }
+
     /// Tells on behalf of which catalog the store is opened, by the id that the catalog was given when it was made.
     #[must_use]
     pub fn of_catalog(mut self, catalog_id: &str) -> Self {
@@ -79,19 +98,24 @@ impl RegionStore {
     /// [`StoreErrorKind::Disowned`] when it belongs to another. [`StoreErrorKind::Unavailable`] when it is not there, and when
     /// the file is damaged: what would be published waits until a rebuild has written it anew.
     pub async fn check_owner(&self) -> Result<(), StoreError> {
-        self.compare_owner().await.map_err(|error| match error.kind {
+        if self.catalog_id.is_none() {
+            return self.still_there().await;
+        }
+        let seen = SeenOwner(self.read_owner().await);
+        self.compare_owner(seen).await.map_err(|error| match error.kind {
             StoreErrorKind::Corrupt => StoreError { kind: StoreErrorKind::Unavailable, ..error },
             _ => error,
         })
     }
 
-    /// [`RegionStore::check_owner`] for one who is about to read: a store that takes no writes cannot be made this
-    /// catalog's, one whose file is damaged is nobody else's, and neither is harmed by being read.
+    /// [`RegionStore::check_owner`] for one who is about to read, by what was seen when the store was opened: a store that
+    /// takes no writes cannot be made this catalog's, one whose file is damaged is nobody else's, and neither is harmed by
+    /// being read.
     ///
     /// # Errors
     /// As those of [`RegionStore::check_owner`].
-    pub async fn check_owner_to_read(&self) -> Result<(), StoreError> {
-        match self.compare_owner().await {
+    pub async fn check_owner_to_read(&self, seen: SeenOwner) -> Result<(), StoreError> {
+        match self.compare_owner(seen).await {
             Err(error)
                 if matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Denied | StoreErrorKind::Corrupt) =>
             {
@@ -101,9 +125,9 @@ impl RegionStore {
         }
     }
 
-    async fn compare_owner(&self) -> Result<(), StoreError> {
-        let Some(catalog_id) = &self.catalog_id else { return self.still_there().await };
-        let owner = match self.read_owner().await? {
+    async fn compare_owner(&self, seen: SeenOwner) -> Result<(), StoreError> {
+        let Some(catalog_id) = &self.catalog_id else { return Ok(()) };
+        let owner = match seen.0? {
             Some(owner) => owner,
             None => self.adopt(catalog_id).await?,
         };
@@ -158,9 +182,8 @@ impl RegionStore {
 
 #[cfg(test)]
 mod tests {
-    use model::Region;
+    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
-    use object_store::{ObjectStore, ObjectStoreExt};
 
     use super::*;
     use crate::region_store::open_directory;
@@ -197,6 +220,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_seen_when_it_was_opened_says_whose_a_store_is() {
+        let (_directory, stores) = stores().await;
+        for store in stores {
+            let open = || RegionStore::open_seeing_owner(&store.region, Arc::clone(&store.inner));
+            let (first, seen) = open().await.unwrap();
+            first.of_catalog("first").check_owner_to_read(seen).await.unwrap();
+            let (second, seen) = open().await.unwrap();
+            let refused = second.of_catalog("second").check_owner_to_read(seen).await;
+            assert_eq!(kind(refused), Some(StoreErrorKind::Disowned));
+        }
+    }
+
+    #[tokio::test]
     async fn a_store_that_is_not_there_is_nobodys() {
         let (_directory, stores) = stores().await;
         for store in stores {
@@ -217,7 +253,8 @@ mod tests {
             for damaged in ["", "{}", &String::from_utf8(store.owned_by("first")).unwrap().replace("first", "other")] {
                 store.inner.put(&Path::from(OWNER_KEY), damaged.to_owned().into()).await.unwrap();
                 assert_eq!(kind(store.check_owner().await), Some(StoreErrorKind::Unavailable), "{damaged}");
-                store.check_owner_to_read().await.unwrap();
+                let (_, seen) = RegionStore::open_seeing_owner(&store.region, Arc::clone(&store.inner)).await.unwrap();
+                store.check_owner_to_read(seen).await.unwrap();
             }
             store.take_over().await.unwrap();
             store.check_owner().await.unwrap();
