@@ -3,6 +3,9 @@
 //! A hold runs out by itself, so that a copier that died keeps nothing forever. One that is renewed
 //! in time cannot be slipped past: removal begins only when no unexpired hold exists, and from then
 //! on none can be placed or renewed.
+//!
+//! A copy that has all it needs spends its hold before it can be seen, and releases it after: whoever sees the copy may
+//! remove its source, and whoever sees that the source is not being copied any more finds the copy.
 
 use std::time::Duration;
 
@@ -21,11 +24,13 @@ pub struct HoldRow {
     pub holder: String,
     /// When it runs out.
     pub expires_at: Timestamp,
+    /// Whether its copy needs the backup no more.
+    pub spent: bool,
 }
 
 impl FromRow<'_, AnyRow> for HoldRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        Ok(Self { holder: row.try_get("holder")?, expires_at: row.time("expires_at")? })
+        Ok(Self { holder: row.try_get("holder")?, expires_at: row.time("expires_at")?, spent: row.flag("spent")? })
     }
 }
 
@@ -53,7 +58,7 @@ impl Catalog {
             }
         }
         let sql = "INSERT INTO hold (backup_id, holder, expires_at) VALUES ($1, $2, $3) \
-                   ON CONFLICT (backup_id, holder) DO UPDATE SET expires_at = excluded.expires_at";
+                   ON CONFLICT (backup_id, holder) DO UPDATE SET expires_at = excluded.expires_at, spent = 0";
         write.run(sqlx::query(sql).bind(id.as_str()).bind(holder).bind(after(now, ttl))).await?;
         write.commit().await
     }
@@ -77,6 +82,17 @@ impl Catalog {
         Ok(renewed == 1)
     }
 
+    /// Has a hold keep the backup no more, though it is still shown. Safe to repeat.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
+    pub async fn spend_hold(&self, id: &BackupId, holder: &str) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("spend_hold", "spend the hold")).await?;
+        let query = sqlx::query("UPDATE hold SET spent = 1 WHERE backup_id = $1 AND holder = $2");
+        write.run(query.bind(id.as_str()).bind(holder)).await?;
+        write.commit().await
+    }
+
     /// Gives up a hold. Giving it up again does nothing.
     ///
     /// # Errors
@@ -88,21 +104,32 @@ impl Catalog {
         write.commit().await
     }
 
-    /// The backup's holds that have not run out.
+    /// The holds that keep the backup.
     ///
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn active_holds(&self, id: &BackupId) -> Result<Vec<HoldRow>, CatalogError> {
+        let mut holds = self.shown_holds(id).await?;
+        holds.retain(|hold| !hold.spent);
+        Ok(holds)
+    }
+
+    /// The backup's holds that have not run out, and those that are spent.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn shown_holds(&self, id: &BackupId) -> Result<Vec<HoldRow>, CatalogError> {
         let now = self.now().await?;
-        let sql = "SELECT holder, expires_at FROM hold WHERE backup_id = $1 AND expires_at > $2 ORDER BY holder";
+        let sql = "SELECT holder, expires_at, spent FROM hold WHERE backup_id = $1 AND expires_at > $2 ORDER BY holder";
         self.read("list holds").list(sqlx::query(sql).bind(id.as_str()).bind(now.0)).await
     }
 }
 
 impl Write {
-    /// Someone who holds the backup at `now`.
+    /// Someone who keeps the backup at `now`.
     pub(crate) async fn find_holder(&mut self, id: &BackupId, now: Timestamp) -> Result<Option<String>, CatalogError> {
-        let query = sqlx::query("SELECT holder FROM hold WHERE backup_id = $1 AND expires_at > $2 LIMIT 1");
+        let query =
+            sqlx::query("SELECT holder FROM hold WHERE backup_id = $1 AND expires_at > $2 AND spent = 0 LIMIT 1");
         let found = self.find::<(String,)>(query.bind(id.as_str()).bind(now.0)).await?;
         Ok(found.map(|(holder,)| holder))
     }

@@ -187,6 +187,20 @@ async fn a_released_hold_holds_nothing() {
 }
 
 #[tokio::test]
+async fn a_spent_hold_is_shown_and_holds_nothing_until_it_is_placed_again() {
+    let fresh = Fresh::new().await;
+    let id = fresh.available(1, &[]).await;
+    fresh.place_hold(&account(), &id, "copy-1", HOUR).await.unwrap();
+    fresh.spend_hold(&id, "copy-1").await.unwrap();
+    assert_eq!(fresh.active_holds(&id).await.unwrap(), []);
+    assert_eq!(fresh.shown_holds(&id).await.unwrap().len(), 1);
+    fresh.place_hold(&account(), &id, "copy-1", HOUR).await.unwrap();
+    assert_kind(fresh.begin_delete(&account(), &id, None).await, Kind::Held);
+    fresh.spend_hold(&id, "copy-1").await.unwrap();
+    fresh.delete(&id).await;
+}
+
+#[tokio::test]
 async fn removal_is_refused_while_a_worker_is_at_work() {
     let fresh = Fresh::new().await;
     let (id, fence) = fresh.begin(1).await;

@@ -19,7 +19,7 @@ use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId,
 use serde::{Deserialize, Serialize};
 use store::DataKey;
 
-pub(crate) use publish::{pack_ref, publish_record};
+pub(crate) use publish::{pack_ref, show, write_record};
 
 use crate::acceptance::Acceptance;
 use crate::backup::parent::Parent;

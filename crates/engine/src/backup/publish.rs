@@ -57,7 +57,8 @@ pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Re
         totals,
     };
     let record = Record { head, packs, sealed_root: root.seal(&job.data_key, snapshot) };
-    let backup = publish_record(ctx, record, job.fence).await?;
+    write_record(ctx, &record, job.fence).await?;
+    let backup = show(ctx, record, job.fence).await?;
     Ok(BackupReport {
         backup,
         omissions: taken.omissions,
@@ -71,16 +72,10 @@ fn gone() -> EngineError {
     EngineError::refused(ErrorKind::Conflict, "the backup was removed while it was being made")
 }
 
-/// Writes the record, makes sure that the store is still the one that took the packs and still this catalog's, and says
-/// `AVAILABLE`. In this order, so that what is shown as done is done, and is seen by who takes the store over. Returns the row as it is then.
-pub(crate) async fn publish_record(
-    ctx: &RegionContext,
-    record: Record,
-    fence: Fence,
-) -> Result<BackupRow, EngineError> {
+/// Says `AVAILABLE`, once [`write_record`] has written the record. In this order, so that what is shown as done is done, and is
+/// seen by who takes the store over. Returns the row as it is then.
+pub(crate) async fn show(ctx: &RegionContext, record: Record, fence: Fence) -> Result<BackupRow, EngineError> {
     let head = &record.head;
-    write_record(ctx, &record, fence).await?;
-    ctx.store.check_owner().await?;
     let published = Published {
         snapshot_id: head.snapshot,
         parent_id: head.lineage.parent.clone(),
@@ -99,8 +94,9 @@ pub(crate) async fn publish_record(
     Ok(row)
 }
 
-/// Writes the record, over that of an earlier holder of the lease, if it came that far, but not over a later one's.
-async fn write_record(ctx: &RegionContext, record: &Record, fence: Fence) -> Result<(), EngineError> {
+/// Writes the record, over that of an earlier holder of the lease, if it came that far, but not over a later one's, and makes
+/// sure that the store is still the one that took the packs and still this catalog's.
+pub(crate) async fn write_record(ctx: &RegionContext, record: &Record, fence: Fence) -> Result<(), EngineError> {
     let backup = &record.head.backup;
     let (mut seen, mut tries) = (None, 1);
     loop {
@@ -108,7 +104,7 @@ async fn write_record(ctx: &RegionContext, record: &Record, fence: Fence) -> Res
         ctx.catalog.check_lease(backup, fence).await?;
         ctx.store.check_owner().await?;
         match ctx.store.publish_record(record, seen.as_ref()).await {
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(ctx.store.check_owner().await?),
             Ok(there) => seen = there,
             // Whether it was written shows in the next try. A write that has a condition is not sent again by itself.
             Err(error) if error.kind == StoreErrorKind::Unavailable && tries < WRITE_TRIES => {}

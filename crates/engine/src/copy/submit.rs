@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use catalog::{Accepted, BackupRow, BackupSource, Fence, NewBackup, Terms};
 use model::{BackupId, DataKeyId, KmsKeyId, Origin, Region, SourceKind};
+use store::StoreErrorKind;
 
 use super::CopyRequest;
 use crate::acceptance::Acceptance;
-use crate::backup::describe;
+use crate::backup::{describe, show};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::lease::{Lease, Renewal, claim, take_over};
@@ -21,6 +22,9 @@ use crate::worker::Worker;
 /// How long a source stays held for a copy that has stopped renewing: long enough to run the
 /// command again after a crash, short enough not to be in the way of a removal for a day.
 const HOLD: Duration = Duration::from_secs(15 * 60);
+
+/// How long a copy that is done waits for its source's catalog: a write there takes a small fraction of that.
+const SPENDING_MAX: Duration = Duration::from_secs(5);
 
 /// Checks that a backup may be copied from `source` to `target` at all.
 pub(super) fn check_pair(source: &RegionContext, target: &RegionContext, row: &BackupRow) -> Result<(), EngineError> {
@@ -92,10 +96,22 @@ impl CopyJob {
         }
     }
 
-    /// Lets go of the source. A hold that is not released runs out by itself.
-    pub(super) async fn release_source(&self) {
-        drop(self.source.catalog.release_hold(&self.request.backup, &holder(&self.target, &self.id)).await);
+    /// Lets the source be removed. One whose catalog is away is held a while longer, but does not hold up the copy.
+    pub(super) async fn spend_source(&self) {
+        let holder = holder(&self.target, &self.id);
+        let spending = self.source.catalog.spend_hold(&self.request.backup, &holder);
+        drop(tokio::time::timeout(SPENDING_MAX, spending).await);
     }
+
+    /// Lets go of the source.
+    pub(super) async fn release_source(&self) {
+        release_source(&self.source, &self.target, &self.request.backup, &self.id).await;
+    }
+}
+
+/// Lets go of the source of a copy. A hold that is not released runs out by itself.
+pub(super) async fn release_source(source: &RegionContext, target: &RegionContext, backup: &BackupId, id: &BackupId) {
+    drop(source.catalog.release_hold(backup, &holder(target, id)).await);
 }
 
 /// Takes over an interrupted copy of the same request, or accepts a new one.
@@ -143,7 +159,7 @@ pub fn source_region(row: &BackupRow) -> Option<Region> {
 
 /// Takes over a copy that was accepted and that nobody is at work on.
 ///
-/// `None` when someone is, or when it is no such copy.
+/// `None` when someone is, when it is no such copy, or when all that was left to do was to publish it, which is done then.
 ///
 /// # Errors
 /// As those of [`accept_copy`].
@@ -155,7 +171,32 @@ pub async fn resume_copy(
 ) -> Result<Option<CopyJob>, EngineError> {
     let Some((_, request)) = CopyRequest::of_row(&row) else { return Ok(None) };
     let Some(fence) = claim(&target.catalog, &row, worker).await? else { return Ok(None) };
+    // What stands in the way of that, the usual way meets and deals with.
+    if let Ok(true) = publish_written(source, target, &row, fence).await {
+        return Ok(None);
+    }
     go_on(source, target, worker, request, row, fence).await.map(Some)
+}
+
+/// Publishes a copy that was interrupted once its record was written, without its source, which may be gone by now. Says
+/// whether it was one.
+async fn publish_written(
+    source: &RegionContext,
+    target: &RegionContext,
+    row: &BackupRow,
+    fence: Fence,
+) -> Result<bool, EngineError> {
+    let record = match target.store.read_record(&row.account, &row.id).await {
+        Ok(record) => record,
+        Err(error) if error.kind == StoreErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    target.store.check_owner().await?;
+    show(target, record, fence).await?;
+    if let Some(backup) = &row.source_backup {
+        release_source(source, target, backup, &row.id).await;
+    }
+    Ok(true)
 }
 
 async fn go_on(
@@ -245,7 +286,7 @@ async fn accept(
     };
     drop(hold);
     // Nothing was begun, so nothing needs the source.
-    drop(source.catalog.release_hold(&request.backup, &holder(target, &id)).await);
+    release_source(source, target, &request.backup, &id).await;
     refused
 }
 

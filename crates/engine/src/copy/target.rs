@@ -12,7 +12,7 @@ use super::CopyReport;
 use super::place::Placed;
 use super::submit::CopyJob;
 use super::write::{Anew, Right, Writer};
-use crate::backup::{pack_ref, publish_record};
+use crate::backup::{pack_ref, show, write_record};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, rewrap_any, unwrap_all, unwrap_any};
@@ -172,7 +172,12 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
             ..source.totals
         },
     };
-    publish_record(ctx, Record { head, packs, sealed_root }, job.fence()).await
+    let record = Record { head, packs, sealed_root };
+    write_record(ctx, &record, job.fence()).await?;
+    // Whoever takes the copy over from here on finds the record, and asks no more of the source.
+    ctx.catalog.check_lease(job.id(), job.fence()).await?;
+    job.copy.spend_source().await;
+    show(ctx, record, job.fence()).await
 }
 
 fn in_source_set(record: &Record, key: DataKeyId) -> bool {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use testkit::corpus;
 
+use crate::api::served::{Served, until};
 use crate::world::{Ran, SOURCE, TARGET, World, assert_same_to_rsync, tool};
 
 /// Packs that may be on their way when the process dies: they are written again.
@@ -58,15 +59,15 @@ impl Stage {
         self.world.path("restored")
     }
 
-    /// How many effects the command has when nothing stops it.
-    fn effects(&self, arguments: &[&str]) -> usize {
+    /// The effects that the command has when nothing stops it.
+    fn effects(&self, arguments: &[&str]) -> Vec<String> {
         let log = self.world.path("effects");
         drop(std::fs::remove_file(&log));
         let output = self.world.command(arguments).env("OFFSITE_EFFECTS_LOG", &log).output().unwrap();
         Ran::from(output).exits(0);
-        let count = std::fs::read_to_string(&log).unwrap().lines().count();
+        let effects = std::fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect();
         self.reset();
-        count
+        effects
     }
 
     /// Kills the command at every effect in turn; after each, runs it again and calls `check` with what
@@ -74,7 +75,7 @@ impl Stage {
     ///
     /// Packs that land together are committed together, so a run may have a few effects less than another.
     fn kill_everywhere(&self, arguments: &[&str], check: impl Fn(&Ran, usize)) -> usize {
-        let effects = self.effects(arguments);
+        let effects = self.effects(arguments).len();
         assert!(effects > 0);
         for at in 1.. {
             let killed = self.world.command(arguments).env("OFFSITE_CRASH_AT", at.to_string()).output().unwrap();
@@ -184,13 +185,35 @@ fn the_source_of_an_interrupted_copy_cannot_be_removed() {
     let (stage, backups) = Stage::new(2500);
     let last = backups.last().unwrap();
     let arguments = ["copy", last, "--to", TARGET];
-    let half = stage.effects(&arguments) / 2;
+    let half = stage.effects(&arguments).len() / 2;
     let killed = stage.world.command(arguments).env("OFFSITE_CRASH_AT", half.to_string()).status().unwrap();
     assert!(!killed.success());
     let refused = stage.world.run(["backup", "rm", last]).exits(1);
     assert!(refused.stderr.contains("being copied"), "{}", refused.stderr);
     stage.world.run(arguments).exits(0);
     stage.world.run(["backup", "rm", last]).exits(0);
+}
+
+#[test]
+fn the_source_of_a_copy_that_died_before_it_could_be_seen_is_not_needed_any_more() {
+    let (stage, backups) = Stage::new(2700);
+    let last = backups.last().unwrap();
+    // With nothing to move, the next copy has the same effects each time.
+    stage.world.copy(last);
+    stage.keep();
+    let arguments = ["copy", last, "--to", TARGET];
+    let publish = stage.effects(&arguments).iter().position(|effect| effect == "catalog.publish.before").unwrap();
+    let killed = stage.world.command(arguments).env("OFFSITE_CRASH_AT", (publish + 1).to_string()).status().unwrap();
+    assert!(!killed.success());
+    let world = stage.world;
+    let listed = world.run(["backup", "ls", "--region", TARGET, "--all", "--json"]).json();
+    let copying = listed.as_array().unwrap().iter().find(|backup| backup["state"] == "COPYING").unwrap();
+    let copy = copying["id"].as_str().unwrap();
+    world.run(["backup", "rm", last]).exits(0);
+
+    let served = Served::of(world);
+    until(|| (served.world.show(copy)["state"] == "AVAILABLE").then_some(()));
+    served.world.run(["backup", "verify", copy, "--read-data"]).exits(0);
 }
 
 #[test]

@@ -127,7 +127,7 @@ async fn with_owners_view(call: &Call, row: &BackupRow, mut view: Snapshot) -> R
     let shares = call.ctx.catalog.list_shares(&row.id).await.map_err(internal)?;
     view.share_reference = i64::try_from(shares.len()).unwrap_or(i64::MAX);
     view.time_start_share = shares.first().map(|share| date(share.created_at, &utc_plus_8())).unwrap_or_default();
-    for hold in call.ctx.catalog.active_holds(&row.id).await.map_err(internal)? {
+    for hold in call.ctx.catalog.shown_holds(&row.id).await.map_err(internal)? {
         match restored_resource(&hold.holder) {
             Some(disk) if disk == row.resource_id => view.snapshot_state = SnapshotState::Rollbacking,
             Some(_) => {}
