@@ -1,4 +1,7 @@
-//! Credentials, found as AWS's SDKs find them: a key, a token of a web identity, a container's or an instance's role.
+//! Credentials, found as AWS's SDKs find them: a key, a profile, a token of a web identity, a container's or an instance's
+//! role.
+
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -6,6 +9,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 
+use super::profile::{Profile, ProfileChoice};
 use crate::credentials::setting;
 
 /// How often a question for credentials is asked again. What answers it is mostly near, or is not there at all.
@@ -25,12 +29,18 @@ pub(crate) fn credentials(
     // No bucket is meant, but buckets are what the library has its providers for.
     let mut builder = AmazonS3Builder::new().with_bucket_name("none").with_region(region.unwrap_or(REGION_DEFAULT));
     builder = builder.with_retry(RetryConfig { max_retries: RETRIES_MAX, ..RetryConfig::default() });
-    for (name, value) in environment {
-        if let Some(key) = credential(&name) {
+    let environment: Vec<_> = environment.into_iter().collect();
+    for (name, value) in &environment {
+        if let Some(key) = credential(name) {
             builder = builder.with_config(key, value);
         }
     }
-    Ok(builder.build()?.credentials().clone())
+    let has_key = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
+    let found = builder.build()?.credentials().clone();
+    Ok(match ProfileChoice::of(&environment, region).filter(|_| !has_key) {
+        Some(choice) => Arc::new(Profile::new(choice, found)),
+        None => found,
+    })
 }
 
 /// The same for AWS's SDK.

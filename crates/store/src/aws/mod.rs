@@ -2,6 +2,7 @@
 
 mod credentials;
 mod place;
+mod profile;
 
 pub(crate) use credentials::{ForSdk, REGION_DEFAULT, credentials};
 pub(crate) use place::ServicePlace;

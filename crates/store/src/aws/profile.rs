@@ -1,0 +1,178 @@
+//! Credentials of a profile, in the two files that AWS's tools share: a key, a role that is assumed with another profile's, a
+//! program that tells them.
+//!
+//! They are looked up anew every few minutes: other tools write new ones into the files.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use object_store::aws::{AwsCredential, AwsCredentialProvider};
+use object_store::{CredentialProvider, Error};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::REGION_DEFAULT;
+
+/// How long credentials are used before they are looked up again.
+const KEPT: Duration = Duration::from_secs(5 * 60);
+
+/// Those that expire are used no longer than until so long before.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Where an environment says that profiles are, and which is meant.
+#[derive(Debug)]
+pub(super) struct ProfileChoice {
+    name: Option<String>,
+    files: Vec<(EnvConfigFileKind, PathBuf)>,
+    region: String,
+}
+
+impl ProfileChoice {
+    /// `None` where no profile is named and there are no files.
+    pub(super) fn of(environment: &[(String, String)], region: Option<&str>) -> Option<Self> {
+        let value = |wanted: &str| environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let file = |kind, variable, usual| {
+            let home = || value("HOME").map(|home| Path::new(home).join(usual));
+            let path = value(variable).map(PathBuf::from).or_else(home)?;
+            path.is_file().then_some((kind, path))
+        };
+        let files: Vec<_> = [
+            file(EnvConfigFileKind::Config, "AWS_CONFIG_FILE", ".aws/config"),
+            file(EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let name = value("AWS_PROFILE").filter(|name| !name.is_empty()).map(str::to_owned);
+        let region = region.unwrap_or(REGION_DEFAULT).to_owned();
+        (name.is_some() || !files.is_empty()).then_some(Self { name, files, region })
+    }
+
+    async fn look_up(&self) -> Result<Credentials, CredentialsError> {
+        if self.files.is_empty() {
+            return Err(CredentialsError::not_loaded("there is no file with profiles"));
+        }
+        let files =
+            self.files.iter().fold(EnvConfigFiles::builder(), |files, (kind, path)| files.with_file(*kind, path));
+        let config = ProviderConfig::default().with_region(Some(aws_config::Region::new(self.region.clone())));
+        let mut profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_files(files.build());
+        if let Some(name) = &self.name {
+            profile = profile.profile_name(name);
+        }
+        profile.build().provide_credentials().await
+    }
+}
+
+/// A profile's credentials, or else those of `otherwise`: where no profile is named, the files need not have any.
+pub(super) struct Profile {
+    choice: ProfileChoice,
+    otherwise: AwsCredentialProvider,
+    found: Mutex<Option<(Arc<AwsCredential>, Instant)>>,
+}
+
+impl Profile {
+    pub(super) fn new(choice: ProfileChoice, otherwise: AwsCredentialProvider) -> Self {
+        Self { choice, otherwise, found: Mutex::default() }
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Profile({:?})", self.choice)
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Profile {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        // Whoever else asks meanwhile waits for the same answer.
+        let mut found = self.found.lock().await;
+        if let Some((credential, until)) = &*found
+            && Instant::now() < *until
+        {
+            return Ok(Arc::clone(credential));
+        }
+        let looked_up = match self.choice.look_up().await {
+            Err(CredentialsError::CredentialsNotLoaded(_)) if self.choice.name.is_none() => {
+                return self.otherwise.get_credential().await;
+            }
+            other => other.map_err(|cause| Error::Unauthenticated { path: "AWS".to_owned(), source: cause.into() })?,
+        };
+        let credential = Arc::new(AwsCredential {
+            key_id: looked_up.access_key_id().to_owned(),
+            secret_key: looked_up.secret_access_key().to_owned(),
+            token: looked_up.session_token().map(str::to_owned),
+        });
+        *found = Some((Arc::clone(&credential), Instant::now() + kept(&looked_up)));
+        Ok(credential)
+    }
+}
+
+fn kept(credentials: &Credentials) -> Duration {
+    // What is still to come has elapsed less than nothing, by so much.
+    let left = credentials.expiry().map(|end| end.elapsed().map_or_else(|ahead| ahead.duration(), |_| Duration::ZERO));
+    left.map_or(KEPT, |left| left.saturating_sub(MARGIN).min(KEPT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::credentials::credentials;
+
+    fn environment(folder: &tempfile::TempDir, more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let home = ("HOME", folder.path().to_str().unwrap());
+        more.iter().chain([&home]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// A home with two profiles.
+    fn home() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".aws")).unwrap();
+        let keys = "[default]\naws_access_key_id = usual\naws_secret_access_key = secret\n";
+        std::fs::write(folder.path().join(".aws/credentials"), keys).unwrap();
+        let told = r#"{"Version": 1, "AccessKeyId": "told", "SecretAccessKey": "secret", "SessionToken": "token"}"#;
+        let config = format!("[profile backup]\ncredential_process = echo '{told}'\n");
+        std::fs::write(folder.path().join(".aws/config"), config).unwrap();
+        folder
+    }
+
+    async fn found(environment: Vec<(String, String)>) -> Result<(String, Option<String>), object_store::Error> {
+        let found = credentials(environment, None).unwrap().get_credential().await?;
+        Ok((found.key_id.clone(), found.token.clone()))
+    }
+
+    #[tokio::test]
+    async fn a_profile_is_the_one_that_is_named_or_the_usual_one() {
+        let home = home();
+        assert_eq!(found(environment(&home, &[])).await.unwrap(), ("usual".to_owned(), None));
+        let named = environment(&home, &[("AWS_PROFILE", "backup")]);
+        assert_eq!(found(named).await.unwrap(), ("told".to_owned(), Some("token".to_owned())));
+        let elsewhere = home.path().join(".aws/credentials");
+        let set = [("AWS_SHARED_CREDENTIALS_FILE", elsewhere.to_str().unwrap()), ("HOME", "/nowhere")];
+        assert_eq!(found(environment(&home, &set)).await.unwrap().0, "usual");
+    }
+
+    #[tokio::test]
+    async fn a_key_in_the_environment_comes_first() {
+        let key = [("AWS_ACCESS_KEY_ID", "given"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_PROFILE", "backup")];
+        assert_eq!(found(environment(&home(), &key)).await.unwrap().0, "given");
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_is_named_has_to_be_there() {
+        for folder in [home(), tempfile::tempdir().unwrap()] {
+            let error = found(environment(&folder, &[("AWS_PROFILE", "lost")])).await.unwrap_err();
+            assert!(matches!(error, object_store::Error::Unauthenticated { .. }), "{error:?}");
+        }
+    }
+}
