@@ -21,7 +21,9 @@ pub(super) fn run(load: impl FnOnce() -> anyhow::Result<App>, command: &ConfigCo
         ConfigCommand::Check => {
             let app = load()?;
             let config = &app.config;
-            config.policies.load()?.warnings().iter().for_each(|warning| say(format_args!("warning: {warning}")));
+            let policies = config.policies.load()?;
+            let warnings = config.warnings();
+            policies.warnings().iter().chain(&warnings).for_each(|warning| say(format_args!("warning: {warning}")));
             let regions = counted(config.regions.len() as u64, "region");
             let accounts = counted(config.identities.accounts().len() as u64, "account");
             app.note(format_args!("{regions} and {accounts} are valid"));

@@ -197,6 +197,11 @@ impl Config {
         })
     }
 
+    /// What is set and does nothing.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        lone_askers(&self.regions)
+    }
+
     /// This process, as the holder of leases.
     pub(crate) fn worker(&self) -> Worker {
         Worker { part_packs: self.copy_part_packs, ..Worker::this_process(self.lease) }
@@ -210,6 +215,31 @@ impl Config {
             hinted(error, format!("the regions there are {}", names.join(", ")))
         })
     }
+}
+
+/// Says of each region that asks its S3 service for copies between it and another, and has no other there.
+fn lone_askers(regions: &[RegionSettings]) -> Vec<String> {
+    let asking = || {
+        let asking = regions.iter().filter(|settings| settings.server_side_copies);
+        asking.filter_map(|settings| Some((settings, settings.store.s3_service()?)))
+    };
+    let warning = |(settings, service): (&RegionSettings, String)| {
+        let (region, partition) = (&settings.region, &settings.partition);
+        let others = || asking().filter(|(other, _)| other.region != *region && other.partition == *partition);
+        if others().any(|(_, theirs)| theirs == service) {
+            return None;
+        }
+        let elsewhere: Vec<String> =
+            others().map(|(other, theirs)| format!("{} is on {theirs}", other.region)).collect();
+        let why = match elsewhere.is_empty() {
+            true => "no other region asks for it".to_owned(),
+            false => {
+                format!("{region} is on {service}, and {}; one service has to be written alike", elsewhere.join(", "))
+            }
+        };
+        Some(format!("region {region}: server_side_copies does nothing: {why}"))
+    };
+    asking().filter_map(warning).collect()
 }
 
 fn check_regions(entries: &[RegionEntry], file: &Path) -> anyhow::Result<Vec<RegionSettings>> {
@@ -262,6 +292,35 @@ mod tests {
         assert_eq!(config.regions[0].store, StorePlace::Directory(base.join("store")));
         assert_eq!(config.regions[0].scratch, base.join("a/scratch"));
         assert_eq!(config.gc_grace, Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn server_side_copies_that_do_nothing_are_named() {
+        let warnings = |regions: &[(&str, &str)]| {
+            let table = |(name, query): &(&str, &str)| {
+                let region = REGION.replace("us-east-1", name).replace("file:store", &format!("s3://{name}?{query}"));
+                format!("{region}server_side_copies = true\n")
+            };
+            let tables: String = regions.iter().map(table).collect();
+            load(&format!("identities = \"identities.toml\"\n{tables}")).unwrap().warnings()
+        };
+        let (here, there) = (("a-1", "endpoint=http://127.0.0.1:9000"), ("b-1", "endpoint=http://localhost:9000"));
+        assert_eq!(warnings(&[here, ("b-1", here.1)]), [""; 0]);
+        assert_eq!(warnings(&[("a-1", "region=r"), ("b-1", "region=r")]), [""; 0]);
+        let does_nothing = "server_side_copies does nothing";
+        assert_eq!(warnings(&[here]), [format!("region a-1: {does_nothing}: no other region asks for it")]);
+        let alike = "one service has to be written alike";
+        assert_eq!(
+            warnings(&[here, there]),
+            [
+                format!(
+                    "region a-1: {does_nothing}: a-1 is on http://127.0.0.1:9000, and b-1 is on http://localhost:9000; {alike}"
+                ),
+                format!(
+                    "region b-1: {does_nothing}: b-1 is on http://localhost:9000, and a-1 is on http://127.0.0.1:9000; {alike}"
+                ),
+            ]
+        );
     }
 
     #[test]

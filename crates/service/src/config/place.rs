@@ -35,6 +35,14 @@ impl StorePlace {
         }
     }
 
+    /// The S3 service that it is on, as its address tells it.
+    pub(super) fn s3_service(&self) -> Option<String> {
+        match self {
+            Self::Directory(_) => None,
+            Self::Bucket(address) => address.s3_service(),
+        }
+    }
+
     /// Opens it, whatever it holds.
     pub(crate) fn open(&self, limits: Limits) -> anyhow::Result<Arc<dyn ObjectStore>> {
         match self {

@@ -105,7 +105,7 @@ impl RegionEntry {
         let in_own = |given: &Option<PathBuf>, name| given.as_ref().map_or(own.join(name), |given| base.join(given));
         let bandwidth = self.timetable().with_context(|| field("bandwidth"))?;
         let store_limits = self.store_limits(&store)?;
-        if self.server_side_copies && !matches!(&store, StorePlace::Bucket(address) if address.is_s3()) {
+        if self.server_side_copies && store.s3_service().is_none() {
             bail!("region {}: server_side_copies: it is for buckets of S3 services (s3://…)", self.name);
         }
         let scratch = in_own(&self.scratch, "scratch");

@@ -94,6 +94,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outc
         (Some(cert), Some(key)) => Some(listener::tls(cert, key)?),
         _ => None,
     };
+    config.warnings().iter().for_each(|warning| say(format_args!("warning: {warning}")));
     let worker = config.worker();
     let policies = PolicyFolder::open(config.policies)?;
     let server = Arc::new(Server {

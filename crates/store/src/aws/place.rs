@@ -4,6 +4,7 @@ use std::fmt;
 
 use url::Url;
 
+use super::REGION_DEFAULT;
 use crate::address::{is_name, parse_endpoint, shown};
 
 /// Where a service is. Without an endpoint it is AWS's own, in the region.
@@ -40,6 +41,14 @@ impl ServicePlace {
     /// The endpoint as it is written, without the `/` that its path is.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_ref().map(shown)
+    }
+
+    /// The service, in words. What is called the same is the same service.
+    pub(crate) fn service(&self) -> String {
+        match (self.endpoint(), &self.region) {
+            (Some(endpoint), _) => endpoint.to_owned(),
+            (None, region) => format!("AWS's in {}", region.as_deref().unwrap_or(REGION_DEFAULT)),
+        }
     }
 
     /// The parts of the query that it is read from.

@@ -129,9 +129,12 @@ impl BucketAddress {
         Ok(Some(S3Service { place: place.clone(), whole, root }))
     }
 
-    /// Whether it is on an S3 service.
-    pub fn is_s3(&self) -> bool {
-        matches!(self.service, Service::S3(_))
+    /// The S3 service that it is on, as the address tells it. Buckets of which that is the same are on one.
+    pub fn s3_service(&self) -> Option<String> {
+        match &self.service {
+            Service::S3(place) => Some(place.service()),
+            _ => None,
+        }
     }
 }
 

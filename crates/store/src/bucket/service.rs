@@ -19,10 +19,7 @@ pub struct S3Service {
 impl S3Service {
     /// Whether both are on the same service.
     pub(crate) fn is_that_of(&self, other: &Self) -> bool {
-        match (self.place.endpoint(), other.place.endpoint()) {
-            (None, None) => self.place.region == other.place.region,
-            (ours, theirs) => ours == theirs,
-        }
+        self.place.service() == other.place.service()
     }
 
     /// Has the service copy an object of so many bytes from `source`, unless nothing would vouch for the copy: what was
