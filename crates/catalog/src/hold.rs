@@ -34,6 +34,24 @@ impl FromRow<'_, AnyRow> for HoldRow {
     }
 }
 
+/// A hold that runs out, and the backup that it keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningOut {
+    /// The backup.
+    pub backup: BackupId,
+    /// Who holds it.
+    pub holder: String,
+}
+
+impl FromRow<'_, AnyRow> for RunningOut {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self { backup: row.parsed("backup_id")?, holder: row.try_get("holder")? })
+    }
+}
+
+/// Holds listed at once. What is not listed now is once these are renewed or have run out.
+const LISTED_MAX: i64 = 1000;
+
 impl Catalog {
     /// Keeps an available backup for `ttl`, or for `ttl` from now if `holder` holds it already.
     ///
@@ -91,6 +109,18 @@ impl Catalog {
         let query = sqlx::query("UPDATE hold SET spent = 1 WHERE backup_id = $1 AND holder = $2");
         write.run(query.bind(id.as_str()).bind(holder)).await?;
         write.commit().await
+    }
+
+    /// Holds that keep a backup for less than `soon`, those that run out first before others.
+    ///
+    /// # Errors
+    /// `Busy`, `Corrupt` or `Unavailable`.
+    pub async fn holds_running_out(&self, soon: Duration) -> Result<Vec<RunningOut>, CatalogError> {
+        let now = self.now().await?;
+        let sql = "SELECT backup_id, holder FROM hold WHERE expires_at > $1 AND expires_at < $2 AND spent = 0 \
+                   ORDER BY expires_at LIMIT $3";
+        let query = sqlx::query(sql).bind(now.0).bind(after(now, soon)).bind(LISTED_MAX);
+        self.read("list holds that run out").list(query).await
     }
 
     /// Gives up a hold. Giving it up again does nothing.

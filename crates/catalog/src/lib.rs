@@ -37,7 +37,7 @@ pub use database::{Catalog, Missing, sqlite_url};
 pub use error::{CatalogError, CatalogErrorKind};
 pub use event::EventRow;
 pub use gc::{Orphan, UNKNOWN_DATA_KEY};
-pub use hold::HoldRow;
+pub use hold::{HoldRow, RunningOut};
 pub use intent::{NewPack, Standing};
 pub use key::{WrappedKey, WrappedKeyRow};
 pub use lease::{Fence, LeaseRequest};

@@ -14,6 +14,7 @@ mod share;
 mod submit;
 mod target;
 mod turns;
+mod waiting;
 mod width;
 mod within;
 mod write;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use plan::{CopyPlanSummary, plan, plan_copy};
 pub use share::help_copy;
 pub use submit::{CopyJob, accept_copy, resume_copy, source_region};
+pub use waiting::{Unrenewed, renew_hold, unrenewed_holds};
 
 use crate::context::RegionContext;
 use crate::error::EngineError;

@@ -21,7 +21,7 @@ use crate::worker::Worker;
 
 /// How long a source stays held for a copy that has stopped renewing: long enough to run the
 /// command again after a crash, short enough not to be in the way of a removal for a day.
-const HOLD: Duration = Duration::from_secs(15 * 60);
+pub(super) const HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How long a copy that is done waits for its source's catalog: a write there takes a small fraction of that.
 const SPENDING_MAX: Duration = Duration::from_secs(5);

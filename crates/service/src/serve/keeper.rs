@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use catalog::BackupRow;
 use engine::backup::resume_backup;
-use engine::copy::{help_copy, resume_copy, source_region};
+use engine::copy::{help_copy, renew_hold, resume_copy, source_region, unrenewed_holds};
 use engine::gc::GcOptions;
 use engine::managed;
 use engine::resume::is_idle;
@@ -59,8 +59,9 @@ impl Keepers {
 pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> Keepers {
     let mut keepers = JoinSet::new();
     for region in server.regions.served() {
-        let (server, helping) = (Arc::clone(server), Arc::new(Semaphore::new(1)));
-        let keeper = Keeper { server, region: region.clone(), tries: HashMap::new(), helping };
+        let [helping, holding] = [(); 2].map(|()| Arc::new(Semaphore::new(1)));
+        let keeper =
+            Keeper { server: Arc::clone(server), region: region.clone(), tries: HashMap::new(), helping, holding };
         keepers.spawn(keeper.run(stopping.clone()));
     }
     // One that does not answer keeps none of the others closed.
@@ -86,6 +87,8 @@ struct Keeper {
     tries: HashMap<String, (u32, Instant)>,
     /// For helping with one copy of another server's at a time.
     helping: Arc<Semaphore>,
+    /// For asking regions that may be away, which takes long, once at a time.
+    holding: Arc<Semaphore>,
 }
 
 impl Keeper {
@@ -135,6 +138,7 @@ impl Keeper {
         if let Err(error) = self.server.take_daily_backups(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the daily backups failed");
         }
+        self.hold_for_waiting(ctx).await?;
         let mut idle = ctx.catalog.backups_in_progress().await?;
         metrics::in_progress(&self.region, &idle, now);
         self.help(ctx, &idle).await?;
@@ -199,6 +203,31 @@ impl Keeper {
                     tracing::warn!(%region, %backup, error, "a part of another server's copy was not sent");
                     // It is that server's to tell what is wrong; what passes may have passed after this.
                     tokio::time::sleep(RETRY_AFTER_HELP).await;
+                }
+            }
+            drop(turn);
+        });
+        Ok(())
+    }
+
+    /// Keeps the sources of copies that wait for a region which is away.
+    async fn hold_for_waiting(&self, ctx: &Arc<RegionContext>) -> Result<(), EngineError> {
+        let unrenewed = unrenewed_holds(ctx).await?;
+        if unrenewed.is_empty() {
+            return Ok(());
+        }
+        let Ok(turn) = Arc::clone(&self.holding).try_acquire_owned() else { return Ok(()) };
+        let (ctx, server) = (Arc::clone(ctx), Arc::clone(&self.server));
+        self.server.jobs.spawn_beside(async move {
+            let targets: HashSet<&Region> = unrenewed.iter().map(|hold| &hold.target).collect();
+            for target in targets {
+                if !server.regions.is_away(target).await {
+                    continue;
+                }
+                for hold in unrenewed.iter().filter(|hold| hold.target == *target) {
+                    if let Err(error) = renew_hold(&ctx, hold).await {
+                        tracing::warn!(region = %ctx.region, %target, %error, "the source of a copy that waits is not kept");
+                    }
                 }
             }
             drop(turn);

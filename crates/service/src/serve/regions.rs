@@ -15,6 +15,9 @@ use crate::exit::hint_of;
 /// How long a start waits for regions. Those that take longer are opened while the others are served.
 const OPENING_MAX: Duration = Duration::from_secs(5);
 
+/// What takes longer to tell the time is away.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// Every region of the configuration.
 #[derive(Debug)]
 pub(crate) struct Regions(Vec<Slot>);
@@ -107,6 +110,14 @@ impl Regions {
     /// A region's settings.
     pub(crate) fn settings(&self, region: &Region) -> Option<&RegionSettings> {
         self.0.iter().map(|slot| &slot.settings).find(|settings| settings.region == *region)
+    }
+
+    /// Whether a region of the configuration does not answer.
+    pub(crate) async fn is_away(&self, region: &Region) -> bool {
+        match self.get(region.as_str()) {
+            Err(why) => why == Unserved::Away,
+            Ok(ctx) => !matches!(tokio::time::timeout(ANSWER_MAX, ctx.catalog.now()).await, Ok(Ok(_))),
+        }
     }
 
     /// A region's parts.

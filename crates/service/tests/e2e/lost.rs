@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use model::{Clock, SystemClock};
 use serde_json::json;
 use testkit::cluster::{IN_FILES, REGIONS};
 
@@ -104,6 +105,15 @@ fn a_copy_whose_target_is_gone_waits_for_it_and_keeps_no_other_waiting() {
     let restored = restore(&mut client, THIRD, &other);
     assert_holds(&client.directory(THIRD, &restored), &files);
     assert_eq!(ask("state"), "COPYING");
+    // Nobody can be at work on the copy, and its source stays held.
+    let source = &cluster.sites[FIRST].catalog;
+    let runs_out = SystemClock.now().0 + 60_000;
+    source.ask_in("offsite", &format!("UPDATE hold SET expires_at = {runs_out}")).unwrap();
+    until(|| {
+        let held = source.ask_in("offsite", &format!("SELECT COUNT(*) FROM hold WHERE expires_at > {runs_out}"));
+        (held.unwrap() == "1").then_some(())
+    });
+    run(&cluster, &["backup", "rm", &backup]).exits(1);
 
     site.cut_off(false);
     site.keys.cut(false);
