@@ -64,8 +64,9 @@ impl CatalogError {
 fn kind_of(error: &sqlx::Error) -> CatalogErrorKind {
     use sqlx::Error as E;
     match error {
-        // SQLite has no code of its own for bytes where text should be.
-        E::Database(cause) if cause.message().starts_with("JSON cannot hold BLOB") => CatalogErrorKind::Corrupt,
+        E::Database(cause) if DAMAGE.iter().any(|damage| cause.message().starts_with(damage)) => {
+            CatalogErrorKind::Corrupt
+        }
         E::Database(cause) => cause.code().map_or(CatalogErrorKind::Unavailable, |code| kind_of_code(&code)),
         E::PoolTimedOut => CatalogErrorKind::Busy,
         E::RowNotFound => CatalogErrorKind::NotFound,
@@ -80,6 +81,9 @@ fn kind_of(error: &sqlx::Error) -> CatalogErrorKind {
         _ => CatalogErrorKind::Unavailable,
     }
 }
+
+/// What SQLite says of damage that it has no codes of its own for: bytes where text should be, structures that are not there.
+const DAMAGE: [&str; 3] = ["JSON cannot hold BLOB", "no such table", "no such column"];
 
 fn kind_of_code(code: &str) -> CatalogErrorKind {
     // SQLite's have four digits at most.

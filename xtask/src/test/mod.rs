@@ -62,8 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
         ];
-        let skipped = ON_FILES_ALONE.map(|name| ["--skip", name]).concat();
-        let tests = [&TEST[..], &ON_SERVERS, &skipped].concat();
+        let tests = [&TEST[..], &ON_SERVERS].concat();
         run_tests(&tests, options.filter.as_deref(), &variables, &mut counts)?;
         for server in &catalogs {
             // Each test of the catalog and the engine that was told makes schemas; with a filter there may be none.
@@ -94,9 +93,6 @@ const TEST: [&str; 5] = ["test", "--release", "--workspace", "--all-features", "
 
 /// Of [`TEST`]'s, those that run on servers as well as on files.
 const ON_SERVERS: [&str; 7] = ["--test", "catalog", "--test", "engine", "--test", "clients", "--"];
-
-/// Of these, one that takes minutes there, and asks no more of catalog and store than the others do.
-const ON_FILES_ALONE: [&str; 1] = ["aws_cloudhsm"];
 
 /// Installs all outside programs that tests need.
 pub(crate) fn install() -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use catalog::{Catalog, CatalogErrorKind as Kind, Missing, ResourceRow, sqlite_url};
 use model::{ResourceKind, ResourceState, Service, Timestamp};
 
-use crate::support::{Fresh, account, assert_kind, is_sqlite, kms_key, new_backup, other_account};
+use crate::support::{Fresh, account, assert_kind, backup_id, is_sqlite, kms_key, new_backup, other_account};
 
 #[tokio::test]
 async fn facts_outlive_the_process() {
@@ -117,6 +117,15 @@ async fn a_value_that_cannot_be_is_corrupt_and_no_panic() {
         assert_kind(fresh.find_backup(&account(), &id).await, Kind::Corrupt);
     }
     assert!(fresh.find_backup(&account(), &id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_catalog_without_one_of_its_tables_is_corrupt() {
+    let fresh = Fresh::new().await;
+    fresh.force("DROP TABLE event").await;
+    assert_kind(fresh.list_events(1).await, Kind::Corrupt);
+    fresh.force("ALTER TABLE hold DROP COLUMN spent").await;
+    assert_kind(fresh.active_holds(&backup_id(1)).await, Kind::Corrupt);
 }
 
 #[tokio::test]

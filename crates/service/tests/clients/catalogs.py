@@ -35,6 +35,20 @@ class Files:
         with contextlib.closing(sqlite3.connect(file, timeout=30)) as catalog, catalog:
             return catalog.execute(statement, values).fetchall()
 
+    @contextlib.contextmanager
+    def away(self, region):
+        """Has every question about resources and backups fail, as where a disk does not answer for a while."""
+        tables = ["resource", "backup"]
+        for table in tables:
+            self.run(region, f"ALTER TABLE {table} RENAME TO {table}_away", ())
+            self.run(region, f"CREATE VIEW {table} AS SELECT * FROM {table}_away WHERE json('no JSON')", ())
+        try:
+            yield
+        finally:
+            for table in tables:
+                self.run(region, f"DROP VIEW {table}", ())
+                self.run(region, f"ALTER TABLE {table}_away RENAME TO {table}", ())
+
     def close(self):
         """Leaves nothing behind, once the world's servers have ended."""
 
@@ -58,6 +72,19 @@ class Databases:
 
     def run_in_all(self, statement):
         return [row for region in self.regions for row in self.run(region, statement)]
+
+    @contextlib.contextmanager
+    def away(self, region):
+        """Ends all connections to a region's database but the own one, and has it take no others for a while."""
+        server = self.servers[list(self.regions).index(region) % len(SERVERS)]
+        name, own = self.regions[region].info.dbname, self.regions[region].info.backend_pid
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s"
+        server.execute(others, (name, own))
+        try:
+            yield
+        finally:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
     def close(self):
         names = [connection.info.dbname for connection in self.regions.values()]
