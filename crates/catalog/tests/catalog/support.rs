@@ -66,10 +66,15 @@ impl Fresh {
         Catalog::open(self.url(), Missing::Refuse).await.unwrap()
     }
 
+    /// Connects as another process.
+    pub(crate) async fn connect(&self) -> sqlx::AnyConnection {
+        use sqlx::Connection;
+        sqlx::AnyConnection::connect(self.url()).await.unwrap()
+    }
+
     /// Begins to write as another process, until what is returned is closed.
     pub(crate) async fn hold_the_writers_lock(&self) -> sqlx::AnyConnection {
-        use sqlx::Connection;
-        let mut connection = sqlx::AnyConnection::connect(self.url()).await.unwrap();
+        let mut connection = self.connect().await;
         let begin = if is_sqlite() { "BEGIN IMMEDIATE" } else { "BEGIN; SELECT 1 FROM writer FOR UPDATE" };
         sqlx::raw_sql(begin).execute(&mut connection).await.unwrap();
         connection
