@@ -4,18 +4,21 @@
 //! landed. What it said survives it: after a crash the rows tell what may be lying in the store, and a
 //! next worker that says the same carries on.
 
-use model::{AccountId, BackupId, DataKeyId, ObjectName, PackId};
-use sqlx::FromRow;
-use sqlx::any::AnyRow;
+use std::collections::HashSet;
 
+use model::{AccountId, BackupId, DataKeyId, ObjectName, PackId};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, FromRow};
+
+use crate::batch::{batches, parameters};
 use crate::column::Columns;
 use crate::database::{Catalog, Write, operation};
 use crate::error::{CatalogError, CatalogErrorKind};
 use crate::lease::Fence;
-use crate::pack::PackRow;
+use crate::pack::{PackIdRow, PackRow};
 
 /// A pack that is about to be stored.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewPack {
     /// Its lasting name.
     pub pack_id: PackId,
@@ -45,7 +48,7 @@ impl Catalog {
     /// Says which packs the backup's worker is about to store. Answers in the same order.
     ///
     /// Saying it again is how a resumed job carries on. All of them go through one transaction during which
-    /// nobody else can write, so ask about some hundreds at a time.
+    /// nobody else can write, so ask about a few thousand at a time.
     ///
     /// # Errors
     /// `LostLease` when another claimed, or the work has ended. `Conflict` when a backup keeps the
@@ -59,9 +62,16 @@ impl Catalog {
     ) -> Result<Vec<Standing>, CatalogError> {
         let mut write = self.write(operation!("intend_packs", "announce packs")).await?;
         write.check_fence(account, backup, fence, 0).await?;
+        let mut new = HashSet::new();
+        for batch in batches(packs) {
+            new.extend(write.intend_new(account, backup, &batch).await?);
+        }
         let mut standings = Vec::with_capacity(packs.len());
         for pack in packs {
-            standings.push(write.intend(account, backup, pack).await?);
+            standings.push(match new.contains(&pack.pack_id) {
+                true => Standing::Missing,
+                false => write.intend(account, backup, pack).await?,
+            });
         }
         write.commit().await?;
         Ok(standings)
@@ -101,7 +111,34 @@ impl FromRow<'_, AnyRow> for Squatter {
 }
 
 impl Write {
-    /// Announces one pack. One that nobody knows, the usual case, takes two statements.
+    /// Announces those of these packs that nobody knows, which usually are all, and returns them.
+    async fn intend_new(
+        &mut self,
+        account: &AccountId,
+        backup: &BackupId,
+        packs: &[NewPack],
+    ) -> Result<Vec<PackId>, CatalogError> {
+        let row = |number: usize| format!("($1, {}, 0, 0)", parameters(2 + 4 * number, 4));
+        let rows: Vec<String> = (0..packs.len()).map(row).collect();
+        let sql = format!(
+            "INSERT INTO pack (account, pack_id, object_name, bytes, data_key, landed, deleting) VALUES {} \
+             ON CONFLICT DO NOTHING RETURNING pack_id",
+            rows.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(account.as_str());
+        for pack in packs {
+            let bytes = self.bigint(pack.bytes)?;
+            query =
+                query.bind(&pack.pack_id.0[..]).bind(&pack.object_name.0[..]).bind(bytes).bind(&pack.data_key.0[..]);
+        }
+        let new: Vec<PackId> = self.list::<PackIdRow>(query).await?.into_iter().map(|PackIdRow(id)| id).collect();
+        for batch in batches(&new) {
+            self.add_edges(account, backup, &batch).await?;
+        }
+        Ok(new)
+    }
+
+    /// Announces one pack. One that nobody knows takes two statements.
     pub(crate) async fn intend(
         &mut self,
         account: &AccountId,

@@ -175,6 +175,23 @@ impl Write {
         self.run(sqlx::query(sql).bind(backup.as_str()).bind(account.as_str()).bind(&pack.0[..])).await.map(|_| ())
     }
 
+    /// [`Write::add_edge`] for packs that are not being deleted.
+    pub(crate) async fn add_edges(
+        &mut self,
+        account: &AccountId,
+        backup: &BackupId,
+        packs: &[PackId],
+    ) -> Result<(), CatalogError> {
+        let row = |number| format!("($1, $2, ${})", 3 + number);
+        let rows: Vec<String> = (0..packs.len()).map(row).collect();
+        let sql = format!(
+            "INSERT INTO backup_pack (backup_id, account, pack_id) VALUES {} ON CONFLICT DO NOTHING",
+            rows.join(", ")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(backup.as_str()).bind(account.as_str());
+        self.run(bind_packs(query, packs)).await.map(|_| ())
+    }
+
     /// A pack that the backup names and that is not in the store to stay.
     pub(crate) async fn find_absent_pack(&mut self, backup: &BackupId) -> Result<Option<PackId>, CatalogError> {
         let sql = "SELECT p.pack_id FROM backup_pack e JOIN pack p ON p.account = e.account AND p.pack_id = e.pack_id \

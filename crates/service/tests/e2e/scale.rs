@@ -37,6 +37,31 @@ fn a_copy_of_ten_tebibytes_is_planned_in_seconds_and_little_memory() {
     assert!(cpu_seconds < CPU_SECONDS_MAX, "{cpu_seconds} s");
 }
 
+/// All packs are announced before the first is read, which is not there.
+#[test]
+fn a_copy_of_ten_tebibytes_announces_its_packs_in_few_transactions_and_little_memory() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::write(tree.join("file"), "some bytes").unwrap();
+    let backup = world.backup(&world.add(&tree));
+    enlarge(&world, &backup);
+    let log = world.path("effects");
+    let mut copying = world.command(["copy", &backup, "--to", TARGET]);
+    let copying = copying.env("OFFSITE_EFFECTS_LOG", &log).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+    let used = copying.unwrap().wait4().unwrap();
+    assert_eq!(used.status.code(), Some(1), "the packs are nowhere");
+    let effects = std::fs::read_to_string(log).unwrap();
+    let announced = effects.lines().filter(|effect| *effect == "catalog.intend_packs.after").count();
+    let cpu_seconds = (used.rusage.utime + used.rusage.stime).as_secs_f64();
+    println!("{} bytes at most, {cpu_seconds:.2} s of processor time, {announced} transactions", used.rusage.maxrss);
+    assert_eq!(announced, (PACKS as usize + world.packs(SOURCE).len()).div_ceil(2048));
+    assert!(effects.lines().count() < 2 * announced + 100, "{effects}");
+    assert!(used.rusage.maxrss < PEAK_BYTES_MAX, "{} bytes", used.rusage.maxrss);
+    let listed = world.run(["backup", "ls", "--region", TARGET, "--all", "--json"]).json();
+    assert_eq!(listed[0]["state"], "FAILED", "{listed}");
+}
+
 /// Has the record of a backup name so many packs more, which are nowhere.
 #[tokio::main(flavor = "current_thread")]
 async fn enlarge(world: &World, backup: &str) {
@@ -47,11 +72,12 @@ async fn enlarge(world: &World, backup: &str) {
     let mut record = store.read_record(&account, &backup).await.unwrap();
     let data_key = record.packs[0].data_key;
     record.packs.extend((0..PACKS).map(|number| {
-        // As hashes are, these are spread.
-        let mut name = [0; 32];
-        name[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
-        let id = PackId(name[..16].try_into().unwrap());
-        PackRef { id, object_name: ObjectName(name), bytes: 32 << 20, data_key }
+        // As random ids and hashes are, these are spread, each in its own way.
+        let (mut id, mut name) = ([0; 16], [0; 32]);
+        id[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
+        name[..4].copy_from_slice(&number.wrapping_mul(2_246_822_519).to_be_bytes());
+        PackRef { id: PackId(id), object_name: ObjectName(name), bytes: 32 << 20, data_key }
     }));
+    record.packs.sort_by_key(|pack| pack.id);
     store.put_record(&record).await.unwrap();
 }
