@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::cluster::Cluster;
+use testkit::cluster::{Cluster, Site};
 use testkit::corpus::Random;
+
+use crate::world::Ran;
 
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
@@ -63,9 +65,9 @@ pub(super) fn make(cluster: &mut Cluster, random: &mut Random, end: Instant) {
 }
 
 fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
-    let (node, site) = (random.index(cluster.nodes.len()), random.index(cluster.sites.len()));
-    eprintln!("{kind:?}, node {node}, region {site}");
-    let (node, site) = (&mut cluster.nodes[node], &mut cluster.sites[site]);
+    let (node, region) = (random.index(cluster.nodes.len()), random.index(cluster.sites.len()));
+    eprintln!("{kind:?}, node {node}, region {region}");
+    let (node, site) = (&mut cluster.nodes[node], &mut cluster.sites[region]);
     match kind {
         Trouble::Kill => {
             node.kill();
@@ -109,13 +111,31 @@ fn trouble(kind: Trouble, cluster: &mut Cluster, random: &mut Random) {
             pass(random, 1_000, 3_000);
             site.far.delay(0);
         }
-        Trouble::BusyKeys | Trouble::DisableKeys => {
-            let is_busy = matches!(kind, Trouble::BusyKeys);
-            site.keys.refuse(Some(if is_busy { "ThrottlingException" } else { "DisabledException" }));
+        Trouble::BusyKeys => {
+            site.keys.refuse(Some("ThrottlingException"));
             pass(random, 500, 2_000);
             site.keys.refuse(None);
         }
+        Trouble::DisableKeys => disable_keys(cluster, &cluster.sites[region], random),
     }
+}
+
+/// Has the key service disable its keys and enable them again. It says that they are disabled, and goes on using them: for that
+/// the link refuses in its place.
+fn disable_keys(cluster: &Cluster, site: &Site, random: &mut Random) {
+    let kms = |arguments: &[&str]| {
+        let mut command = cluster.command();
+        let output = command.arg("kms").args(arguments).args(["--region", site.region]).output().unwrap();
+        Ran::from(output).exits(0)
+    };
+    let listed = || kms(&["ls", "--json"]).json().as_array().unwrap().clone();
+    let keys: Vec<String> = listed().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect();
+    keys.iter().for_each(|key| drop(kms(&["disable", key])));
+    assert!(listed().iter().all(|key| key["state"] == "DISABLED"));
+    site.keys.refuse(Some("DisabledException"));
+    pass(random, 500, 2_000);
+    site.keys.refuse(None);
+    keys.iter().for_each(|key| drop(kms(&["enable", key])));
 }
 
 /// Tries again for a while: another program may have taken the port for a moment.
