@@ -13,8 +13,8 @@ use super::target::TargetJob;
 use super::write::Writer;
 use crate::error::{EngineError, ErrorKind};
 
-/// Packs announced in one transaction. All others who write wait for it, a fraction of a second.
-const BATCH: usize = 2048;
+/// Packs announced in one transaction, for which all others who write wait.
+const BATCH: usize = 512;
 
 /// A pack that something else is at work on is asked for again after this.
 const POLL: Duration = Duration::from_millis(100);

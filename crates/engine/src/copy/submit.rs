@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{Accepted, BackupRow, BackupSource, Fence, NewBackup, Terms};
-use model::{BackupId, DataKeyId, KmsKeyId, Origin, Region, SourceKind};
+use model::{AccountId, BackupId, DataKeyId, KmsKeyId, Origin, Region, SourceKind};
 use store::StoreErrorKind;
 
 use super::CopyRequest;
@@ -84,7 +84,7 @@ impl CopyJob {
     /// Ends a job that failed: for good when trying again cannot help, else so that it can be resumed.
     pub(super) async fn give_up(&self, error: &EngineError) {
         let fence = self.lease.fence;
-        let retry = error.is_worth_retrying();
+        let retry = error.is_worth_retrying() || may_be_written(&self.target, &self.request.account, &self.id).await;
         let ended = match retry {
             true => self.target.catalog.release(&self.id, fence).await,
             false => self.target.catalog.fail(&self.id, fence, &describe(error)).await,
@@ -96,17 +96,28 @@ impl CopyJob {
         }
     }
 
-    /// Lets the source be removed. One whose catalog is away is held a while longer, but does not hold up the copy.
+    /// Lets the source be removed.
     pub(super) async fn spend_source(&self) {
-        let holder = holder(&self.target, &self.id);
-        let spending = self.source.catalog.spend_hold(&self.request.backup, &holder);
-        drop(tokio::time::timeout(SPENDING_MAX, spending).await);
+        spend_source(&self.source, &self.target, &self.request.backup, &self.id).await;
     }
 
     /// Lets go of the source.
     pub(super) async fn release_source(&self) {
         release_source(&self.source, &self.target, &self.request.backup, &self.id).await;
     }
+}
+
+/// Lets the source of a copy be removed. One whose catalog is away is held a while longer, but does not hold up the copy.
+async fn spend_source(source: &RegionContext, target: &RegionContext, backup: &BackupId, id: &BackupId) {
+    let holder = holder(target, id);
+    let spending = source.catalog.spend_hold(backup, &holder);
+    drop(tokio::time::timeout(SPENDING_MAX, spending).await);
+}
+
+/// Whether the record of a copy is in the target, or may be. Such a copy is never given up: it needs no source to be
+/// published, and its source may be gone.
+async fn may_be_written(target: &RegionContext, account: &AccountId, id: &BackupId) -> bool {
+    !matches!(target.store.read_record(account, id).await, Err(error) if error.kind == StoreErrorKind::NotFound)
 }
 
 /// Lets go of the source of a copy. A hold that is not released runs out by itself.
@@ -171,7 +182,7 @@ pub async fn resume_copy(
 ) -> Result<Option<CopyJob>, EngineError> {
     let Some((_, request)) = CopyRequest::of_row(&row) else { return Ok(None) };
     let Some(fence) = claim(&target.catalog, &row, worker).await? else { return Ok(None) };
-    // What stands in the way of that, the usual way meets and deals with.
+    // What stands in the way of that, the usual way meets, too, which does not give up a copy that may be written.
     if let Ok(true) = publish_written(source, target, &row, fence).await {
         return Ok(None);
     }
@@ -192,6 +203,9 @@ async fn publish_written(
         Err(error) => return Err(error.into()),
     };
     target.store.check_owner().await?;
+    if let Some(backup) = &row.source_backup {
+        spend_source(source, target, backup, &row.id).await;
+    }
     show(target, record, fence).await?;
     if let Some(backup) = &row.source_backup {
         release_source(source, target, backup, &row.id).await;
@@ -211,7 +225,8 @@ async fn go_on(
     let hold = match hold(source, &request, target, &row.id).await {
         Ok(hold) => hold,
         Err(error) => {
-            let ended = match error.is_worth_retrying() {
+            let retry = error.is_worth_retrying() || may_be_written(target, &row.account, &row.id).await;
+            let ended = match retry {
                 true => target.catalog.release(&row.id, fence).await,
                 false => target.catalog.fail(&row.id, fence, &describe(&error)).await,
             };

@@ -55,7 +55,7 @@ fn a_copy_of_ten_tebibytes_announces_its_packs_in_few_transactions_and_little_me
     let announced = effects.lines().filter(|effect| *effect == "catalog.intend_packs.after").count();
     let cpu_seconds = (used.rusage.utime + used.rusage.stime).as_secs_f64();
     println!("{} bytes at most, {cpu_seconds:.2} s of processor time, {announced} transactions", used.rusage.maxrss);
-    assert_eq!(announced, (PACKS as usize + world.packs(SOURCE).len()).div_ceil(2048));
+    assert_eq!(announced, (PACKS as usize + world.packs(SOURCE).len()).div_ceil(512));
     assert!(effects.lines().count() < 2 * announced + 100, "{effects}");
     assert!(used.rusage.maxrss < PEAK_BYTES_MAX, "{} bytes", used.rusage.maxrss);
     let listed = world.run(["backup", "ls", "--region", TARGET, "--all", "--json"]).json();

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -24,6 +24,9 @@ use super::REGION_DEFAULT;
 
 /// How long credentials are used before they are looked up again.
 const KEPT: Duration = Duration::from_secs(5 * 60);
+
+/// A program or a service that takes longer to tell them does not answer.
+const LOOK_MAX: Duration = Duration::from_secs(30);
 
 /// Those that expire are used no longer than until so long before.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -64,11 +67,16 @@ impl ProfileChoice {
         let files =
             self.files.iter().fold(EnvConfigFiles::builder(), |files, (kind, path)| files.with_file(*kind, path));
         let config = ProviderConfig::default().with_region(Some(aws_config::Region::new(self.region.clone())));
-        let mut profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_files(files.build());
-        if let Some(name) = &self.name {
-            profile = profile.profile_name(name);
-        }
-        profile.build().provide_credentials().await
+        let profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_files(files.build());
+        // Never the one that the process's own environment names.
+        let profile = profile.profile_name(self.name.as_deref().unwrap_or("default")).build();
+        let looked_up = tokio::time::timeout(LOOK_MAX, profile.provide_credentials()).await;
+        looked_up.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LOOK_MAX)))
+    }
+
+    /// Whether the files may be without credentials: only those that are named have to be there.
+    fn may_have_none(&self, error: &CredentialsError) -> bool {
+        matches!(error, CredentialsError::CredentialsNotLoaded(_)) && self.name.is_none()
     }
 }
 
@@ -76,12 +84,65 @@ impl ProfileChoice {
 pub(super) struct Profile {
     choice: ProfileChoice,
     otherwise: AwsCredentialProvider,
-    found: Mutex<Option<(Arc<AwsCredential>, Instant)>>,
+    found: Mutex<Option<Found>>,
+}
+
+/// What was found when it was looked last: `None` where the files have none.
+struct Found {
+    credential: Option<Arc<AwsCredential>>,
+    /// When it is looked up again.
+    until: Instant,
+    /// When it is of no use any more, if it ever is.
+    end: Option<Instant>,
 }
 
 impl Profile {
     pub(super) fn new(choice: ProfileChoice, otherwise: AwsCredentialProvider) -> Self {
         Self { choice, otherwise, found: Mutex::default() }
+    }
+
+    /// What is found now, or was before and is still of use.
+    async fn look(&self) -> object_store::Result<Option<Arc<AwsCredential>>> {
+        // Whoever else asks meanwhile waits for the same answer.
+        let mut found = self.found.lock().await;
+        let now = Instant::now();
+        if let Some(found) = found.as_ref().filter(|found| now < found.until) {
+            return Ok(found.credential.clone());
+        }
+        let new = match self.choice.look_up().await {
+            Ok(looked_up) => Found::of(&looked_up, Instant::now()),
+            Err(error) if self.choice.may_have_none(&error) => Found { credential: None, until: now + KEPT, end: None },
+            Err(error) => {
+                let before = found.as_ref().filter(|found| found.end.is_none_or(|end| now < end));
+                return before.map(|before| Ok(before.credential.clone())).unwrap_or_else(|| Err(fault(error)));
+            }
+        };
+        Ok(found.insert(new).credential.clone())
+    }
+}
+
+impl Found {
+    fn of(credentials: &Credentials, now: Instant) -> Self {
+        let credential = AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        };
+        // What is still to come has elapsed less than nothing, by so much.
+        let left = |end: SystemTime| end.elapsed().map_or_else(|ahead| ahead.duration(), |_| Duration::ZERO);
+        let left = credentials.expiry().map(left);
+        let kept = left.map_or(KEPT, |left| left.saturating_sub(MARGIN).min(KEPT));
+        Self { credential: Some(Arc::new(credential)), until: now + kept, end: left.map(|left| now + left) }
+    }
+}
+
+/// What cannot be told just now may be told later; what is said wrongly in the files stays wrong.
+fn fault(error: CredentialsError) -> Error {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
+            Error::Unauthenticated { path: "AWS".to_owned(), source: error.into() }
+        }
+        error => Error::Generic { store: "AWS profile", source: error.into() },
     }
 }
 
@@ -96,38 +157,19 @@ impl CredentialProvider for Profile {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        // Whoever else asks meanwhile waits for the same answer.
-        let mut found = self.found.lock().await;
-        if let Some((credential, until)) = &*found
-            && Instant::now() < *until
-        {
-            return Ok(Arc::clone(credential));
+        match self.look().await? {
+            Some(found) => Ok(found),
+            None => self.otherwise.get_credential().await,
         }
-        let looked_up = match self.choice.look_up().await {
-            Err(CredentialsError::CredentialsNotLoaded(_)) if self.choice.name.is_none() => {
-                return self.otherwise.get_credential().await;
-            }
-            other => other.map_err(|cause| Error::Unauthenticated { path: "AWS".to_owned(), source: cause.into() })?,
-        };
-        let credential = Arc::new(AwsCredential {
-            key_id: looked_up.access_key_id().to_owned(),
-            secret_key: looked_up.secret_access_key().to_owned(),
-            token: looked_up.session_token().map(str::to_owned),
-        });
-        *found = Some((Arc::clone(&credential), Instant::now() + kept(&looked_up)));
-        Ok(credential)
     }
-}
-
-fn kept(credentials: &Credentials) -> Duration {
-    // What is still to come has elapsed less than nothing, by so much.
-    let left = credentials.expiry().map(|end| end.elapsed().map_or_else(|ahead| ahead.duration(), |_| Duration::ZERO));
-    left.map_or(KEPT, |left| left.saturating_sub(MARGIN).min(KEPT))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::super::credentials::credentials;
+    use super::*;
 
     fn environment(folder: &tempfile::TempDir, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let home = ("HOME", folder.path().to_str().unwrap());
@@ -174,5 +216,37 @@ mod tests {
             let error = found(environment(&folder, &[("AWS_PROFILE", "lost")])).await.unwrap_err();
             assert!(matches!(error, object_store::Error::Unauthenticated { .. }), "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_may_succeed_later() {
+        let home = home();
+        let told = r#"{"Version": 1, "AccessKeyId": "told", "SecretAccessKey": "secret"}"#;
+        let flag = home.path().join("flag");
+        let program = format!("[profile backup]\ncredential_process = sh -c \"cat {}\"\n", flag.display());
+        std::fs::write(home.path().join(".aws/config"), program).unwrap();
+        let provider = credentials(environment(&home, &[("AWS_PROFILE", "backup")]), None).unwrap();
+        let error = provider.get_credential().await.unwrap_err();
+        assert!(matches!(error, Error::Generic { .. }), "{error:?}");
+        std::fs::write(flag, told).unwrap();
+        assert_eq!(provider.get_credential().await.unwrap().key_id, "told");
+    }
+
+    #[test]
+    fn what_expires_is_looked_up_before_and_used_until_then() {
+        let now = Instant::now();
+        let expiring = |seconds| {
+            let end = UNIX_EPOCH + UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(seconds);
+            Found::of(&Credentials::new("id", "secret", None, Some(end), "test"), now)
+        };
+        let soon = expiring(90);
+        assert!(soon.until <= now + Duration::from_secs(30) && soon.until > now);
+        assert!(
+            soon.end.unwrap() <= now + Duration::from_secs(90) && soon.end.unwrap() > now + Duration::from_secs(80)
+        );
+        assert_eq!(expiring(3600).until, now + KEPT);
+        assert!(expiring(10).until <= now, "it is looked up at once");
+        let lasting = Found::of(&Credentials::new("id", "secret", None, None, "test"), now);
+        assert_eq!((lasting.until, lasting.end), (now + KEPT, None));
     }
 }
