@@ -8,7 +8,10 @@ import unittest
 from tencent import BEIJING, GUANGZHOU
 from test_cbs import SSD, CbsTest
 
-DAILY = [{"Hour": [3], "IntervalDays": 1}]
+CHINA = datetime.timezone(datetime.timedelta(hours=8))
+# Half a day away, so that a run that is made to have been due is never followed by one that has been due as well.
+RUN_HOUR = (datetime.datetime.now(CHINA).hour + 12) % 24
+DAILY = [{"Hour": [RUN_HOUR], "IntervalDays": 1}]
 HOUR = 60 * 60 * 1000
 INSTANCE, OTHER_INSTANCE = "ins-00000001", "ins-00000002"
 
@@ -65,14 +68,14 @@ class Policies(PolicyTest):
         made = self.call("CreateAutoSnapshotPolicy", Policy=DAILY, AutoSnapshotPolicyName="nightly")
         policy = made.AutoSnapshotPolicyId
         self.assertRegex(policy, "^asp-[0-9a-z]{8}$")
-        # Three o'clock in China, within a day.
-        self.assertRegex(made.NextTriggerTime, r"^\d{4}-\d\d-\d\d 03:00:00$")
+        # That hour in China, within a day.
+        self.assertRegex(made.NextTriggerTime, rf"^\d{{4}}-\d\d-\d\d {RUN_HOUR:02}:00:00$")
         first = datetime.datetime.fromisoformat(made.NextTriggerTime + "+08:00")
         self.assertTrue(0 < (first.timestamp() - time.time()) <= 24 * 3600, made.NextTriggerTime)
         seen = self.policy(policy)
         self.assertEqual((seen.AutoSnapshotPolicyName, seen.AutoSnapshotPolicyState), ("nightly", "NORMAL"))
         self.assertEqual((seen.IsActivated, seen.IsPermanent, seen.RetentionDays), (True, False, 7))
-        self.assertEqual((seen.Policy[0].Hour, seen.Policy[0].IntervalDays), ([3], 1))
+        self.assertEqual((seen.Policy[0].Hour, seen.Policy[0].IntervalDays), ([RUN_HOUR], 1))
         self.assertEqual((seen.DiskIdSet, seen.NextTriggerTime), ([], made.NextTriggerTime))
 
         change = {"AutoSnapshotPolicyId": policy}
@@ -106,7 +109,7 @@ class Policies(PolicyTest):
     def test_a_dry_run_only_tells_the_time(self):
         reply = self.call("CreateAutoSnapshotPolicy", Policy=DAILY, DryRun=True)
         self.assertEqual(reply.AutoSnapshotPolicyId, "")
-        self.assertRegex(reply.NextTriggerTime, " 03:00:00$")
+        self.assertRegex(reply.NextTriggerTime, f" {RUN_HOUR:02}:00:00$")
         self.assertEqual(self.policies(), [])
 
     def test_listings_have_filters_and_pages(self):
@@ -159,7 +162,7 @@ class Runs(PolicyTest):
         self.bind(policy, used, also_used, idle)
         self.force(policy, hours_ago=0.5)
         self.until_run(policy)
-        self.assertRegex(self.policy(policy).NextTriggerTime, " 03:00:00$")
+        self.assertRegex(self.policy(policy).NextTriggerTime, f" {RUN_HOUR:02}:00:00$")
         (snapshot,) = self.snapshots(used)
         self.assertEqual(snapshot.SnapshotName, f"auto_{used}")
         self.assertEqual(snapshot.AutoSnapshotPolicyId, policy)
