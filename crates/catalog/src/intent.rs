@@ -48,7 +48,7 @@ impl Catalog {
     /// Says which packs the backup's worker is about to store. Answers in the same order.
     ///
     /// Saying it again is how a resumed job carries on. All of them go through one transaction during which
-    /// nobody else can write, so ask about a few thousand at a time.
+    /// nobody else can write, so ask about some hundreds at a time.
     ///
     /// # Errors
     /// `LostLease` when another claimed, or the work has ended. `Conflict` when a backup keeps the

@@ -83,15 +83,8 @@ impl CopyJob {
 
     /// Ends a job that failed: for good when trying again cannot help, else so that it can be resumed.
     pub(super) async fn give_up(&self, error: &EngineError) {
-        let fence = self.lease.fence;
-        let retry = error.is_worth_retrying() || may_be_written(&self.target, &self.request.account, &self.id).await;
-        let ended = match retry {
-            true => self.target.catalog.release(&self.id, fence).await,
-            false => self.target.catalog.fail(&self.id, fence, &describe(error)).await,
-        };
-        // The first error is the one to tell; what could not be said now ends with the lease.
-        drop(ended);
-        if !retry {
+        let may_be_resumed = end(&self.target, &self.request.account, &self.id, self.lease.fence, error).await;
+        if !may_be_resumed {
             self.release_source().await;
         }
     }
@@ -112,6 +105,18 @@ async fn spend_source(source: &RegionContext, target: &RegionContext, backup: &B
     let holder = holder(target, id);
     let spending = source.catalog.spend_hold(backup, &holder);
     drop(tokio::time::timeout(SPENDING_MAX, spending).await);
+}
+
+/// Ends the work on a copy that failed, and says whether it may be resumed.
+async fn end(target: &RegionContext, account: &AccountId, id: &BackupId, fence: Fence, error: &EngineError) -> bool {
+    let may_be_resumed = error.is_worth_retrying() || may_be_written(target, account, id).await;
+    let ended = match may_be_resumed {
+        true => target.catalog.release(id, fence).await,
+        false => target.catalog.fail(id, fence, &describe(error)).await,
+    };
+    // The first error is the one to tell; what could not be said now ends with the lease.
+    drop(ended);
+    may_be_resumed
 }
 
 /// Whether the record of a copy is in the target, or may be. Such a copy is never given up: it needs no source to be
@@ -225,12 +230,7 @@ async fn go_on(
     let hold = match hold(source, &request, target, &row.id).await {
         Ok(hold) => hold,
         Err(error) => {
-            let retry = error.is_worth_retrying() || may_be_written(target, &row.account, &row.id).await;
-            let ended = match retry {
-                true => target.catalog.release(&row.id, fence).await,
-                false => target.catalog.fail(&row.id, fence, &describe(&error)).await,
-            };
-            drop(ended);
+            end(target, &row.account, &row.id, fence, &error).await;
             return Err(error);
         }
     };

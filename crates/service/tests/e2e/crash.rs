@@ -211,7 +211,15 @@ fn the_source_of_a_copy_that_died_before_it_could_be_seen_is_not_needed_any_more
     let copy = copying["id"].as_str().unwrap();
     world.run(["backup", "rm", last]).exits(0);
 
+    // Nothing is published while the store does not say whose it is. The copy, all that is left, is not given up for that.
+    let owner = world.region(TARGET).join("store/catalog.json");
+    let says = std::fs::read(&owner).unwrap();
+    std::fs::write(&owner, "{}").unwrap();
     let served = Served::of(world);
+    let log = served.world.path("server.log");
+    until(|| std::fs::read_to_string(&log).unwrap().contains("interrupted work was not resumed").then_some(()));
+    assert_eq!(served.world.show(copy)["state"], "COPYING");
+    std::fs::write(&owner, says).unwrap();
     until(|| (served.world.show(copy)["state"] == "AVAILABLE").then_some(()));
     served.world.run(["backup", "verify", copy, "--read-data"]).exits(0);
 }

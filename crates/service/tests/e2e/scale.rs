@@ -16,11 +16,7 @@ const CPU_SECONDS_MAX: f64 = 5.0;
 
 #[test]
 fn a_copy_of_ten_tebibytes_is_planned_in_seconds_and_little_memory() {
-    let world = World::new();
-    let tree = world.path("tree");
-    std::fs::create_dir(&tree).unwrap();
-    std::fs::write(tree.join("file"), "some bytes").unwrap();
-    let backup = world.backup(&world.add(&tree));
+    let (world, backup) = small_backup();
     world.copy(&backup);
     let held = world.packs(SOURCE).len();
     enlarge(&world, &backup);
@@ -40,11 +36,7 @@ fn a_copy_of_ten_tebibytes_is_planned_in_seconds_and_little_memory() {
 /// All packs are announced before the first is read, which is not there.
 #[test]
 fn a_copy_of_ten_tebibytes_announces_its_packs_in_few_transactions_and_little_memory() {
-    let world = World::new();
-    let tree = world.path("tree");
-    std::fs::create_dir(&tree).unwrap();
-    std::fs::write(tree.join("file"), "some bytes").unwrap();
-    let backup = world.backup(&world.add(&tree));
+    let (world, backup) = small_backup();
     enlarge(&world, &backup);
     let log = world.path("effects");
     let mut copying = world.command(["copy", &backup, "--to", TARGET]);
@@ -60,6 +52,16 @@ fn a_copy_of_ten_tebibytes_announces_its_packs_in_few_transactions_and_little_me
     assert!(used.rusage.maxrss < PEAK_BYTES_MAX, "{} bytes", used.rusage.maxrss);
     let listed = world.run(["backup", "ls", "--region", TARGET, "--all", "--json"]).json();
     assert_eq!(listed[0]["state"], "FAILED", "{listed}");
+}
+
+/// A world, and a backup of one file in it.
+fn small_backup() -> (World, String) {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::write(tree.join("file"), "some bytes").unwrap();
+    let backup = world.backup(&world.add(&tree));
+    (world, backup)
 }
 
 /// Has the record of a backup name so many packs more, which are nowhere.
