@@ -30,5 +30,5 @@ pub use keys::{KeyError, KeyErrorKind, KeyInfo, KeyService, KeyState, KmsAddress
 pub use pack::{PackBuilder, SealedPack};
 pub use piece::{Buffers, PIECE_BYTES, Piece};
 pub use record::{Lineage, Record, RecordHead};
-pub use region_store::{PackDownload, PackUpload, ReadFrom, RegionStore, SeenOwner};
+pub use region_store::{PackDownload, PackUpload, ReadFrom, RegionStore, Rest, SeenOwner};
 pub use seal::{BadSeal, DataKey, Sealer};

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use model::{AccountId, ObjectName};
@@ -14,7 +14,8 @@ use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt};
 use tokio::sync::mpsc;
 
-use super::{RegionStore, pack_key, reading};
+use super::reading::{self, Rest};
+use super::{RegionStore, blocking, pack_key};
 use crate::directory::DirectReader;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::piece::{Buffers, PIECE_BYTES};
@@ -29,6 +30,7 @@ pub struct PackDownload {
     name: ObjectName,
     key: String,
     action: &'static str,
+    rest: Rest,
     arriving: mpsc::Receiver<Arrival>,
 }
 
@@ -54,7 +56,12 @@ impl RegionStore {
     /// # Errors
     /// [`StoreErrorKind::NotFound`] when it is not there.
     pub async fn open_pack(&self, account: &AccountId, name: &ObjectName) -> Result<PackDownload, StoreError> {
-        self.open_pack_to(account, name, ReadFrom::Cache, "read pack").await
+        let (key, action) = (pack_key(account, name), "read pack");
+        let rest = Rest::default();
+        match self.open_object(&key, &rest).await {
+            Ok(opened) => Ok(self.download(name, &key, action, opened, rest)),
+            Err(error) => Err(self.unread(action, key.as_ref(), error).await),
+        }
     }
 
     /// Reads a whole pack, checking that its bytes are those of its name.
@@ -62,12 +69,22 @@ impl RegionStore {
     /// # Errors
     /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
     pub async fn read_pack(&self, account: &AccountId, name: &ObjectName) -> Result<Bytes, StoreError> {
-        let mut download = self.open_pack(account, name).await?;
-        let mut bytes = BytesMut::new();
-        while let Some(piece) = download.next().await? {
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes.freeze())
+        self.read_pack_into(account, name, ReadFrom::Cache, Vec::new()).await.map(Bytes::from)
+    }
+
+    /// The same into `bytes`, in place of what is in it: memory that is used again is faster.
+    ///
+    /// # Errors
+    /// As [`RegionStore::read_pack`].
+    pub async fn read_pack_into(
+        &self,
+        account: &AccountId,
+        name: &ObjectName,
+        from: ReadFrom,
+        mut bytes: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        bytes.clear();
+        self.scan_pack(account, name, from, "read pack", bytes, |bytes, piece| bytes.extend_from_slice(piece)).await
     }
 
     /// Reads and hashes a pack without keeping it.
@@ -75,41 +92,92 @@ impl RegionStore {
     /// # Errors
     /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
     pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName, from: ReadFrom) -> Result<(), StoreError> {
-        let mut download = self.open_pack_to(account, name, from, "verify pack").await?;
-        while download.next().await?.is_some() {}
-        Ok(())
+        self.scan_pack(account, name, from, "verify pack", (), |(), _| {}).await
     }
 
-    async fn open_pack_to(
+    /// Reads and hashes a pack, and has `take` put its pieces into what is returned once they are those of its name. One
+    /// thread does all of that for a pack of a directory: no piece waits for another one to be woken.
+    async fn scan_pack<T: Send + 'static>(
         &self,
         account: &AccountId,
         name: &ObjectName,
         from: ReadFrom,
         action: &'static str,
-    ) -> Result<PackDownload, StoreError> {
+        mut into: T,
+        take: fn(&mut T, &[u8]),
+    ) -> Result<T, StoreError> {
         let key = pack_key(account, name);
-        let opened = match self.open_object(&key).await {
-            Ok(opened) => opened,
-            Err(error) => return Err(self.unread(action, key.as_ref(), error).await),
-        };
+        let rest = Rest::default();
+        match self.open_object(&key, &rest).await {
+            Ok(GetResultPayload::File(file, _)) => {
+                let buffers = self.buffers.clone();
+                let scan = move || {
+                    let take_in = |piece: Bytes| {
+                        take(&mut into, &piece);
+                        true
+                    };
+                    let hashed = match from {
+                        ReadFrom::Cache => hash_file(file, &buffers, take_in),
+                        ReadFrom::Disk => hash_file(DirectReader::new(file), &buffers, take_in),
+                    };
+                    (hashed, into)
+                };
+                let (hashed, into) = blocking(scan).await;
+                self.judge(action, key.as_ref(), name, hashed.expect("every piece was taken")).await?;
+                Ok(into)
+            }
+            Ok(opened) => {
+                let mut download = self.download(name, &key, action, opened, rest);
+                while let Some(piece) = download.next().await? {
+                    take(&mut into, &piece);
+                }
+                Ok(into)
+            }
+            Err(error) => Err(self.unread(action, key.as_ref(), error).await),
+        }
+    }
+
+    /// What the end of a pack says of it.
+    async fn judge(
+        &self,
+        action: &'static str,
+        key: &str,
+        name: &ObjectName,
+        hashed: object_store::Result<ObjectName>,
+    ) -> Result<(), StoreError> {
+        match hashed {
+            Ok(actual) if actual == *name => Ok(()),
+            Ok(_) => Err(self.fault(StoreErrorKind::Corrupt, action, key, "its hash is not its name")),
+            // Gone with the whole store, a pack is not lost.
+            Err(error) => Err(self.unread(action, key, error).await),
+        }
+    }
+
+    /// Has the pieces of what was opened arrive.
+    fn download(
+        &self,
+        name: &ObjectName,
+        key: &Path,
+        action: &'static str,
+        opened: GetResultPayload,
+        rest: Rest,
+    ) -> PackDownload {
         let (sender, arriving) = mpsc::channel(AHEAD);
         // Neither is waited for: they end when there is no more, or when nobody takes the pieces.
         match opened {
             GetResultPayload::File(file, _) => {
                 let buffers = self.buffers.clone();
-                drop(tokio::task::spawn_blocking(move || match from {
-                    ReadFrom::Cache => read_file(file, &buffers, &sender),
-                    ReadFrom::Disk => read_file(DirectReader::new(file), &buffers, &sender),
-                }));
+                drop(tokio::task::spawn_blocking(move || read_file(file, &buffers, &sender)));
             }
             GetResultPayload::Stream(parts) => drop(tokio::spawn(read_stream(parts, sender))),
         }
-        Ok(PackDownload { store: self.clone(), name: *name, key: key.to_string(), action, arriving })
+        PackDownload { store: self.clone(), name: *name, key: key.to_string(), action, rest, arriving }
     }
 
-    async fn open_object(&self, key: &Path) -> object_store::Result<GetResultPayload> {
+    async fn open_object(&self, key: &Path, rest: &Rest) -> object_store::Result<GetResultPayload> {
         if self.is_remote() {
-            let parts = reading::read(Arc::clone(&self.inner), key.clone(), self.habits.clone()).await?;
+            let (inner, key) = (Arc::clone(&self.inner), key.clone());
+            let parts = reading::read(inner, key, self.habits.clone(), rest.clone()).await?;
             Ok(GetResultPayload::Stream(parts))
         } else {
             Ok(self.inner.get(key).await?.payload)
@@ -118,6 +186,11 @@ impl RegionStore {
 }
 
 impl PackDownload {
+    /// What has not come from the store yet.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
     /// The next piece, or `None` once all were handed out and their hash is the pack's name.
     ///
     /// Until then nothing vouches for the pieces: what is made of them must not become visible.
@@ -128,38 +201,45 @@ impl PackDownload {
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         match self.arriving.recv().await {
             Some(Arrival::Piece(piece)) => Ok(Some(piece)),
-            Some(Arrival::End(Ok(actual))) if actual == self.name => Ok(None),
-            Some(Arrival::End(Ok(_))) => Err(self.fault(StoreErrorKind::Corrupt, "its hash is not its name")),
-            // Gone with the whole store, a pack is not lost.
-            Some(Arrival::End(Err(error))) => Err(self.store.unread(self.action, &self.key, error).await),
-            None => Err(self.fault(StoreErrorKind::Unavailable, "reading was stopped")),
+            Some(Arrival::End(hashed)) => {
+                self.store.judge(self.action, &self.key, &self.name, hashed).await.map(|()| None)
+            }
+            None => {
+                let unavailable = StoreErrorKind::Unavailable;
+                Err(self.store.fault(unavailable, self.action, &self.key, "reading was stopped"))
+            }
         }
-    }
-
-    fn fault(&self, kind: StoreErrorKind, why: &str) -> StoreError {
-        self.store.fault(kind, self.action, &self.key, why)
     }
 }
 
-/// Reads and hashes on a blocking thread of its own, so that each piece is hashed while the cache has it.
-fn read_file(mut file: impl Read, buffers: &Buffers, sender: &mpsc::Sender<Arrival>) {
+/// Reads, hashes and hands on, on a blocking thread.
+fn read_file(file: impl Read, buffers: &Buffers, sender: &mpsc::Sender<Arrival>) {
+    let hashed = hash_file(file, buffers, |piece| sender.blocking_send(Arrival::Piece(piece)).is_ok());
+    // Whoever is not there any more needs no verdict.
+    drop(hashed.map(|hashed| sender.blocking_send(Arrival::End(hashed))));
+}
+
+/// Hashes a file; each piece, while the cache has it. `None` when one is not taken.
+fn hash_file(
+    mut file: impl Read,
+    buffers: &Buffers,
+    mut take: impl FnMut(Bytes) -> bool,
+) -> Option<object_store::Result<ObjectName>> {
     let mut hasher = blake3::Hasher::new();
-    let end = loop {
+    loop {
         let mut piece = buffers.piece();
         if let Err(error) = piece.read(&mut file) {
-            break Err(object_store::Error::Generic { store: "file", source: error.into() });
+            return Some(Err(object_store::Error::Generic { store: "file", source: error.into() }));
         }
         let piece = piece.freeze();
         if piece.is_empty() {
-            break Ok(ObjectName(*hasher.finalize().as_bytes()));
+            return Some(Ok(ObjectName(*hasher.finalize().as_bytes())));
         }
         hasher.update(&piece);
-        if sender.blocking_send(Arrival::Piece(piece)).is_err() {
-            return;
+        if !take(piece) {
+            return None;
         }
-    };
-    // Whoever is not there any more needs no verdict.
-    drop(sender.blocking_send(Arrival::End(end)));
+    }
 }
 
 /// Hashes in place: parts come in small from a network, so no other task waits for long.
@@ -173,7 +253,8 @@ async fn read_stream(mut parts: BoxStream<'static, object_store::Result<Bytes>>,
         match next {
             Ok(Some(mut part)) => {
                 while !part.is_empty() {
-                    let piece = part.split_to(part.len().min(PIECE_BYTES));
+                    // A copy, for what comes from a connection keeps the whole buffer that it was read into.
+                    let piece = Bytes::copy_from_slice(&part.split_to(part.len().min(PIECE_BYTES)));
                     hasher.update(&piece);
                     if sender.send(Arrival::Piece(piece)).await.is_err() {
                         return;

@@ -39,6 +39,7 @@ pub use download::{PackDownload, ReadFrom};
 pub use object_store::ObjectStore;
 pub use owner::SeenOwner;
 pub use publication::RecordVersion;
+pub use reading::Rest;
 pub use upload::PackUpload;
 
 const FORMAT_KEY: &str = "format.json";

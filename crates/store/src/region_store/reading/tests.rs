@@ -61,7 +61,11 @@ impl Faulty {
     }
 
     async fn open(self: &Arc<Self>, habits: &Habits) -> Result<BoxStream<'static, Result<Bytes>>> {
-        read(Arc::clone(self) as Arc<dyn ObjectStore>, key(), habits.clone()).await
+        self.open_with(habits, &Rest::default()).await
+    }
+
+    async fn open_with(self: &Arc<Self>, habits: &Habits, rest: &Rest) -> Result<BoxStream<'static, Result<Bytes>>> {
+        read(Arc::clone(self) as Arc<dyn ObjectStore>, key(), habits.clone(), rest.clone()).await
     }
 
     async fn read(self: &Arc<Self>, habits: &Habits) -> Result<Vec<u8>> {
@@ -69,15 +73,19 @@ impl Faulty {
         Ok(parts.concat())
     }
 
+    /// What was asked for since the last time this was.
+    fn asked(&self) -> Vec<Range<u64>> {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        asked.into_iter().map(|range| range.unwrap_or(0..LEN)).collect()
+    }
+
     /// Where the requests began that have come since the last time this was asked. All go to the end.
     fn asked_from(&self) -> Vec<u64> {
-        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
-        let begin = |range: Option<Range<u64>>| {
-            let range = range.unwrap_or(0..LEN);
+        let begin = |range: Range<u64>| {
             assert_eq!(range.end, LEN);
             range.start
         };
-        asked.into_iter().map(begin).collect()
+        self.asked().into_iter().map(begin).collect()
     }
 }
 
@@ -272,4 +280,46 @@ async fn an_object_that_is_gone_meanwhile_is_missing() {
     assert_eq!(StoreErrorKind::of(&error), StoreErrorKind::NotFound);
     let error = store.read(&Habits::default()).await.unwrap_err();
     assert_eq!(StoreErrorKind::of(&error), StoreErrorKind::NotFound);
+}
+
+/// Reads all of a store, the rest of which is split once its first answer is there.
+async fn read_split(faults: impl IntoIterator<Item = Fault>) -> (Vec<u8>, Vec<Range<u64>>) {
+    let (store, rest) = (Faulty::with(faults).await, Rest::default());
+    let parts = store.open_with(&Habits::default(), &rest).await.unwrap();
+    assert_eq!(rest.bytes(), LEN);
+    rest.split();
+    let parts: Vec<Bytes> = parts.try_collect().await.unwrap();
+    assert_eq!(rest.bytes(), 0);
+    (parts.concat(), store.asked())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_object_can_come_by_a_request_of_its_own() {
+    // The first request brings its half, and would bring no more.
+    let (half, in_half) = (LEN / 2, Fault::Hangs(2 << 20));
+    let late = Fault::Late(Duration::from_secs(1));
+    for (faults, asked_once_more) in [
+        (vec![], None),
+        (vec![Fault::Hangs(1_000_000)], Some(1_000_000..half)),
+        (vec![Fault::BreaksOff(1_000_000), late], Some(1_000_000..half)),
+        (vec![in_half, Fault::BreaksOff(300_000)], Some(half + 300_000..LEN)),
+        (vec![in_half, Fault::EndsEarly(0)], Some(half..LEN)),
+        (vec![in_half, Fault::Hangs(0)], Some(half..LEN)),
+    ] {
+        let (read, asked) = read_split(faults.clone()).await;
+        assert!(read == bytes(), "{faults:?}");
+        let expected: Vec<_> = [0..LEN, half..LEN].into_iter().chain(asked_once_more).collect();
+        assert_eq!(asked, expected, "{faults:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_short_is_not_split() {
+    let (store, rest) = (Faulty::with([]).await, Rest::default());
+    let mut parts = store.open_with(&Habits::default(), &rest).await.unwrap();
+    let first = parts.try_next().await.unwrap().unwrap();
+    rest.split();
+    let others: Vec<Bytes> = parts.try_collect().await.unwrap();
+    assert!([&[first][..], &others].concat().concat() == bytes());
+    assert_eq!(store.asked_from(), [0]);
 }
