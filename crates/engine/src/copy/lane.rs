@@ -114,7 +114,7 @@ pub(super) struct Lane {
     sender: Mutex<Option<mpsc::UnboundedSender<Incoming>>>,
     failure: Arc<OnceLock<ReadFailure>>,
     turns: Arc<Turns>,
-    /// How much of memory a pack takes until it is in the target's store.
+    /// How much of memory a pack takes from its first piece on, until it is in the target's store.
     memory_of: fn(&PackRef) -> u64,
     standing: Mutex<Standing>,
 }
@@ -135,8 +135,9 @@ struct Standing {
 }
 
 impl Lane {
-    /// Begins to send a pack, if the target needs it and is not behind.
-    pub(super) async fn begin(&self, pack: &PackRef) -> Option<Passage<'_>> {
+    /// Begins to send a pack, the one with this number in the order in which they are read, if the target needs it and is
+    /// not behind.
+    pub(super) async fn begin(&self, pack: &PackRef, order: u64) -> Option<Passage<'_>> {
         if self.is_closed() {
             return None;
         }
@@ -153,7 +154,7 @@ impl Lane {
             }
             standing.reading += 1;
         }
-        let mut passage = Passage { lane: self, pack: *pack, sending: None, waited: Duration::ZERO };
+        let mut passage = Passage { lane: self, pack: *pack, order, sending: None, waited: Duration::ZERO };
         passage.begin().await;
         Some(passage).filter(Passage::is_taken)
     }
@@ -237,6 +238,7 @@ impl Lane {
 pub(super) struct Passage<'l> {
     lane: &'l Lane,
     pack: PackRef,
+    order: u64,
     /// While the target takes the pack.
     sending: Option<Sending<'l>>,
     waited: Duration,
@@ -273,7 +275,7 @@ impl Passage<'_> {
     async fn wait_for_turn(&mut self) -> Option<Turn> {
         let memory_bytes = (self.lane.memory_of)(&self.pack);
         loop {
-            match self.within_patience(self.lane.turns.take(memory_bytes)).await {
+            match self.within_patience(self.lane.turns.take(self.order, memory_bytes)).await {
                 // The turns are with packs that still come from the source. If it is the target that takes long with
                 // them, their passages notice.
                 None if self.lane.is_receiving() => self.waited = Duration::ZERO,

@@ -1,12 +1,12 @@
 //! Reading the packs of a copy's source: each once for all that lack it, several at once where that makes it faster.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::{self, FuturesUnordered, StreamExt};
-use store::{PackDownload, PackRef, Record, RegionStore, StoreError};
+use store::{PackDownload, PackRef, Record, RegionStore, Rest, StoreError};
 use tokio::time::Instant;
 
 use super::lane::{Lane, Parcel, Passage, ReadFailure};
@@ -33,6 +33,9 @@ const READ_BACKOFF: Duration = Duration::from_millis(200);
 /// one connection while a question and its answer cross a long line.
 const NEXT_AT_BYTES: u64 = 2 << 20;
 
+/// So many of the last packs are split, when those that still come do not fill the line any more: each costs a request.
+const SPLITS_MAX: usize = 2;
+
 /// How often it is looked whether one of the targets, all of which are behind, is back.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -52,14 +55,21 @@ pub(super) async fn carry_to_all(reader: &Reader, lanes: &[Lane]) {
 pub(super) async fn carry(reader: &Reader, lanes: &[Lane], mut packs: impl Stream<Item = PackRef> + Unpin) {
     // Turns of its own: who is slow keeps only those of the same lanes.
     let turns = Turns::new(reads(&reader.source.store), 0);
-    let (mut next, mut are_all) = (None, false);
+    let (mut next, mut are_all, mut order) = (None, false, 0);
+    let (rests, mut splits_left) = (Rests::default(), SPLITS_MAX);
     let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
             biased;
-            Some(()) = under_way.next() => {}
-            turn = turns.take(0), if next.is_some() => {
-                under_way.extend(next.take().map(|pack| reader.carry_pack(pack, lanes, turn)));
+            Some(()) = under_way.next() => {
+                if are_all && next.is_none() && splits_left > 0 && under_way.len() < turns.width() / 2 {
+                    rests.split_longest();
+                    splits_left -= 1;
+                }
+            }
+            turn = turns.take(order, 0), if next.is_some() => {
+                under_way.extend(next.take().map(|pack| reader.carry_pack(pack, order, lanes, turn, &rests)));
+                order += 1;
             }
             pack = packs.next(), if next.is_none() && !are_all => {
                 are_all = pack.is_none();
@@ -67,6 +77,24 @@ pub(super) async fn carry(reader: &Reader, lanes: &[Lane], mut packs: impl Strea
             }
             else => break,
         }
+    }
+}
+
+/// What has not come yet of each pack that is being read and was not split, by its order.
+#[derive(Debug, Default)]
+struct Rests(Mutex<BTreeMap<u64, Rest>>);
+
+impl Rests {
+    /// Has what takes longest come by one more connection, once.
+    fn split_longest(&self) {
+        let mut all = self.all();
+        let longest = all.iter().max_by_key(|(_, rest)| rest.bytes()).map(|(order, _)| *order);
+        longest.and_then(|order| all.remove(&order)).iter().for_each(Rest::split);
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<u64, Rest>> {
+        // What it guards is whole at every instant.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,14 +121,16 @@ impl Reader {
     }
 
     /// Carries a pack to those of the lanes that take it.
-    async fn carry_pack(&self, pack: PackRef, lanes: &[Lane], turn: Turn) {
+    async fn carry_pack(&self, pack: PackRef, order: u64, lanes: &[Lane], turn: Turn, rests: &Rests) {
         let mut passages = Vec::new();
         for lane in open_lanes(lanes).await {
-            passages.extend(lane.begin(&pack).await);
+            passages.extend(lane.begin(&pack, order).await);
         }
-        if let Err(failure) = self.send(&pack, &mut passages, turn).await {
+        let note_rest = |rest: &Rest| drop(rests.all().insert(order, rest.clone()));
+        if let Err(failure) = self.send(&pack, &mut passages, turn, note_rest).await {
             passages.iter().for_each(|passage| passage.fail(&failure));
         }
+        rests.all().remove(&order);
     }
 
     async fn open(&self, pack: &PackRef, turn: Option<&Turn>) -> Result<PackDownload, StoreError> {
@@ -113,11 +143,20 @@ impl Reader {
     }
 
     /// Sends a pack down the passages; from its beginning again when reading fails for a passing reason.
-    async fn send(&self, pack: &PackRef, passages: &mut [Passage<'_>], turn: Turn) -> Result<(), ReadFailure> {
+    async fn send(
+        &self,
+        pack: &PackRef,
+        passages: &mut [Passage<'_>],
+        turn: Turn,
+        note_rest: impl Fn(&Rest),
+    ) -> Result<(), ReadFailure> {
         let (mut tries, mut turn) = (1, Some(turn));
         while passages.iter().any(Passage::is_taken) {
             let sent = match self.open(pack, turn.as_ref()).await {
-                Ok(download) => self.send_pieces(pack, download, passages, &mut turn).await,
+                Ok(download) => {
+                    note_rest(download.rest());
+                    self.send_pieces(pack, download, passages, &mut turn).await
+                }
                 Err(error) => Err(error),
             };
             let Err(error) = sent.map_err(EngineError::from) else { return Ok(()) };

@@ -5,8 +5,8 @@
 //!
 //! What is in memory does not depend on the size or number of packs. Pieces have half a MiB; two of them per pack that is
 //! read, and a passage's queue and one more per target that takes it, make some 6 MiB for each pack that is on its way to
-//! one target. Two things take more, within [`MEMORY_BYTES_MAX`] for each target: stores over a network, to which packs go
-//! in few large requests (`store::PackUpload`), and `--reencrypt`, which needs whole packs.
+//! one target. Two things take more, within [`MEMORY_BYTES_MAX`] for each target and one pack beyond: stores over a network, to
+//! which packs go in few large requests (`store::PackUpload`), and `--reencrypt`, which needs whole packs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use futures::StreamExt;
 use futures::future::{join, join_all};
 use futures::stream::FuturesUnordered;
 use model::{PackId, Region};
-use store::{PackRef, PackUpload, Record};
+use store::{PackRef, Record};
 use tokio::time::Instant;
 
 use super::CopyReport;
@@ -38,8 +38,9 @@ use crate::progress::Progress;
 /// Packs that are made durable while others arrive, so that the disk is not left idle.
 const FINISHES_IN_DIRECTORY: usize = 4;
 
-/// Packs that are on their way at once to a store over a network, those that still arrive included.
-const WRITES_OVER_NETWORK: (usize, usize) = (8, 32);
+/// Packs that are on their way at once to a store over a network: as many as may arrive, and in the end as many again that it
+/// is still busy with.
+const WRITES_OVER_NETWORK: (usize, usize) = (READS_OVER_NETWORK.1, 2 * READS_OVER_NETWORK.1);
 
 /// Packs that are sealed anew, those that still arrive included. Two of them occupy a small machine.
 const SEALINGS: usize = 4;
@@ -175,13 +176,12 @@ fn write_turns(writer: &Writer) -> Arc<Turns> {
     Turns::new(width, MEMORY_BYTES_MAX)
 }
 
-/// What a pack takes of memory until it is in the target's store.
+/// What a pack takes of memory from its first piece on. To a store over a network, pieces take more as they come.
 fn memory_of(writer: &Writer) -> fn(&PackRef) -> u64 {
-    match (writer.anew.is_some(), writer.ctx.store.is_remote()) {
+    match writer.anew.is_some() {
         // As it was, and sealed anew.
-        (true, _) => |pack| pack.bytes.saturating_mul(2),
-        (false, true) => |pack| pack.bytes.min(PackUpload::MEMORY_BYTES_MAX),
-        (false, false) => |_| 0,
+        true => |pack| pack.bytes.saturating_mul(2),
+        false => |_| 0,
     }
 }
 

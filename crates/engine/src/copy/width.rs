@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What one connection is counted on to have under way: half of what Linux lets it grow to.
+/// What one connection can have under way: half of what Linux lets it grow to.
 const CONNECTION_BYTES: f64 = 2.0 * 1024.0 * 1024.0;
+
+/// How many times what a line holds its connections should be able to have under way: with just as much, the line is idle
+/// whenever one of them begins, ends, or has lost packets.
+const AMPLE: f64 = 2.0;
 
 /// One more was worth it if that made it faster by so much. Less is noise.
 const WORTH_IT: f64 = 1.05;
@@ -111,9 +115,10 @@ impl Width {
         }
     }
 
-    /// As many as it takes to have the product of bandwidth and delay under way, and one that is between two answers.
+    /// As many as it takes to have amply the product of bandwidth and delay under way, and one that is between two answers.
     fn wanted(&self, rate: f64) -> usize {
-        let connections = (rate * self.delay.unwrap_or_default().as_secs_f64() / CONNECTION_BYTES).ceil();
+        let product = rate * self.delay.unwrap_or_default().as_secs_f64();
+        let connections = (AMPLE * product / CONNECTION_BYTES).ceil();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
         let connections = connections as usize;
         connections.saturating_add(1)

@@ -113,8 +113,14 @@ async fn store_pack(writer: &Writer, mut incoming: Incoming) -> Result<Option<Pa
     let mut arriving = Arriving::begin(writer, incoming.pack);
     loop {
         match incoming.next().await {
-            Some(Parcel::Piece(piece)) => arriving.take_in(writer, piece).await?,
+            Some(Parcel::Piece(piece)) => {
+                if arriving.is_kept_in_memory(writer) {
+                    incoming.turn.make_room(piece.len() as u64, PackUpload::MEMORY_BYTES_MAX).await;
+                }
+                arriving.take_in(writer, piece).await?;
+            }
             Some(Parcel::Verified) => {
+                incoming.turn.note_arrival();
                 let stored = arriving.store(writer).await?;
                 incoming.turn.end(stored.bytes, writer.ctx.store.busy_answers());
                 return Ok(Some(stored));
@@ -161,6 +167,11 @@ impl Arriving {
             Some(_) => Form::Collected(BytesMut::with_capacity(collected_bytes(&pack))),
         };
         Self { pack, bytes: 0, form }
+    }
+
+    /// Whether its pieces stay in memory until they are sent on, in few requests. Those that are collected have their room.
+    fn is_kept_in_memory(&self, writer: &Writer) -> bool {
+        matches!(self.form, Form::Verbatim(_)) && writer.ctx.store.is_remote()
     }
 
     /// The last byte counts once the pack is in the store: whoever sees that all is done may rely on it.
