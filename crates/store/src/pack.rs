@@ -9,7 +9,7 @@ use model::{ChunkHash, ChunkLocation, DataKeyId, ObjectName, PackId};
 use serde::{Deserialize, Serialize};
 
 use crate::piece::{Buffers, Piece};
-use crate::seal::{BadSeal, DataKey, PLAIN_BYTES_MAX};
+use crate::seal::{BadSeal, DataKey, Opener, PLAIN_BYTES_MAX};
 
 const MAGIC: &[u8; 8] = b"OFFSPACK";
 const VERSION: u8 = 1;
@@ -43,6 +43,9 @@ pub enum BadPack {
     /// The index does not open or makes no sense.
     #[error("its index is damaged")]
     Index,
+    /// The chunk at this byte does not open, or is not the one that the index names.
+    #[error("its chunk at byte {0} does not open")]
+    Chunk(u32),
 }
 
 impl From<BadSeal> for BadPack {
@@ -219,6 +222,20 @@ pub fn read_index(id: PackId, key: &DataKey, pack: &[u8]) -> Result<Vec<ChunkLoc
     open_index(id, key, &pack[at - len..at], pack.len() as u64)
 }
 
+/// Opens and checks every chunk of a whole pack in memory, whose bytes are lost. Returns them in the order in which they lie.
+///
+/// # Errors
+/// [`BadPack`] when the bytes are not the pack `id` sealed under `key`, or one of its chunks does not open.
+pub fn open_all(id: PackId, key: &DataKey, pack: &mut [u8]) -> Result<Vec<ChunkLocation>, BadPack> {
+    let chunks = read_index(id, key, pack)?;
+    let mut opener = Opener::new(key);
+    for chunk in &chunks {
+        let sealed = &mut pack[chunk.offset as usize..][..chunk.sealed_len as usize];
+        opener.open_chunk(&chunk.hash, sealed, chunk.plain_len).map_err(|_| BadPack::Chunk(chunk.offset))?;
+    }
+    Ok(chunks)
+}
+
 /// Seals the chunks of one pack anew, under another data key; its id and all offsets stay.
 ///
 /// Offsets stay because a chunk's sealed body is kept as it was, compressed or not.
@@ -266,6 +283,30 @@ mod tests {
         let second = locations[1];
         let sealed = &pack.pieces.concat()[second.offset as usize..][..second.sealed_len as usize];
         assert_eq!(key.open_chunk(&second.hash, sealed, second.plain_len), Ok(vec![2; 5000]));
+    }
+
+    #[test]
+    fn every_chunk_of_a_whole_pack_is_opened() {
+        let noise: Vec<u8> = (0..70_000).map(|_| rand::random()).collect();
+        let (key, pack, locations) = pack_of(&[b"one", &[2; 5000], &noise, b""]);
+        assert_eq!(open_all(pack.id, &key, &mut pack.pieces.concat()), Ok(locations.clone()));
+        for chunk in locations {
+            for byte in [0, chunk.sealed_len / 2, chunk.sealed_len - 1] {
+                let mut damaged = pack.pieces.concat();
+                damaged[(chunk.offset + byte) as usize] ^= 1;
+                assert_eq!(open_all(pack.id, &key, &mut damaged), Err(BadPack::Chunk(chunk.offset)), "byte {byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_is_not_the_one_of_its_hash_is_refused() {
+        let key = DataKey::generate(&mut rand::rng());
+        let mut builder = PackBuilder::new(PackId::random(&mut rand::rng()), key.id(), &Buffers::default());
+        let other = hash_chunk(b"other");
+        let chunk = builder.push(other, 3, &Sealer::new(key.clone()).seal_chunk(&other, b"one"));
+        let pack = builder.finish(&key);
+        assert_eq!(open_all(pack.id, &key, &mut pack.pieces.concat()), Err(BadPack::Chunk(chunk.offset)));
     }
 
     #[test]

@@ -99,8 +99,8 @@ impl DataKey {
             (Some(&CODEC_RAW), _) => {
                 body.remove(0);
             }
-            (Some(&CODEC_ZSTD), Some(len)) if len <= PLAIN_BYTES_MAX => {
-                body = decompress(&body[1..], len as usize)?;
+            (Some(&CODEC_ZSTD), Some(len)) if may_hold(&body[1..], len) => {
+                body = zstd::bulk::decompress(&body[1..], len as usize).map_err(|_| BadSeal)?;
             }
             _ => return Err(BadSeal),
         }
@@ -161,12 +161,53 @@ fn begin(body_len: usize) -> Vec<u8> {
     out
 }
 
-/// Memory is taken for what `body` can hold, not for what a length beside it or in it claims.
-fn decompress(body: &[u8], plain_len: usize) -> Result<Vec<u8>, BadSeal> {
-    if plain_len > body.len() * ZSTD_GROWTH_MAX {
-        return Err(BadSeal);
+/// Whether a compressed body may decompress to so much. Memory is taken for what it can hold, not for what a length beside it
+/// or in it claims.
+fn may_hold(body: &[u8], plain_len: u32) -> bool {
+    plain_len <= PLAIN_BYTES_MAX && plain_len as usize <= body.len() * ZSTD_GROWTH_MAX
+}
+
+/// Opens chunks that were sealed under one data key, where they lie; keeps the decompressor's state between them. One per
+/// thread.
+pub(crate) struct Opener {
+    cipher: LessSafeKey,
+    decompressor: zstd::bulk::Decompressor<'static>,
+    /// Kept from chunk to chunk, since fresh memory is slow.
+    plain: Vec<u8>,
+}
+
+impl Opener {
+    /// An opener of what `key` has sealed.
+    pub(crate) fn new(key: &DataKey) -> Self {
+        let decompressor = zstd::bulk::Decompressor::new().expect("needs only memory");
+        Self { cipher: key.cipher(), decompressor, plain: Vec::new() }
     }
-    zstd::bulk::decompress(body, plain_len).map_err(|_| BadSeal)
+
+    /// Opens a sealed chunk, whose bytes are lost, and checks that it is the one of that hash.
+    ///
+    /// # Errors
+    /// [`BadSeal`] as for [`DataKey::open_chunk`].
+    pub(crate) fn open_chunk<'p>(
+        &'p mut self,
+        hash: &ChunkHash,
+        sealed: &'p mut [u8],
+        plain_len: u32,
+    ) -> Result<&'p [u8], BadSeal> {
+        let (nonce, body) = sealed.split_at_mut_checked(NONCE_LEN).ok_or(BadSeal)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| BadSeal)?;
+        let body = &*self.cipher.open_in_place(nonce, Aad::from(&hash.0), body).map_err(|_| BadSeal)?;
+        let plain = match body.split_first() {
+            Some((&CODEC_RAW, plain)) => plain,
+            Some((&CODEC_ZSTD, body)) if may_hold(body, plain_len) => {
+                let room = room_in(&mut self.plain, plain_len as usize);
+                let len = self.decompressor.decompress_to_buffer(body, room).map_err(|_| BadSeal)?;
+                &self.plain[..len]
+            }
+            _ => return Err(BadSeal),
+        };
+        let is_right = plain.len() == plain_len as usize && hash_chunk(plain) == *hash;
+        is_right.then_some(plain).ok_or(BadSeal)
+    }
 }
 
 /// Seals chunks under one data key; keeps the compressor's state between them. One per thread.
