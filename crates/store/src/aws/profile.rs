@@ -166,6 +166,9 @@ impl CredentialProvider for Profile {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::thread::JoinHandle;
     use std::time::UNIX_EPOCH;
 
     use super::super::credentials::credentials;
@@ -230,6 +233,46 @@ mod tests {
         assert!(matches!(error, Error::Generic { .. }), "{error:?}");
         std::fs::write(flag, told).unwrap();
         assert_eq!(provider.get_credential().await.unwrap().key_id, "told");
+    }
+
+    /// A service that hands out the credentials of one role, once, and tells how it was asked.
+    fn token_service() -> (SocketAddr, JoinHandle<String>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>assumed</AccessKeyId>\
+                      <SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>\
+                      <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+        let service = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut asked = String::new();
+            let mut lines = BufReader::new(connection.try_clone().unwrap());
+            while !asked.ends_with("\r\n\r\n") {
+                lines.read_line(&mut asked).unwrap();
+            }
+            let head = asked.to_lowercase();
+            let bytes = head.split_once("content-length: ").unwrap().1.lines().next().unwrap().parse().unwrap();
+            let mut body = vec![0; bytes];
+            lines.read_exact(&mut body).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n\r\n", answer.len());
+            connection.write_all((head + answer).as_bytes()).unwrap();
+            asked + std::str::from_utf8(&body).unwrap()
+        });
+        (address, service)
+    }
+
+    #[tokio::test]
+    async fn a_role_is_assumed_with_the_credentials_of_another_profile() {
+        let (home, (address, service)) = (home(), token_service());
+        let role = format!(
+            "[profile backup]\nrole_arn = arn:aws:iam::123456789012:role/backup\nsource_profile = default\n\
+             endpoint_url = http://{address}\n"
+        );
+        std::fs::write(home.path().join(".aws/config"), role).unwrap();
+        let named = environment(&home, &[("AWS_PROFILE", "backup")]);
+        assert_eq!(found(named).await.unwrap(), ("assumed".to_owned(), Some("token".to_owned())));
+        let asked = service.join().unwrap();
+        assert!(asked.contains("Action=AssumeRole&") && asked.contains("role%2Fbackup"), "{asked}");
+        assert!(asked.contains("Credential=usual/"), "{asked}");
     }
 
     #[test]
