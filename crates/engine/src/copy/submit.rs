@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use catalog::{Accepted, BackupRow, BackupSource, Fence, NewBackup, Terms};
 use model::{AccountId, BackupId, DataKeyId, KmsKeyId, Origin, Region, SourceKind};
-use store::StoreErrorKind;
+use store::{Record, StoreErrorKind};
 
 use super::CopyRequest;
 use crate::acceptance::Acceptance;
@@ -122,7 +122,11 @@ async fn end(target: &RegionContext, account: &AccountId, id: &BackupId, fence: 
 /// Whether the record of a copy is in the target, or may be. Such a copy is never given up: it needs no source to be
 /// published, and its source may be gone.
 async fn may_be_written(target: &RegionContext, account: &AccountId, id: &BackupId) -> bool {
-    !matches!(target.store.read_record(account, id).await, Err(error) if error.kind == StoreErrorKind::NotFound)
+    match written(target, account, id).await {
+        Ok(record) => record.is_some(),
+        // Where the store does not say, the catalog may: no record is written before all packs have landed.
+        Err(_) => !target.catalog.backup_packs(id).await.is_ok_and(|packs| packs.iter().any(|pack| !pack.landed)),
+    }
 }
 
 /// Lets go of the source of a copy. A hold that is not released runs out by itself.
@@ -175,47 +179,66 @@ pub fn source_region(row: &BackupRow) -> Option<Region> {
 
 /// Takes over a copy that was accepted and that nobody is at work on.
 ///
-/// `None` when someone is, when it is no such copy, or when all that was left to do was to publish it, which is done then.
+/// Without a source, which may be away or lost, it is taken over only if its record is written: then it needs none.
+///
+/// `None` when someone is at work on it, when it is no such copy, when it has to wait for its source, or when all that was
+/// left to do was to publish it, which is done then.
 ///
 /// # Errors
 /// As those of [`accept_copy`].
 pub async fn resume_copy(
-    source: &Arc<RegionContext>,
+    source: Option<&Arc<RegionContext>>,
     target: &Arc<RegionContext>,
     worker: &Worker,
     row: BackupRow,
 ) -> Result<Option<CopyJob>, EngineError> {
     let Some((_, request)) = CopyRequest::of_row(&row) else { return Ok(None) };
-    let Some(fence) = claim(&target.catalog, &row, worker).await? else { return Ok(None) };
-    // What stands in the way of that, the usual way meets, too, which does not give up a copy that may be written.
-    if let Ok(true) = publish_written(source, target, &row, fence).await {
+    if source.is_none() && written(target, &row.account, &row.id).await?.is_none() {
         return Ok(None);
     }
-    go_on(source, target, worker, request, row, fence).await.map(Some)
+    let Some(fence) = claim(&target.catalog, &row, worker).await? else { return Ok(None) };
+    let published = publish_written(source.map(Arc::as_ref), target, &row, fence).await;
+    match (published, source) {
+        (Ok(true), _) => Ok(None),
+        // What stands in the way of that, the usual way meets, too, which does not give up a copy that may be written.
+        (_, Some(source)) => go_on(source, target, worker, request, row, fence).await.map(Some),
+        (published, None) => {
+            // What could not be given back now is free once its lease has run out.
+            drop(target.catalog.release(&row.id, fence).await);
+            published.map(|_| None)
+        }
+    }
 }
 
-/// Publishes a copy that was interrupted once its record was written, without its source, which may be gone by now. Says
-/// whether it was one.
+/// Publishes a copy that was interrupted once its record was written, without its source backup, which may be gone by now.
+/// Says whether it was one.
 async fn publish_written(
-    source: &RegionContext,
+    source: Option<&RegionContext>,
     target: &RegionContext,
     row: &BackupRow,
     fence: Fence,
 ) -> Result<bool, EngineError> {
-    let record = match target.store.read_record(&row.account, &row.id).await {
-        Ok(record) => record,
-        Err(error) if error.kind == StoreErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(record) = written(target, &row.account, &row.id).await? else { return Ok(false) };
     target.store.check_owner().await?;
-    if let Some(backup) = &row.source_backup {
+    // In a region that cannot be reached the hold runs out by itself.
+    let held = source.zip(row.source_backup.as_ref());
+    if let Some((source, backup)) = held {
         spend_source(source, target, backup, &row.id).await;
     }
     show(target, record, fence).await?;
-    if let Some(backup) = &row.source_backup {
+    if let Some((source, backup)) = held {
         release_source(source, target, backup, &row.id).await;
     }
     Ok(true)
+}
+
+/// The record of a copy, if it is in the target.
+async fn written(target: &RegionContext, account: &AccountId, id: &BackupId) -> Result<Option<Record>, EngineError> {
+    match target.store.read_record(account, id).await {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn go_on(

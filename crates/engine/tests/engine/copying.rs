@@ -153,3 +153,18 @@ async fn a_read_that_breaks_off_in_the_middle_of_a_pack_begins_that_pack_again()
     let reads = source.asked.take_pack_reads();
     assert_read(&reads, 2);
 }
+
+#[tokio::test]
+async fn a_target_that_may_not_be_written_any_more_fails_the_copy_and_lets_go_of_its_source() {
+    let folder = scratch();
+    let (source, backup) = region_with_noise(folder.path(), 1 << 20).await;
+    let target = region(folder.path(), "us-west-2").await;
+    target.asked.refuse();
+    let copied = copy(&source, &[Arc::clone(&target.ctx)], &backup, &Arc::default()).await;
+    let error = copied[&target.ctx.region].as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    // Its record cannot be looked for, but it is known that not all packs have landed.
+    let rows = target.ctx.catalog.all_backups(&account()).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), [BackupState::Failed]);
+    assert!(source.ctx.catalog.active_holds(&backup).await.unwrap().is_empty());
+}

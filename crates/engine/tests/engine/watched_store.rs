@@ -1,5 +1,5 @@
-//! An object store that counts what is asked of it, can break off what it answers, and has an object written as if by
-//! someone else.
+//! An object store that counts what is asked of it, can break off what it answers or refuse everything, and has an object
+//! written as if by someone else.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
@@ -23,6 +23,7 @@ pub(crate) struct Watched {
     reads: Mutex<BTreeMap<String, usize>>,
     lists: Mutex<usize>,
     breaks: AtomicBool,
+    refuses: AtomicBool,
     with_record: Mutex<Option<(Path, Bytes)>>,
 }
 
@@ -43,6 +44,18 @@ impl Watched {
     pub(crate) fn break_first_reads(&self) {
         self.take_pack_reads();
         self.breaks.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on nothing may be read or written.
+    pub(crate) fn refuse(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+    }
+
+    fn check_allowed(&self, key: &Path) -> Result<()> {
+        match self.refuses.load(Ordering::Relaxed) {
+            true => Err(Error::PermissionDenied { path: key.to_string(), source: "it was revoked".into() }),
+            false => Ok(()),
+        }
     }
 
     /// When the next record has been written, so is this object.
@@ -90,6 +103,7 @@ impl fmt::Display for WatchedStore {
 #[async_trait]
 impl ObjectStore for WatchedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.watched.check_allowed(location)?;
         let put = self.inner.put_opts(location, payload, opts).await;
         if let Some((beside, bytes)) = self.watched.take_written_with(location) {
             self.inner.put(&beside, bytes.into()).await?;
@@ -98,10 +112,12 @@ impl ObjectStore for WatchedStore {
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.watched.check_allowed(location)?;
         self.inner.put_multipart_opts(location, opts).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.watched.check_allowed(location)?;
         let breaks = !options.head && self.watched.read(location);
         let got = self.inner.get_opts(location, options).await?;
         if !breaks {
@@ -110,7 +126,7 @@ impl ObjectStore for WatchedStore {
         let (meta, range) = (got.meta.clone(), got.range.clone());
         let (attributes, extensions) = (got.attributes.clone(), got.extensions.clone());
         let bytes = got.bytes().await?;
-        let broken = object_store::Error::Generic { store: "watched", source: "the connection was lost".into() };
+        let broken = Error::Generic { store: "watched", source: "the connection was lost".into() };
         let parts = [Ok(bytes.slice(..bytes.len() / 2)), Err(broken)];
         let payload = GetResultPayload::Stream(futures::stream::iter(parts).boxed());
         Ok(GetResult { payload, meta, range, attributes, extensions })

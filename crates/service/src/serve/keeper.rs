@@ -167,10 +167,9 @@ impl Keeper {
             }
             return Ok(());
         }
-        // A source that is away now is asked again later.
+        // A source that is away now is asked again later, if it is needed at all.
         let source = source_region(&row).and_then(|region| server.regions.get(region.as_str()).ok());
-        let Some(source) = source else { return Ok(()) };
-        if let Some(job) = resume_copy(&source, ctx, &server.worker, row).await? {
+        if let Some(job) = resume_copy(source.as_ref(), ctx, &server.worker, row).await? {
             tracing::info!(backup = %id, "going on with a copy that was interrupted");
             server.jobs.run_copies(vec![job]);
         }

@@ -210,6 +210,9 @@ fn the_source_of_a_copy_that_died_before_it_could_be_seen_is_not_needed_any_more
     let copying = listed.as_array().unwrap().iter().find(|backup| backup["state"] == "COPYING").unwrap();
     let copy = copying["id"].as_str().unwrap();
     world.run(["backup", "rm", last]).exits(0);
+    // Nor is the source's region.
+    let source = world.region(SOURCE).join("store");
+    std::fs::rename(&source, source.with_extension("lost")).unwrap();
 
     // Nothing is published while the store does not say whose it is. The copy, all that is left, is not given up for that.
     let owner = world.region(TARGET).join("store/catalog.json");
