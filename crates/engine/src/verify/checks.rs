@@ -213,7 +213,9 @@ impl<'a> Checks<'a> {
                 let Some(chunk) = extent.chunk() else { continue };
                 needs.insert(chunk.pack);
                 let is_wanted = self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack);
-                if is_wanted && !self.is_sound(chunk) && handed_on.insert((chunk.pack, SoundChunk::at(chunk))) {
+                // One that the record does not list cannot be restored, though another backup's may.
+                let is_sound = manifest.source().packs().contains_key(&chunk.pack) && self.is_sound(chunk);
+                if is_wanted && !is_sound && handed_on.insert((chunk.pack, SoundChunk::at(chunk))) {
                     group_bytes += u64::from(chunk.plain_len);
                     group.push(*chunk);
                 }
@@ -257,7 +259,7 @@ impl<'a> PackCheck<'a> {
         match (self.depth, self.keys.and_then(|keys| keys.get(&pack.data_key))) {
             (Depth::Quick, _) => match store.pack_len(account, &pack.object_name).await? {
                 len if len == pack.bytes => {}
-                len => return Err(damaged(format!("it has {len} bytes instead of {}", pack.bytes))),
+                len => return Err(of_wrong_length(pack, len)),
             },
             (Depth::ReadData, Some(key)) if pack.bytes <= WHOLE_BYTES_MAX => return self.open(pack, key).await,
             // Its chunks are read from the cache afterwards.
@@ -274,6 +276,9 @@ impl<'a> PackCheck<'a> {
         bytes.reserve(usize::try_from(pack.bytes.min(WHOLE_BYTES_MAX)).expect("it is far below 4 GiB"));
         let read = self.ctx.store.read_pack_into(self.account, &pack.object_name, ReadFrom::Disk, bytes).await;
         let mut bytes = read?;
+        if bytes.len() as u64 != pack.bytes {
+            return Err(of_wrong_length(pack, bytes.len() as u64));
+        }
         let (id, key) = (pack.id, key.clone());
         let opened = tokio::task::spawn_blocking(move || (store::pack::open_all(id, &key, &mut bytes), bytes));
         let (opened, bytes) = opened.await.expect("opening a pack does not panic");
@@ -286,6 +291,10 @@ impl<'a> PackCheck<'a> {
         // What it guards is whole at every instant.
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn of_wrong_length(pack: &PackRef, bytes: u64) -> EngineError {
+    damaged(format!("it has {bytes} bytes instead of {}", pack.bytes))
 }
 
 fn damaged(cause: String) -> EngineError {

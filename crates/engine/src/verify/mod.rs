@@ -104,11 +104,13 @@ pub async fn verify_region(
     for backup in backups {
         let mut found = checks.verify(account, &backup).await?;
         if let Some(other) = repair_from.filter(|_| !found.faults.is_empty()) {
-            let repaired = repair(ctx, other, account, &found, &progress).await?;
+            let mut repaired = repair(ctx, other, account, &found, &progress).await?;
             if !repaired.is_empty() {
                 repaired.iter().for_each(|pack| checks.forget(pack));
-                report.repaired.extend(repaired);
                 found = checks.verify(account, &backup).await?;
+                // What was fetched may have the same fault.
+                repaired.retain(|pack| found.faults.iter().all(|fault| fault.pack != Some(*pack)));
+                report.repaired.extend(repaired);
             }
         }
         report.backups.push((backup, found));

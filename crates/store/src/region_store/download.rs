@@ -69,13 +69,18 @@ impl RegionStore {
     /// # Errors
     /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
     pub async fn read_pack(&self, account: &AccountId, name: &ObjectName) -> Result<Bytes, StoreError> {
-        self.read_pack_into(account, name, ReadFrom::Cache, Vec::new()).await.map(Bytes::from)
+        let take = |bytes: &mut Vec<u8>, piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            true
+        };
+        self.scan_pack(account, name, ReadFrom::Cache, "read pack", Vec::new(), take).await.map(Bytes::from)
     }
 
-    /// The same into `bytes`, in place of what is in it: memory that is used again is faster.
+    /// The same into `bytes`, in place of what is in it, without asking for more memory than it has room for: memory that is
+    /// used again is faster.
     ///
     /// # Errors
-    /// As [`RegionStore::read_pack`].
+    /// As [`RegionStore::read_pack`]; [`StoreErrorKind::Corrupt`] also when there is no room for the whole pack.
     pub async fn read_pack_into(
         &self,
         account: &AccountId,
@@ -84,7 +89,14 @@ impl RegionStore {
         mut bytes: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
         bytes.clear();
-        self.scan_pack(account, name, from, "read pack", bytes, |bytes, piece| bytes.extend_from_slice(piece)).await
+        let take = |bytes: &mut Vec<u8>, piece: &[u8]| {
+            let has_room = piece.len() <= bytes.capacity() - bytes.len();
+            if has_room {
+                bytes.extend_from_slice(piece);
+            }
+            has_room
+        };
+        self.scan_pack(account, name, from, "read pack", bytes, take).await
     }
 
     /// Reads and hashes a pack without keeping it.
@@ -92,11 +104,12 @@ impl RegionStore {
     /// # Errors
     /// As [`RegionStore::open_pack`] and [`PackDownload::next`].
     pub async fn verify_pack(&self, account: &AccountId, name: &ObjectName, from: ReadFrom) -> Result<(), StoreError> {
-        self.scan_pack(account, name, from, "verify pack", (), |(), _| {}).await
+        self.scan_pack(account, name, from, "verify pack", (), |(), _| true).await
     }
 
-    /// Reads and hashes a pack, and has `take` put its pieces into what is returned once they are those of its name. One
-    /// thread does all of that for a pack of a directory: no piece waits for another one to be woken.
+    /// Reads and hashes a pack, and has `take` put its pieces into what is returned once they are those of its name; a pack is
+    /// corrupt of which it does not take one. One thread does all of that for a pack of a directory: no piece waits for
+    /// another one to be woken.
     async fn scan_pack<T: Send + 'static>(
         &self,
         account: &AccountId,
@@ -104,7 +117,7 @@ impl RegionStore {
         from: ReadFrom,
         action: &'static str,
         mut into: T,
-        take: fn(&mut T, &[u8]),
+        take: fn(&mut T, &[u8]) -> bool,
     ) -> Result<T, StoreError> {
         let key = pack_key(account, name);
         let rest = Rest::default();
@@ -112,10 +125,7 @@ impl RegionStore {
             Ok(GetResultPayload::File(file, _)) => {
                 let buffers = self.buffers.clone();
                 let scan = move || {
-                    let take_in = |piece: Bytes| {
-                        take(&mut into, &piece);
-                        true
-                    };
+                    let take_in = |piece: Bytes| take(&mut into, &piece);
                     let hashed = match from {
                         ReadFrom::Cache => hash_file(file, &buffers, take_in),
                         ReadFrom::Disk => hash_file(DirectReader::new(file), &buffers, take_in),
@@ -123,18 +133,25 @@ impl RegionStore {
                     (hashed, into)
                 };
                 let (hashed, into) = blocking(scan).await;
-                self.judge(action, key.as_ref(), name, hashed.expect("every piece was taken")).await?;
+                let hashed = hashed.ok_or_else(|| self.too_long(action, &key))?;
+                self.judge(action, key.as_ref(), name, hashed).await?;
                 Ok(into)
             }
             Ok(opened) => {
                 let mut download = self.download(name, &key, action, opened, rest);
                 while let Some(piece) = download.next().await? {
-                    take(&mut into, &piece);
+                    if !take(&mut into, &piece) {
+                        return Err(self.too_long(action, &key));
+                    }
                 }
                 Ok(into)
             }
             Err(error) => Err(self.unread(action, key.as_ref(), error).await),
         }
+    }
+
+    fn too_long(&self, action: &'static str, key: &Path) -> StoreError {
+        self.fault(StoreErrorKind::Corrupt, action, key.as_ref(), "it is longer than it should be")
     }
 
     /// What the end of a pack says of it.
