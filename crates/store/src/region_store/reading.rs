@@ -209,7 +209,7 @@ impl Reading {
         let ahead_bytes = (found.len.saturating_sub(found.at) / 2).min(AHEAD_BYTES.end);
         if ahead_bytes >= AHEAD_BYTES.start {
             let from = found.len - ahead_bytes;
-            let request = self.asked.request(Some((found, from..found.len)), Duration::ZERO).pumped();
+            let request = self.asked.request(Some((found, from..found.len)), Duration::ZERO).pumped(ahead_bytes);
             self.ahead = Some(Ahead { from, request });
         }
     }
@@ -307,12 +307,18 @@ impl Request {
         Ok(event)
     }
 
-    /// The same, whose events come whether or not someone waits for them. Where it fails, another goes on.
-    fn pumped(self) -> Self {
+    /// The same, of which so many bytes come whether or not someone waits for them, and no more. Where it fails, another goes
+    /// on.
+    fn pumped(self, bytes: u64) -> Self {
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let mut events = self.events;
+        let (mut events, mut left) = (self.events, bytes);
         drop(tokio::spawn(async move {
-            while let Some(event) = tokio::select! { () = sender.closed() => None, event = events.next() => event } {
+            while left > 0
+                && let Some(event) = tokio::select! { () = sender.closed() => None, event = events.next() => event }
+            {
+                if let Ok(Event::Bytes(bytes)) = &event {
+                    left = left.saturating_sub(bytes.len() as u64);
+                }
                 // Whoever is not there any more needs nothing.
                 drop(sender.send(event));
             }
