@@ -287,12 +287,20 @@ impl Passage<'_> {
     /// Sends a parcel, or leaves the target behind. Nothing is sent to one that does not take the pack any more.
     pub(super) async fn send(&mut self, parcel: Parcel) {
         let Some(sending) = self.sending.take() else { return };
-        match self.within_patience(sending.parcels.send(parcel)).await {
-            Some(Ok(())) => self.sending = Some(sending),
-            // The target has failed by itself.
-            Some(Err(_)) => {}
-            None => self.lane.leave_behind(self.pack.id),
+        loop {
+            match self.within_patience(sending.parcels.reserve()).await {
+                Some(Ok(place)) => {
+                    place.send(parcel);
+                    break;
+                }
+                // The target has failed by itself.
+                Some(Err(_)) => return,
+                // It takes others first, which still come from the source.
+                None if self.lane.turns.is_full_of_arriving() => self.waited = Duration::ZERO,
+                None => return self.lane.leave_behind(self.pack.id),
+            }
         }
+        self.sending = Some(sending);
     }
 
     /// Whether the target takes the pack.

@@ -6,7 +6,8 @@
 //! What is in memory does not depend on the size or number of packs. Pieces have half a MiB; two of them per pack that is
 //! read, and a passage's queue and one more per target that takes it, make some 6 MiB for each pack that is on its way to
 //! one target. Two things take more, within [`MEMORY_BYTES_MAX`] for each target and one pack beyond: stores over a network, to
-//! which packs go in few large requests (`store::PackUpload`), and `--reencrypt`, which needs whole packs.
+//! which packs go in few large requests (`store::PackUpload`), and `--reencrypt`, which needs whole packs. The ends of two
+//! packs that come early over a network wait in up to 16 MiB each.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use futures::StreamExt;
 use futures::future::{join, join_all};
 use futures::stream::FuturesUnordered;
 use model::{PackId, Region};
-use store::{PackRef, Record};
+use store::{PackRef, PackUpload, Record};
 use tokio::time::Instant;
 
 use super::CopyReport;
@@ -176,12 +177,16 @@ fn write_turns(writer: &Writer) -> Arc<Turns> {
     Turns::new(width, MEMORY_BYTES_MAX)
 }
 
-/// What a pack takes of memory from its first piece on. To a store over a network, pieces take more as they come.
+/// What a pack takes of memory from its first piece on. One that goes to its store in one request takes more as it comes.
 fn memory_of(writer: &Writer) -> fn(&PackRef) -> u64 {
-    match writer.anew.is_some() {
+    match (writer.anew.is_some(), writer.ctx.store.is_remote()) {
         // As it was, and sealed anew.
-        true => |pack| pack.bytes.saturating_mul(2),
-        false => |_| 0,
+        (true, _) => |pack| pack.bytes.saturating_mul(2),
+        (false, true) => |pack| match pack.bytes {
+            ..=PackUpload::PART_BYTES => 0,
+            bytes => bytes.min(PackUpload::MEMORY_BYTES_MAX),
+        },
+        (false, false) => |_| 0,
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use store::PIECE_BYTES;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -29,6 +30,13 @@ struct Standing {
     /// Turns of packs of which some has not come yet, in the order in which they began.
     arriving: BTreeSet<Place>,
     given: u64,
+}
+
+impl Standing {
+    /// Whether none of what is on its way has come whole, to give back what it has.
+    fn all_arrive(&self) -> bool {
+        self.arriving.len() == self.taken
+    }
 }
 
 /// A pack's place in the order in which packs begin, and the number of its turn: one that is begun again has two for a while.
@@ -75,6 +83,12 @@ impl Turns {
         self.standing().width.now()
     }
 
+    /// Whether packs that still arrive have all the memory, so that what waits for some waits for their source.
+    pub(super) fn is_full_of_arriving(&self) -> bool {
+        let standing = self.standing();
+        standing.all_arrive() && standing.memory_bytes.saturating_add(PIECE_BYTES as u64) > self.memory_bytes_max
+    }
+
     /// Whether nothing is on its way.
     pub(super) fn is_idle(&self) -> bool {
         self.standing().taken == 0
@@ -100,15 +114,13 @@ impl Turns {
 }
 
 impl Turn {
-    /// Waits for room for more of the pack, up to `memory_bytes_max` of it: the rest takes the place of what is gone by then.
-    pub(super) async fn make_room(&mut self, bytes: u64, memory_bytes_max: u64) {
-        let bytes = bytes.min(memory_bytes_max.saturating_sub(self.memory_bytes));
+    /// Waits for room for more of the pack.
+    pub(super) async fn make_room(&mut self, bytes: u64) {
         let (turns, place) = (&self.turns, self.place);
         turns
             .wait_until(|standing| {
                 let fits = standing.memory_bytes.saturating_add(bytes) <= turns.memory_bytes_max;
-                let none_gives_back = standing.arriving.len() == standing.taken;
-                let has_room = fits || (none_gives_back && standing.arriving.first() == Some(&place));
+                let has_room = fits || (standing.all_arrive() && standing.arriving.first() == Some(&place));
                 if has_room {
                     standing.memory_bytes += bytes;
                 }
@@ -181,19 +193,20 @@ mod tests {
         let [mut first, mut second, mut third] =
             [turns.take(1, 0).await, turns.take(2, 0).await, turns.take(3, 0).await];
         for turn in [&mut first, &mut second] {
-            turn.make_room(50, 1000).await;
+            turn.make_room(50).await;
         }
-        assert!(third.make_room(1, 1000).now_or_never().is_none());
-        assert!(second.make_room(1, 1000).now_or_never().is_none(), "the first may go on");
-        first.make_room(60, 1000).now_or_never().expect("else none could");
+        assert!(third.make_room(1).now_or_never().is_none());
+        assert!(second.make_room(1).now_or_never().is_none(), "the first may go on");
+        first.make_room(60).now_or_never().expect("else none could");
+        assert!(turns.is_full_of_arriving());
         first.note_arrival();
-        assert!(second.make_room(1, 1000).now_or_never().is_none(), "the first gives some back by itself");
+        assert!(!turns.is_full_of_arriving());
+        assert!(second.make_room(1).now_or_never().is_none(), "the first gives some back by itself");
         drop(first);
-        second.make_room(50, 1000).now_or_never().expect("there is room");
-        second.make_room(7, 100).now_or_never().expect("it has as much as it takes at most");
-        assert!(third.make_room(1, 1000).now_or_never().is_none());
+        second.make_room(50).now_or_never().expect("there is room");
+        assert!(third.make_room(1).now_or_never().is_none());
         drop(second);
-        third.make_room(100, 1000).now_or_never().expect("all is free");
+        third.make_room(100).now_or_never().expect("all is free");
         drop(third);
         assert_eq!(turns.standing().memory_bytes, 0);
     }

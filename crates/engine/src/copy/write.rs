@@ -114,8 +114,8 @@ async fn store_pack(writer: &Writer, mut incoming: Incoming) -> Result<Option<Pa
     loop {
         match incoming.next().await {
             Some(Parcel::Piece(piece)) => {
-                if arriving.is_kept_in_memory(writer) {
-                    incoming.turn.make_room(piece.len() as u64, PackUpload::MEMORY_BYTES_MAX).await;
+                if is_one_request(writer, &incoming.pack) {
+                    incoming.turn.make_room(piece.len() as u64).await;
                 }
                 arriving.take_in(writer, piece).await?;
             }
@@ -169,11 +169,6 @@ impl Arriving {
         Self { pack, bytes: 0, form }
     }
 
-    /// Whether its pieces stay in memory until they are sent on, in few requests. Those that are collected have their room.
-    fn is_kept_in_memory(&self, writer: &Writer) -> bool {
-        matches!(self.form, Form::Verbatim(_)) && writer.ctx.store.is_remote()
-    }
-
     /// The last byte counts once the pack is in the store: whoever sees that all is done may rely on it.
     fn uncounted(&self) -> u64 {
         u64::from(self.bytes == self.pack.bytes)
@@ -211,6 +206,11 @@ impl Arriving {
         writer.progress.count_entry();
         Ok(self.pack)
     }
+}
+
+/// Whether a pack's pieces stay in memory until all have come, and go to the store in one request then.
+fn is_one_request(writer: &Writer, pack: &PackRef) -> bool {
+    writer.anew.is_none() && writer.ctx.store.is_remote() && pack.bytes <= PackUpload::PART_BYTES
 }
 
 /// Room for the whole pack at once, but no more than packs have, whatever the record says.

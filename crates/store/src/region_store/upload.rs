@@ -16,6 +16,8 @@ use super::{RegionStore, blocking, pack_key};
 use crate::error::StoreError;
 use crate::piece::PIECE_BYTES;
 
+const NETWORK_PART_BYTES: usize = 40 << 20;
+
 /// How the pieces of an upload are sent to a store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
@@ -30,7 +32,7 @@ impl Parts {
 
     /// Over a network: a pack of the usual length is one request. Longer ones go in parts, of which stores take none
     /// under 5 MiB (but for the last) and no more than 10,000. One upload keeps 40 MiB in memory, or twice that.
-    pub(super) const OF_NETWORK: Self = Self { bytes: 40 << 20, under_way_max: 1 };
+    pub(super) const OF_NETWORK: Self = Self { bytes: NETWORK_PART_BYTES, under_way_max: 1 };
 }
 
 /// A pack that is being written. One that is dropped was never there, and a network store is told to forget it.
@@ -58,8 +60,11 @@ impl RegionStore {
 }
 
 impl PackUpload {
+    /// A pack that is no longer than this goes to a store over a network in one request.
+    pub const PART_BYTES: u64 = NETWORK_PART_BYTES as u64;
+
     /// What one upload over a network keeps in memory at most: a part that is put together and one that is under way.
-    pub const MEMORY_BYTES_MAX: u64 = 2 * (40 << 20);
+    pub const MEMORY_BYTES_MAX: u64 = 2 * Self::PART_BYTES;
 
     /// Writes the next piece. Returns once the store has taken so much that another piece may come.
     ///
