@@ -296,4 +296,17 @@ mod tests {
             assert_eq!((error.kind, read), (StoreErrorKind::Corrupt, bytes.len() - 1));
         }
     }
+
+    #[tokio::test]
+    async fn a_pack_is_read_into_the_room_there_is_and_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let (bytes, name) = pack();
+        for store in stores(directory.path()).await {
+            store.put_pack(&account(), &name, [bytes.clone()]).await.unwrap();
+            let read =
+                async |room| store.read_pack_into(&account(), &name, ReadFrom::Disk, Vec::with_capacity(room)).await;
+            assert!(read(bytes.len()).await.unwrap() == bytes);
+            assert_eq!(read(bytes.len() / 2).await.unwrap_err().kind, StoreErrorKind::Corrupt);
+        }
+    }
 }
