@@ -25,8 +25,9 @@ pub const IMAGE_BLOCK_BYTES: usize = 128 * 1024;
 /// Files below this size come as a single piece unless they have holes.
 pub const SMALL_FILE_BYTES: u64 = 256 * 1024;
 
-// Twice the longest chunk: the rest that is carried over to the next window is less than one chunk.
-const CONTENT_WINDOW_BYTES: usize = 2 * CHUNK_BYTES_MAX;
+// The longest chunk and more: the rest that is carried over to the next window is less than one chunk. Memory of 8 MiB is given
+// back at once by the allocator, and has to be made anew for the next window.
+const CONTENT_WINDOW_BYTES: usize = CHUNK_BYTES_MAX + 3 * CHUNK_BYTES_MEAN;
 // A chunk that waits keeps its whole window in memory, so windows of small chunks are small.
 const FIXED_WINDOW_BYTES: usize = 2 * 1024 * 1024;
 
