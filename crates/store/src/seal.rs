@@ -6,6 +6,8 @@
 //! compressed is decompressed and compared before it is handed out: a fault in memory or in the
 //! compressor must not reach a store.
 
+use std::io::Cursor;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use model::{ChunkHash, DataKeyId};
 use rand::Rng;
@@ -21,8 +23,11 @@ pub const PLAIN_BYTES_MAX: u32 = 64 << 20;
 // Level 3's window with the matcher of the levels below and a table that fits into a core's own cache: of real files a few percent
 // longer than level 3, in half the time.
 const ZSTD_LEVEL: i32 = 3;
-const ZSTD_PARAMETERS: [CParameter; 3] =
-    [CParameter::Strategy(Strategy::ZSTD_fast), CParameter::HashLog(16), CParameter::MinMatch(5)];
+const ZSTD_PARAMETERS: [CParameter; 2] = [CParameter::Strategy(Strategy::ZSTD_fast), CParameter::HashLog(16)];
+
+// A match of a few letters takes as many bits as the letters: without those, text gets shorter, and faster to decompress.
+const MATCH_BYTES_MIN: u32 = 5;
+const TEXT_MATCH_BYTES_MIN: u32 = 7;
 
 const CODEC_RAW: u8 = 0;
 const CODEC_ZSTD: u8 = 1;
@@ -32,8 +37,9 @@ const ZSTD_GROWTH_MAX: usize = (128 << 10) / 4;
 
 // Probing eight short samples costs about 2 % of compressing a mebibyte, and spares the rest of it
 // for data that is compressed or encrypted already.
-const PROBE_SAMPLES: usize = 8;
-const PROBE_SAMPLE_BYTES: usize = 2 << 10;
+const SAMPLES: usize = 8;
+const SAMPLE_BYTES: usize = 2 << 10;
+const PROBED_BYTES_MIN: usize = 4 * SAMPLES * SAMPLE_BYTES;
 
 /// Sealed bytes that do not open: damaged, moved, or sealed under another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -210,28 +216,28 @@ impl Opener {
     }
 }
 
-/// Seals chunks under one data key; keeps the compressor's state between them. One per thread.
+/// Seals chunks under one data key; keeps the compressors' state between them. One per thread.
 pub struct Sealer {
     key: DataKey,
     compressor: zstd::bulk::Compressor<'static>,
+    text_compressor: zstd::bulk::Compressor<'static>,
     decompressor: zstd::bulk::Decompressor<'static>,
-    /// Both are kept from chunk to chunk, since fresh memory is slow.
-    compressed: Vec<u8>,
+    /// All are kept from chunk to chunk, since fresh memory is slow.
+    sample: Vec<u8>,
+    probe: Vec<u8>,
     scratch: Vec<u8>,
 }
 
 impl Sealer {
     /// A sealer under `key`.
     pub fn new(key: DataKey) -> Self {
-        let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("level 3 exists");
-        for parameter in ZSTD_PARAMETERS {
-            compressor.set_parameter(parameter).expect("within the bounds of every version");
-        }
         Self {
             key,
-            compressor,
+            compressor: compressor(MATCH_BYTES_MIN),
+            text_compressor: compressor(TEXT_MATCH_BYTES_MIN),
             decompressor: zstd::bulk::Decompressor::new().expect("needs only memory"),
-            compressed: Vec::new(),
+            sample: Vec::new(),
+            probe: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -243,42 +249,63 @@ impl Sealer {
 
     /// Seals one chunk, compressed if that saves at least a sixteenth.
     pub fn seal_chunk(&mut self, hash: &ChunkHash, plain: &[u8]) -> Vec<u8> {
-        let (codec, body) = match self.compress(plain) {
-            Some(len) => (CODEC_ZSTD, &self.compressed[..len]),
-            None => (CODEC_RAW, plain),
-        };
-        let mut out = begin(body.len());
-        out.push(codec);
-        out.extend_from_slice(body);
+        let mut out = self.compress(plain).unwrap_or_else(|| {
+            let mut out = begin(plain.len());
+            out.push(CODEC_RAW);
+            out.extend_from_slice(plain);
+            out
+        });
         self.key.encrypt(&hash.0, &mut out);
         out
     }
 
-    /// The length of what is `compressed` now, if it is worth it.
-    fn compress(&mut self, plain: &[u8]) -> Option<usize> {
+    /// What is to be encrypted when `plain` is worth compressing: it is compressed to where it will lie.
+    fn compress(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
         let room = plain.len() - plain.len() / 16;
-        if room <= 16 || self.looks_incompressible(plain) {
+        take_sample(plain, &mut self.sample);
+        if room <= 16 || (plain.len() >= PROBED_BYTES_MIN && self.sample_is_incompressible()) {
             return None;
         }
-        // Compressing into less room than the plaintext needs fails early when it does not shrink.
-        let len = self.compressor.compress_to_buffer(plain, room_in(&mut self.compressed, room)).ok()?;
+        let compressor = if is_text(&self.sample) { &mut self.text_compressor } else { &mut self.compressor };
+        // Compressing into hardly more room than there may be fails early when it does not shrink.
+        let mut out = begin(room);
+        out.push(CODEC_ZSTD);
+        let at = out.len();
+        let mut body = Cursor::new(out);
+        body.set_position(at as u64);
+        compressor.compress_to_buffer(plain, &mut body).ok().filter(|len| *len <= room)?;
+        let out = body.into_inner();
         let scratch = room_in(&mut self.scratch, plain.len());
-        let back = self.decompressor.decompress_to_buffer(&self.compressed[..len], scratch);
-        back.is_ok_and(|len| self.scratch[..len] == *plain).then_some(len)
+        let back = self.decompressor.decompress_to_buffer(&out[at..], scratch);
+        back.is_ok_and(|len| self.scratch[..len] == *plain).then_some(out)
     }
 
-    fn looks_incompressible(&mut self, plain: &[u8]) -> bool {
-        let sampled = PROBE_SAMPLES * PROBE_SAMPLE_BYTES;
-        if plain.len() < 4 * sampled {
-            return false;
-        }
-        let samples = room_in(&mut self.scratch, sampled);
-        for (sample, of) in samples.chunks_mut(PROBE_SAMPLE_BYTES).zip(plain.chunks(plain.len() / PROBE_SAMPLES)) {
-            sample.copy_from_slice(&of[..PROBE_SAMPLE_BYTES]);
-        }
-        let room = room_in(&mut self.compressed, sampled - sampled / 64);
-        self.compressor.compress_to_buffer(&self.scratch[..sampled], room).is_err()
+    fn sample_is_incompressible(&mut self) -> bool {
+        let room = room_in(&mut self.probe, self.sample.len() - self.sample.len() / 64);
+        self.compressor.compress_to_buffer(&self.sample, room).is_err()
     }
+}
+
+fn compressor(match_bytes_min: u32) -> zstd::bulk::Compressor<'static> {
+    let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("level 3 exists");
+    for parameter in ZSTD_PARAMETERS.into_iter().chain([CParameter::MinMatch(match_bytes_min)]) {
+        compressor.set_parameter(parameter).expect("within the bounds of every version");
+    }
+    compressor
+}
+
+/// Takes short samples from all over a chunk, or the whole of one that has no more bytes.
+fn take_sample(plain: &[u8], sample: &mut Vec<u8>) {
+    sample.clear();
+    let stride = (plain.len() / SAMPLES).max(SAMPLE_BYTES);
+    let samples = plain.chunks(stride).take(SAMPLES);
+    samples.for_each(|of| sample.extend_from_slice(&of[..of.len().min(SAMPLE_BYTES)]));
+}
+
+/// Whether nearly all bytes are those of plain text: letters and digits, code or markup.
+fn is_text(sample: &[u8]) -> bool {
+    let of_text = |byte: &&u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    sample.iter().filter(of_text).count() >= sample.len() - sample.len() / 16
 }
 
 /// So many bytes of a buffer that is kept, whatever they hold.
@@ -321,14 +348,32 @@ mod tests {
     }
 
     #[test]
+    fn text_is_told_from_other_bytes_by_samples_from_all_over() {
+        let is_text = |plain: &[u8]| {
+            let mut sample = b"of the last chunk".to_vec();
+            take_sample(plain, &mut sample);
+            is_text(&sample)
+        };
+        let text = b"\tall work and no play\r\n".repeat(10_000);
+        assert!(is_text(&text) && is_text(&text[..100]) && is_text(b""));
+        assert!(is_text(&[&text[..], "\u{e4}".as_bytes()].concat()));
+        assert!(!is_text(&[7; 100_000]) && !is_text("\u{4e2d}\u{6587}".repeat(1000).as_bytes()));
+        // Half of it is no text, from whichever end it is read.
+        let mixed = [&text[..], &vec![0; text.len()]].concat();
+        assert!(!is_text(&mixed) && !is_text(&mixed.iter().rev().copied().collect::<Vec<u8>>()));
+    }
+
+    #[test]
     fn text_is_compressed_and_noise_is_not() {
         let mut sealer = Sealer::new(key());
         let text = b"all work and no play ".repeat(10_000);
         assert!(sealer.seal_chunk(&hash_chunk(&text), &text).len() < text.len() / 10);
-        let mut noise = vec![0; 200_000];
-        rand::rng().fill_bytes(&mut noise);
-        let sealed = sealer.seal_chunk(&hash_chunk(&noise), &noise);
-        assert_eq!(sealed.len(), noise.len() + SEAL_OVERHEAD_BYTES);
+        for len in [20, 100, 10_000, 200_000] {
+            let mut noise = vec![0; len];
+            rand::rng().fill_bytes(&mut noise);
+            let sealed = sealer.seal_chunk(&hash_chunk(&noise), &noise);
+            assert_eq!(sealed.len(), len + SEAL_OVERHEAD_BYTES);
+        }
     }
 
     #[test]
