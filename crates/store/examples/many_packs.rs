@@ -1,9 +1,9 @@
 //! Adds a backup of many small packs to a region, for `cargo xtask bench --growth`.
 //!
 //! A hundred thousand packs are terabytes when they are as large as packs are. What a copy does besides moving bytes depends on
-//! how many packs a backup names, so here each holds one file of some kibibytes. All else is as a backup leaves it:
-//! the next day of the newest backup in the store, with that one's files and packs and new ones after them, written by what
-//! writes every backup. `offsite rebuild` then makes the catalog's rows.
+//! how many packs a backup names, so here each holds one file of some kibibytes. All else is as a backup leaves it, but that
+//! the root itself lists all pages of entries: the next day of the newest backup in the store, with that one's files and packs
+//! and new ones after them, written by what writes every backup. `offsite rebuild` then makes the catalog's rows.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -20,7 +20,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// What is cut: some windows of the reader's.
 const FILE_BYTES: usize = 24 << 20;
 
-/// Enough for some dozens of pages.
+/// Enough for a thousand pages.
 const ENTRIES: u64 = 20_000;
 
 const PACK: PackId = PackId([7; 16]);

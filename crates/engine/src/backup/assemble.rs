@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use model::{ChunkHash, ChunkLocation, Extent, Omission, PackId};
 use store::Sealer;
-use store::manifest::{ChunkSink, ContentWriter, ManifestEntry, PageWriter};
+use store::manifest::{ChunkSink, ContentWriter, ManifestEntry, PageWriter, rooted};
 use store::seal::hash_chunk;
 use tokio::runtime::Handle;
 
@@ -107,7 +107,8 @@ fn write_pages(
     for omission in omissions {
         omitted.push(omission, placing)?;
     }
-    Ok((pages.finish(placing)?, omitted.finish(placing)?))
+    let pages = pages.finish(placing)?;
+    Ok((rooted(pages, placing)?, omitted.finish(placing)?))
 }
 
 fn place_extent(extent: SpoolExtent, table: &ChunkTable, placing: &mut impl Placing) -> Result<Extent, EngineError> {

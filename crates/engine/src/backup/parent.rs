@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalog::BackupRow;
 use model::{ChunkHash, ChunkLocation, Entry, Extent, PackId, RelPath};
-use store::manifest::{EntryReader, ManifestEntry, ManifestReader};
+use store::manifest::{Content, EntryReader, ManifestEntry, ManifestReader};
 use store::{ChunkError, PackRef};
 use tokio::runtime::Handle;
 
@@ -20,6 +20,8 @@ pub(crate) struct Parent {
     pub(crate) row: BackupRow,
     pub(crate) manifest: ManifestReader,
     cursor: EntryReader,
+    /// Pages of extents that its entries up to here name.
+    extent_pages: Vec<ChunkLocation>,
     ahead: Option<ManifestEntry>,
     broken: bool,
 }
@@ -55,7 +57,7 @@ impl Parent {
         }
         let manifest = reader_of(ctx, opened);
         let cursor = manifest.entries();
-        Ok(Some(Self { row, manifest, cursor, ahead: None, broken: false }))
+        Ok(Some(Self { row, manifest, cursor, extent_pages: Vec::new(), ahead: None, broken: false }))
     }
 
     /// The parent's packs.
@@ -63,10 +65,11 @@ impl Parent {
         self.manifest.source().packs()
     }
 
-    /// The parent's pages by their hash: a page of the same bytes need not be stored again.
+    /// The parent's pages by their hash, as far as its entries were asked for: a page of the same bytes need not be stored
+    /// again.
     pub(crate) fn pages(&self) -> HashMap<ChunkHash, ChunkLocation> {
-        let root = self.manifest.root();
-        let pages = root.entry_pages.iter().chain(&root.omission_pages);
+        let pages =
+            self.cursor.pages_read().iter().chain(&self.extent_pages).chain(&self.manifest.root().omission_pages);
         pages.map(|page| (page.hash, *page)).collect()
     }
 
@@ -82,7 +85,12 @@ impl Parent {
                 _ => {}
             }
             match handle.block_on(self.cursor.next()) {
-                Ok(Some(next)) => self.ahead = Some(next),
+                Ok(Some(next)) => {
+                    if let Content::Paged(pages) = &next.content {
+                        self.extent_pages.extend(pages);
+                    }
+                    self.ahead = Some(next);
+                }
                 Ok(None) => return None,
                 Err(error) => {
                     let id = &self.row.id;

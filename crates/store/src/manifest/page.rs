@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use model::{Extent, Omission};
+use model::{ChunkLocation, Extent, Omission};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,32 +20,43 @@ pub trait PageItem: Serialize + DeserializeOwned {
     /// Tells pages of this kind from others.
     const KIND: u8;
 
-    /// Whether a page may end after this item, judged by the item alone.
-    ///
-    /// About one item in 512 says yes, so an insertion moves boundaries only near itself.
+    /// A page below this costs more in its reference than it saves when it stays the same. Far below what pages have on
+    /// average, or a boundary that moves would move many after it.
+    const PAGE_BYTES_MIN: usize;
+
+    /// Whether a page may end after this item, judged by the item alone, so that an insertion moves boundaries only near
+    /// itself.
     fn ends_page(&self) -> bool;
 }
 
-fn one_in_512(hash: u64) -> bool {
-    hash.trailing_zeros() >= 9
+/// Whether a hash is one in two to the power of `bits`.
+fn is_rare(hash: u64, bits: u32) -> bool {
+    hash.trailing_zeros() >= bits
+}
+
+fn head(hash: &model::ChunkHash) -> u64 {
+    u64::from_le_bytes(hash.0[..8].try_into().expect("8 of 32 bytes"))
 }
 
 impl PageItem for ManifestEntry {
     const KIND: u8 = 1;
+    // Most days change few entries here and there, and each makes its page anew.
+    const PAGE_BYTES_MIN: usize = 1 << 10;
 
     fn ends_page(&self) -> bool {
         let mut hash = Fnv::default();
         hash.write(self.entry.path.as_bytes());
-        one_in_512(hash.finish())
+        is_rare(hash.finish(), 4)
     }
 }
 
 impl PageItem for Extent {
     const KIND: u8 = 2;
+    const PAGE_BYTES_MIN: usize = 16 << 10;
 
     fn ends_page(&self) -> bool {
         match self {
-            Self::Data { chunk } => one_in_512(u64::from_le_bytes(chunk.hash.0[..8].try_into().expect("8 bytes"))),
+            Self::Data { chunk } => is_rare(head(&chunk.hash), 9),
             Self::Slice { .. } | Self::Hole { .. } => false,
         }
     }
@@ -53,9 +64,20 @@ impl PageItem for Extent {
 
 impl PageItem for Omission {
     const KIND: u8 = 3;
+    const PAGE_BYTES_MIN: usize = 16 << 10;
 
     fn ends_page(&self) -> bool {
         false
+    }
+}
+
+/// A reference to another page.
+impl PageItem for ChunkLocation {
+    const KIND: u8 = 4;
+    const PAGE_BYTES_MIN: usize = 1 << 10;
+
+    fn ends_page(&self) -> bool {
+        is_rare(head(&self.hash), 6)
     }
 }
 
@@ -77,6 +99,24 @@ impl Hasher for Fnv {
 
     fn finish(&self) -> u64 {
         self.0 ^ (self.0 >> 32)
+    }
+}
+
+/// What a page of the tree holds that a root's `entry_pages` begin.
+pub(super) enum EntryPage {
+    Entries(Vec<ManifestEntry>),
+    Pages(Vec<ChunkLocation>),
+}
+
+/// Reads a page of entries, or of references to such pages.
+///
+/// # Errors
+/// As [`decode_page`]; also when there is nothing in it.
+pub(super) fn decode_entry_page(bytes: &[u8]) -> Result<EntryPage, BadPage> {
+    match bytes {
+        [_, _] => Err(BadPage),
+        [_, <ChunkLocation as PageItem>::KIND, ..] => decode_page(bytes).map(EntryPage::Pages),
+        _ => decode_page(bytes).map(EntryPage::Entries),
     }
 }
 

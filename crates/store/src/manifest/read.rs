@@ -1,15 +1,19 @@
-//! Reading manifests: pages in, items out, one page in memory at a time.
+//! Reading manifests: pages in, items out, a few pages in memory at a time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use model::{ChunkLocation, Extent, Omission};
+use model::{ChunkLocation, Extent, Omission, RelPath};
 
-use super::page::{PageItem, decode_page};
+use super::page::{EntryPage, PageItem, decode_entry_page, decode_page};
 use super::{Content, ManifestEntry, Root};
 use crate::chunks::{ChunkError, ChunkSource};
 
-// Fetched together, so that a store's latency is paid once for several pages.
-const PAGES_PER_FETCH: usize = 8;
+/// Pages are fetched together up to so many bytes, so that a store's latency is paid once for several.
+const BYTES_PER_FETCH: u64 = 1 << 20;
+
+/// How deep the tree of pages is at most. Each level has an eightieth of the pages of the one below.
+const LEVELS_MAX: usize = 8;
 
 /// Reads one backup's manifest.
 #[derive(Clone, Debug)]
@@ -22,8 +26,13 @@ pub struct ManifestReader {
 #[derive(Debug)]
 pub struct EntryReader {
     manifest: ManifestReader,
-    next_page: usize,
-    ready: std::collections::VecDeque<ManifestEntry>,
+    /// What is still to be read of each level of the tree, from the root down.
+    levels: Vec<VecDeque<ChunkLocation>>,
+    /// Every page that was read.
+    read: Vec<ChunkLocation>,
+    ready: VecDeque<ManifestEntry>,
+    /// Where the last of them is.
+    last: Option<RelPath>,
 }
 
 impl ManifestReader {
@@ -44,7 +53,8 @@ impl ManifestReader {
 
     /// The entries, from the first.
     pub fn entries(&self) -> EntryReader {
-        EntryReader { manifest: self.clone(), next_page: 0, ready: std::collections::VecDeque::new() }
+        let root = self.root.entry_pages.iter().copied().collect();
+        EntryReader { manifest: self.clone(), levels: vec![root], read: Vec::new(), ready: VecDeque::new(), last: None }
     }
 
     /// The extents of one entry's content, in the order of the file, handed to `each`.
@@ -60,7 +70,7 @@ impl ManifestReader {
             Content::Empty => Ok(()),
             Content::Inline(extents) => extents.iter().copied().try_for_each(each),
             Content::Paged(pages) => {
-                for some in pages.chunks(PAGES_PER_FETCH) {
+                for some in batches(pages) {
                     for extent in self.items::<Extent>(some).await? {
                         each(extent)?;
                     }
@@ -85,25 +95,78 @@ impl ManifestReader {
         }
         Ok(items)
     }
+
+    /// What pages of one level of the tree hold; entries, when there are none.
+    async fn entry_items(&self, pages: &[ChunkLocation]) -> Result<EntryPage, ChunkError> {
+        let mut items: Option<EntryPage> = None;
+        for (page, bytes) in pages.iter().zip(self.source.fetch(pages).await?) {
+            let damaged = || ChunkError::damaged(self.source.region(), page);
+            match (&mut items, decode_entry_page(&bytes).map_err(|_| damaged())?) {
+                (None, first) => items = Some(first),
+                (Some(EntryPage::Entries(items)), EntryPage::Entries(more)) => items.extend(more),
+                (Some(EntryPage::Pages(items)), EntryPage::Pages(more)) => items.extend(more),
+                _ => return Err(damaged()),
+            }
+        }
+        Ok(items.unwrap_or(EntryPage::Entries(Vec::new())))
+    }
 }
 
 impl EntryReader {
     /// The next entry; `None` after the last.
     ///
     /// # Errors
-    /// [`ChunkError`] when a page cannot be read.
+    /// [`ChunkError`] when a page cannot be read, or its entries do not come after those before.
     pub async fn next(&mut self) -> Result<Option<ManifestEntry>, ChunkError> {
-        while self.ready.is_empty() {
-            let pages = &self.manifest.root.entry_pages;
-            let Some(some) = pages.get(self.next_page..(self.next_page + PAGES_PER_FETCH).min(pages.len())) else {
-                return Ok(None);
-            };
-            if some.is_empty() {
-                return Ok(None);
+        loop {
+            if let Some(entry) = self.ready.pop_front() {
+                return Ok(Some(entry));
             }
-            self.next_page += some.len();
-            self.ready = self.manifest.items(some).await?.into();
+            let Some(level) = self.levels.last_mut() else { return Ok(None) };
+            let some: Vec<ChunkLocation> = level.drain(..together(level.iter())).collect();
+            let Some(first) = some.first() else {
+                self.levels.pop();
+                continue;
+            };
+            match self.manifest.entry_items(&some).await? {
+                EntryPage::Entries(entries) if self.come_next(&entries) => {
+                    self.last = entries.last().map(|last| last.entry.path.clone());
+                    self.ready = entries.into();
+                }
+                EntryPage::Pages(pages) if self.levels.len() < LEVELS_MAX => self.levels.push(pages.into()),
+                _ => return Err(ChunkError::damaged(self.manifest.source.region(), first)),
+            }
+            self.read.extend(some);
         }
-        Ok(self.ready.pop_front())
     }
+
+    /// A few pages that refer to one again and again would be a manifest without an end.
+    fn come_next(&self, entries: &[ManifestEntry]) -> bool {
+        let first = entries.first().map(|first| &first.entry.path);
+        self.last.as_ref() < first && entries.is_sorted_by(|one, next| one.entry.path < next.entry.path)
+    }
+
+    /// The pages that were read so far, of entries and of references.
+    pub fn pages_read(&self) -> &[ChunkLocation] {
+        &self.read
+    }
+}
+
+/// How many of these pages are fetched together: one at least, if there is one.
+fn together<'p>(pages: impl Iterator<Item = &'p ChunkLocation>) -> usize {
+    let mut bytes = 0;
+    let fits = |(at, page): &(usize, &ChunkLocation)| {
+        bytes += u64::from(page.plain_len);
+        *at == 0 || bytes <= BYTES_PER_FETCH
+    };
+    pages.enumerate().take_while(fits).count()
+}
+
+/// Cuts pages into runs that are fetched together.
+fn batches(mut pages: &[ChunkLocation]) -> impl Iterator<Item = &[ChunkLocation]> {
+    std::iter::from_fn(move || {
+        let (some, rest) = pages.split_at(together(pages.iter()));
+        pages = rest;
+        (!some.is_empty()).then_some(some)
+    })
 }

@@ -2,13 +2,14 @@
 
 use model::{ChunkLocation, Extent};
 
+use super::Content;
 use super::page::{PAGE_VERSION, PageItem};
-use super::{Content, ManifestEntry};
 
-// A page below the minimum costs more in its reference than it saves; one above the maximum is
-// rewritten for every small change in it.
-const PAGE_BYTES_MIN: usize = 16 << 10;
+/// A page above this is rewritten for every small change in it.
 const PAGE_BYTES_MAX: usize = 256 << 10;
+
+/// A root of more pages than this lists pages of references to them.
+const ROOT_PAGES_MAX: usize = 64;
 
 /// A file of more extents than this keeps them in pages of their own.
 const INLINE_EXTENTS_MAX: usize = 64;
@@ -51,7 +52,7 @@ impl<T: PageItem> PageWriter<T> {
         let open = std::mem::take(&mut self.open);
         self.open = postcard::to_extend(item, open).expect("serializing to memory");
         let full = self.open.len() >= PAGE_BYTES_MAX;
-        if full || (self.open.len() >= PAGE_BYTES_MIN && item.ends_page()) { self.flush(sink) } else { Ok(()) }
+        if full || (self.open.len() >= T::PAGE_BYTES_MIN && item.ends_page()) { self.flush(sink) } else { Ok(()) }
     }
 
     /// Stores what is open and returns all pages, in order.
@@ -70,6 +71,22 @@ impl<T: PageItem> PageWriter<T> {
         }
         Ok(())
     }
+}
+
+/// What a root lists of these pages of entries: them, while they are few, or else pages of references to them, or of references
+/// to such pages, and so on. So the day's changes make a root's worth of pages anew, and not the whole list.
+///
+/// # Errors
+/// The sink's.
+pub fn rooted<S: ChunkSink>(mut pages: Vec<ChunkLocation>, sink: &mut S) -> Result<Vec<ChunkLocation>, S::Error> {
+    while pages.len() > ROOT_PAGES_MAX {
+        let mut references = PageWriter::default();
+        for page in &pages {
+            references.push(page, sink)?;
+        }
+        pages = references.finish(sink)?;
+    }
+    Ok(pages)
 }
 
 /// Gathers one file's extents: inline while they are few, in pages once they are many.
@@ -106,12 +123,5 @@ impl ContentWriter {
             None if self.inline.is_empty() => Content::Empty,
             None => Content::Inline(self.inline),
         })
-    }
-}
-
-impl PageWriter<ManifestEntry> {
-    /// The number of pages stored so far.
-    pub fn page_count(&self) -> usize {
-        self.pages.len()
     }
 }

@@ -151,6 +151,7 @@ fn page(bytes: &[u8]) {
         }
     }
     items::<Extent>(bytes).iter().for_each(|extent| _ = extent.len());
+    drop(items::<ChunkLocation>(bytes));
     for omission in items::<Omission>(bytes) {
         check_path(&omission.path);
         drop(omission.to_string());

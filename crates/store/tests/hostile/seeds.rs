@@ -132,7 +132,13 @@ pub(crate) fn pages() -> Vec<Vec<u8>> {
     ];
     let omission =
         Omission { path: path("a/b"), kind: OmissionKind::Unreadable, detail: "permission denied".to_owned() };
-    vec![page_of(&entries), page_of(&extents), page_of(&[omission.clone(), omission]), page_of(&vec![extents[2]; 4000])]
+    vec![
+        page_of(&entries),
+        page_of(&extents),
+        page_of(&[omission.clone(), omission]),
+        page_of(&vec![extents[2]; 4000]),
+        page_of(&[chunk; 5]),
+    ]
 }
 
 fn path(text: &str) -> RelPath {

@@ -50,8 +50,8 @@ pub(in crate::bench) struct GrowthReport {
     pub(super) sides: Vec<Side>,
 }
 
-/// The same edits store the same files, and at most one page for each directory they are in. With more files fewer
-/// directories share a page, and the list of all pages is longer.
+/// The same edits store the same files, the pages that name them, and those that lead there: with more files fewer edits share
+/// a page.
 const FILES_BYTES_MAX: f64 = 2.0;
 
 /// A copy of the same edits moves these. It has no business with the files.
