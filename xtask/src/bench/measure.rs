@@ -59,6 +59,13 @@ impl Meter {
         Self { until_exit: true, ..self }
     }
 
+    /// Reads all files below `path`, for a process that is to find them in the page cache: it need not hold what another
+    /// process wrote long ago, and on a virtual machine its pages can have gone back to the host. Nothing when the cache is
+    /// to be cold.
+    pub(super) fn warm(&self, path: &Path) -> Result<()> {
+        if self.cold { Ok(()) } else { read_all(path, &mut vec![0; 1 << 20]) }
+    }
+
     /// Runs `command` under the conditions that every sample has in common.
     ///
     /// # Errors
@@ -134,6 +141,21 @@ pub(crate) fn touch_memory(bytes: usize) {
     let mut memory = vec![0_u8; bytes];
     memory.iter_mut().step_by(PAGE_BYTES).for_each(|byte| *byte = 1);
     std::hint::black_box(&memory);
+}
+
+/// Reads what is there of the files below `path`.
+fn read_all(path: &Path, buffer: &mut [u8]) -> Result<()> {
+    let failed = || format!("failed to read {}", path.display());
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).with_context(failed)? {
+            read_all(&entry.with_context(failed)?.path(), buffer)?;
+        }
+    } else if metadata.is_file() {
+        let mut file = File::open(path).with_context(failed)?;
+        while file.read(buffer).with_context(failed)? > 0 {}
+    }
+    Ok(())
 }
 
 /// The sum of the sizes of the files below `path`; zero when there is nothing.

@@ -1,6 +1,5 @@
 //! What the machine can do with the same bytes: reading, hashing, encrypting and compressing them, and nothing else.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -19,21 +18,15 @@ pub(super) struct Limit {
     pub(super) kind: CandidateKind,
 }
 
-impl Limit {
-    fn corpus(&self) -> PathBuf {
-        self.place.join("corpus.tar")
-    }
-}
-
 impl Candidate for Limit {
     fn prepare(&mut self, meter: &Meter) -> Result<()> {
         // The limits of one run share it.
-        if self.corpus().exists() {
+        if self.place.corpus_file().exists() {
             return Ok(());
         }
         let source = &self.place.source;
         let mut tar = Command::new("tar");
-        tar.args(["--create", "--sparse", "--file"]).arg(self.corpus());
+        tar.args(["--create", "--sparse", "--file"]).arg(self.place.corpus_file());
         tar.arg("--directory").arg(source.parent().context("a corpus lies in a folder")?);
         meter.prepare(tar.arg(source.file_name().context("a corpus has a name")?))?;
         Ok(())
@@ -45,21 +38,24 @@ impl Candidate for Limit {
         }
         let mut command = self.place.call(self.kind);
         match self.kind {
-            CandidateKind::Blake3 => command.arg(self.corpus()),
-            CandidateKind::Zstd1 => command.arg("-1").args(ZSTD).arg(self.corpus()),
-            CandidateKind::Zstd3 => command.arg("-3").args(ZSTD).arg(self.corpus()),
+            CandidateKind::Blake3 => command.arg(self.place.corpus_file()),
+            CandidateKind::Zstd1 => command.arg("-1").args(ZSTD).arg(self.place.corpus_file()),
+            CandidateKind::Zstd3 => command.arg("-3").args(ZSTD).arg(self.place.corpus_file()),
             // No common program encrypts a file in this mode; how fast it goes does not depend on the bytes.
             CandidateKind::Aes256Gcm => {
                 command.args(["speed", "-mr", "-seconds", "3", "-bytes", "131072", "-evp", "aes-256-gcm"])
             }
-            _ => command.args(["of=/dev/null", "bs=1M", "status=none"]).arg(format!("if={}", self.corpus().display())),
+            _ => command
+                .args(["of=/dev/null", "bs=1M", "status=none"])
+                .arg(format!("if={}", self.place.corpus_file().display())),
         };
         Ok(Some(command))
     }
 
     fn finish(&mut self, _row: Row, finished: &mut Finished) -> Result<()> {
         if self.kind == CandidateKind::Aes256Gcm {
-            let seconds = measure::stored_bytes(&self.corpus())? as f64 / bytes_per_second(&finished.stdout)?;
+            let seconds =
+                measure::stored_bytes(&self.place.corpus_file())? as f64 / bytes_per_second(&finished.stdout)?;
             finished.sample.wall_seconds = seconds;
             finished.sample.cpu_seconds = seconds;
         }

@@ -70,6 +70,10 @@ impl Candidate for ManyPacks {
         Ok(Some(command))
     }
 
+    fn copy_source(&self) -> Option<PathBuf> {
+        Some(offsite::source_store(&self.place).join("store"))
+    }
+
     /// Without the catalog, whose log grows and shrinks when it likes: the others copy none either.
     fn copy_store(&self) -> Option<PathBuf> {
         Some(self.offsite.copy_store()?.join("store"))

@@ -46,6 +46,10 @@ impl Candidate for Rclone {
         })
     }
 
+    fn copy_source(&self) -> Option<PathBuf> {
+        Some(self.source.clone())
+    }
+
     fn copy_store(&self) -> Option<PathBuf> {
         Some(self.target())
     }
@@ -72,6 +76,10 @@ impl Candidate for Rsync {
         // With a slash at its end, the name stands for what is in the folder.
         command.arg("-a").arg(self.source.join("")).arg(self.target());
         Ok(Some(command))
+    }
+
+    fn copy_source(&self) -> Option<PathBuf> {
+        Some(self.source.clone())
     }
 
     fn copy_store(&self) -> Option<PathBuf> {
@@ -102,6 +110,10 @@ impl Candidate for Cp {
             _ => return Ok(None),
         };
         Ok(Some(command))
+    }
+
+    fn copy_source(&self) -> Option<PathBuf> {
+        Some(self.source.clone())
     }
 
     fn copy_store(&self) -> Option<PathBuf> {

@@ -53,6 +53,11 @@ impl Place {
         self.join(&format!("{kind:?}-restored").to_lowercase())
     }
 
+    /// The source as one file, for the limits of the machine.
+    fn corpus_file(&self) -> PathBuf {
+        self.join("corpus.tar")
+    }
+
     fn call(&self, kind: CandidateKind) -> Command {
         Command::new(kind.program(&self.target))
     }
@@ -78,6 +83,11 @@ pub(super) trait Candidate {
     /// What a backup makes larger.
     fn backup_store(&self) -> Option<PathBuf> {
         None
+    }
+
+    /// What a copy reads.
+    fn copy_source(&self) -> Option<PathBuf> {
+        self.backup_store()
     }
 
     /// What a copy makes larger.
@@ -160,6 +170,7 @@ impl Contender {
         };
         let size = || store.as_deref().map(measure::stored_bytes).transpose();
         let before = size()?;
+        self.input(row).map_or(Ok(()), |input| meter.warm(&input))?;
         let mut finished = meter.run(&mut command)?;
         let after = size()?;
         finished.sample.stored_bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before));
@@ -168,5 +179,19 @@ impl Contender {
             scratch::empty(&self.place.restored(self.kind))?;
         }
         Ok(Some(Measurement { command: self.place.shown(&command), sample: finished.sample }))
+    }
+
+    /// What the process of a row reads.
+    fn input(&self, row: Row) -> Option<PathBuf> {
+        match row {
+            Row::BackupDayOne | Row::BackupDayTwo => Some(self.place.source.clone()),
+            Row::CopyDayOne | Row::CopyDayTwo | Row::CopyNothing => self.candidate.copy_source(),
+            // The source as it is stands for what is restored.
+            Row::Restore if self.kind == CandidateKind::Cp => Some(self.place.source.clone()),
+            Row::Verify | Row::VerifyReadData | Row::Restore => {
+                self.candidate.copy_store().or_else(|| self.candidate.backup_store())
+            }
+            Row::Limits => Some(self.place.corpus_file()),
+        }
     }
 }
