@@ -7,6 +7,7 @@
 mod image;
 mod mark;
 mod plan;
+mod syncing;
 mod tree;
 
 use std::path::PathBuf;

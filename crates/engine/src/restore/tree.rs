@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::mark;
 use super::plan::{Step, Window, is_wanted, place_of};
+use super::syncing::Syncing;
 use super::{RestoreReport, RestoreRequest};
 use crate::error::{EngineError, ErrorKind};
 use crate::manifest_view::bytes_of;
@@ -59,12 +60,18 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>) -> Result<Writ
     mark::set(request);
     Ok(Writer {
         target: opened,
+        syncing: Syncing::of(target).map_err(undurable(target))?,
         progress,
         report: RestoreReport::default(),
         open: None,
         first_names: HashMap::new(),
         open_directories: Vec::new(),
     })
+}
+
+/// The error of a target that does not keep what was written to it.
+fn undurable(target: &Path) -> impl FnOnce(std::io::Error) -> EngineError {
+    EngineError::file(format!("make {} durable", target.display()))
 }
 
 /// Sends the whole restore to the writer, window by window; returns the named paths that were met.
@@ -145,6 +152,7 @@ async fn directories(manifest: &ManifestReader, request: &RestoreRequest) -> Res
 /// Makes what the steps say. Lives on a blocking thread.
 struct Writer {
     target: TreeTarget,
+    syncing: Syncing,
     progress: Arc<Progress>,
     report: RestoreReport,
     open: Option<OpenFile>,
@@ -227,7 +235,8 @@ impl Writer {
             match plain.and_then(|plain| bytes_of(extent, plain)) {
                 Some(bytes) => {
                     let written = open.file.write_all_at(bytes, open.offset);
-                    written.map_err(EngineError::file(format!("write {}", open.entry.path)))?;
+                    let noted = written.and_then(|()| self.syncing.wrote(bytes.len()));
+                    noted.map_err(EngineError::file(format!("write {}", open.entry.path)))?;
                 }
                 None => {
                     let why = window.damage.get(&place_of(chunk)).map_or("its manifest is damaged", String::as_str);
@@ -302,8 +311,7 @@ impl Writer {
         // Files were not synced one by one: what is on this file system is made durable once, at the
         // end. The root's attributes come after that, because setting them removes the mark.
         self.finish_directories_before(Some(&RelPath::root()));
-        let synced = File::open(target).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
-        synced.map_err(EngineError::file(format!("make {} durable", target.display())))?;
+        self.syncing.finish().map_err(undurable(target))?;
         mark::remove(target);
         self.finish_directories_before(None);
         Ok(self.report)
