@@ -308,8 +308,8 @@ impl Writer {
     }
 
     fn finish(mut self, target: &Path) -> Result<RestoreReport, EngineError> {
-        // Files were not synced one by one: what is on this file system is made durable once, at the
-        // end. The root's attributes come after that, because setting them removes the mark.
+        // Files were not synced one by one: that all of this file system is durable is known only here.
+        // The root's attributes come after that, because setting them removes the mark.
         self.finish_directories_before(Some(&RelPath::root()));
         self.syncing.finish().map_err(undurable(target))?;
         mark::remove(target);

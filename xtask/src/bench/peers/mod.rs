@@ -170,7 +170,9 @@ impl Contender {
         };
         let size = || store.as_deref().map(measure::stored_bytes).transpose();
         let before = size()?;
-        self.input(row).map_or(Ok(()), |input| meter.warm(&input))?;
+        if let Some(input) = self.input(row) {
+            meter.warm(&input)?;
+        }
         let mut finished = meter.run(&mut command)?;
         let after = size()?;
         finished.sample.stored_bytes = before.zip(after).map(|(before, after)| after.saturating_sub(before));
