@@ -8,9 +8,9 @@ use futures::StreamExt;
 use futures::stream;
 use model::{AccountId, ChunkLocation, DataKeyId, ObjectName, PackId, Region};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::region_store::RegionStore;
-use crate::seal::DataKey;
+use crate::seal::{DataKey, Opener};
 
 /// Packs read from at the same time: two keep a local disk busy, four a store with latency.
 const PACKS_AT_ONCE: usize = 4;
@@ -60,6 +60,14 @@ pub enum ChunkError {
 }
 
 impl ChunkError {
+    /// Whether bytes are lost or are others than were stored, and not only out of reach.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error.kind, StoreErrorKind::NotFound | StoreErrorKind::Corrupt),
+            Self::Damaged { .. } | Self::Unlisted { .. } => true,
+        }
+    }
+
     /// The chunk at `location` has been read but makes no sense.
     pub fn damaged(region: &Region, location: &ChunkLocation) -> Self {
         Self::Damaged {
@@ -181,8 +189,9 @@ impl ChunkSource {
         }
         let sealed = self.store.read_pack_ranges(&self.account, &found.object_name, &ranges).await?;
         let opened = tokio::task::spawn_blocking(move || {
+            let mut opener = Opener::new(&key);
             let open = |(chunk, sealed): (&ChunkLocation, Bytes)| {
-                let plain = key.open_chunk(&chunk.hash, &sealed, chunk.plain_len);
+                let plain = opener.open_chunk(&chunk.hash, &sealed, chunk.plain_len);
                 plain.map(Bytes::from).map_err(|_| chunk.offset)
             };
             chunks.iter().zip(sealed).map(open).collect::<Result<Vec<_>, u32>>()

@@ -31,4 +31,4 @@ pub use pack::{PackBuilder, SealedPack};
 pub use piece::{Buffers, PIECE_BYTES, Piece};
 pub use record::{Lineage, Record, RecordHead};
 pub use region_store::{PackDownload, PackUpload, ReadFrom, RegionStore, Rest, SeenOwner};
-pub use seal::{BadSeal, DataKey, Sealer};
+pub use seal::{BadSeal, DataKey, Opener, Sealer};

@@ -187,7 +187,7 @@ pub fn parse_trailer(trailer: [u8; TRAILER_BYTES], pack_bytes: u64) -> Result<u3
 /// # Errors
 /// [`BadPack::Index`] when it does not open or names bytes outside of the pack's chunks.
 pub fn open_index(id: PackId, key: &DataKey, sealed: &[u8], pack_bytes: u64) -> Result<Vec<ChunkLocation>, BadPack> {
-    let plain = key.open(&index_context(id, key.id()), sealed, None)?;
+    let plain = key.open(&index_context(id, key.id()), sealed)?;
     let entries: Vec<IndexEntry> = postcard::from_bytes(&plain).map_err(|_| BadPack::Index)?;
     let end_of_chunks = pack_bytes.checked_sub((sealed.len() + TRAILER_BYTES) as u64).ok_or(BadPack::Index)?;
     let sound = |e: &IndexEntry| {
@@ -231,7 +231,7 @@ pub fn open_all(id: PackId, key: &DataKey, pack: &mut [u8]) -> Result<Vec<ChunkL
     let mut opener = Opener::new(key);
     for chunk in &chunks {
         let sealed = &mut pack[chunk.offset as usize..][..chunk.sealed_len as usize];
-        opener.open_chunk(&chunk.hash, sealed, chunk.plain_len).map_err(|_| BadPack::Chunk(chunk.offset))?;
+        opener.check_chunk(&chunk.hash, sealed, chunk.plain_len).map_err(|_| BadPack::Chunk(chunk.offset))?;
     }
     Ok(chunks)
 }
@@ -245,9 +245,10 @@ pub fn open_all(id: PackId, key: &DataKey, pack: &mut [u8]) -> Result<Vec<ChunkL
 pub fn reencrypt(id: PackId, old: &DataKey, new: &DataKey, pack: &[u8]) -> Result<SealedPack, BadPack> {
     let chunks = read_index(id, old, pack)?;
     let mut builder = PackBuilder::new(id, new.id(), &Buffers::default());
+    let mut opener = Opener::new(old);
     for chunk in chunks {
         let sealed = &pack[chunk.offset as usize..][..chunk.sealed_len as usize];
-        old.open_chunk(&chunk.hash, sealed, chunk.plain_len)?;
+        opener.open_chunk(&chunk.hash, sealed, chunk.plain_len)?;
         let resealed = old.reseal(new, &chunk.hash.0, sealed)?;
         let moved = builder.push(chunk.hash, chunk.plain_len, &resealed);
         if moved.offset != chunk.offset {
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(read_index(pack.id, &key, &pack.pieces.concat()), Ok(locations.clone()));
         let second = locations[1];
         let sealed = &pack.pieces.concat()[second.offset as usize..][..second.sealed_len as usize];
-        assert_eq!(key.open_chunk(&second.hash, sealed, second.plain_len), Ok(vec![2; 5000]));
+        assert_eq!(Opener::new(&key).open_chunk(&second.hash, sealed, second.plain_len), Ok(vec![2; 5000]));
     }
 
     #[test]

@@ -25,9 +25,11 @@ pub const PLAIN_BYTES_MAX: u32 = 64 << 20;
 const ZSTD_LEVEL: i32 = 3;
 const ZSTD_PARAMETERS: [CParameter; 2] = [CParameter::Strategy(Strategy::ZSTD_fast), CParameter::HashLog(16)];
 
-// A match of a few letters takes as many bits as the letters: without those, text gets shorter, and faster to decompress.
+// A match of a few letters takes as many bits as the letters: without those, text gets shorter, and faster to decompress. But
+// only where it is long enough to have longer matches.
 const MATCH_BYTES_MIN: u32 = 5;
 const TEXT_MATCH_BYTES_MIN: u32 = 7;
+const TEXT_BYTES_MIN: usize = 256 << 10;
 
 const CODEC_RAW: u8 = 0;
 const CODEC_ZSTD: u8 = 1;
@@ -91,35 +93,20 @@ impl DataKey {
         out
     }
 
-    /// Opens what [`DataKey::seal`] or [`Sealer::seal_chunk`] made.
+    /// Opens what [`DataKey::seal`] made.
     ///
     /// # Errors
-    /// [`BadSeal`] when the bytes, the key or the associated data are not those of the sealing, or
-    /// the plaintext is not exactly `plain_len` bytes where that is given.
-    pub fn open(&self, associated: &[u8], sealed: &[u8], plain_len: Option<u32>) -> Result<Vec<u8>, BadSeal> {
-        let mut body = sealed.get(NONCE_LEN..).ok_or(BadSeal)?.to_vec();
-        let nonce = Nonce::try_assume_unique_for_key(&sealed[..NONCE_LEN]).map_err(|_| BadSeal)?;
-        let plain = self.cipher().open_in_place(nonce, Aad::from(associated), &mut body).map_err(|_| BadSeal)?.len();
-        body.truncate(plain);
-        match (body.first(), plain_len) {
-            (Some(&CODEC_RAW), _) => {
+    /// [`BadSeal`] when the bytes, the key or the associated data are not those of the sealing.
+    pub fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Vec<u8>, BadSeal> {
+        let mut body = Vec::new();
+        match decrypt(&self.cipher(), associated, sealed, &mut body)?.first() {
+            Some(&CODEC_RAW) => {
+                // In place, for it may be a secret.
                 body.remove(0);
+                Ok(body)
             }
-            (Some(&CODEC_ZSTD), Some(len)) if may_hold(&body[1..], len) => {
-                body = zstd::bulk::decompress(&body[1..], len as usize).map_err(|_| BadSeal)?;
-            }
-            _ => return Err(BadSeal),
+            _ => Err(BadSeal),
         }
-        if plain_len.is_some_and(|len| len as usize != body.len()) { Err(BadSeal) } else { Ok(body) }
-    }
-
-    /// Opens a sealed chunk and checks that it is the one of that hash.
-    ///
-    /// # Errors
-    /// [`BadSeal`] as for [`DataKey::open`].
-    pub fn open_chunk(&self, hash: &ChunkHash, sealed: &[u8], plain_len: u32) -> Result<Vec<u8>, BadSeal> {
-        let plain = self.open(&hash.0, sealed, Some(plain_len))?;
-        if hash_chunk(&plain) == *hash { Ok(plain) } else { Err(BadSeal) }
     }
 
     /// Opens sealed bytes and seals the same body under `new`: the length stays, compressed or not.
@@ -173,47 +160,72 @@ fn may_hold(body: &[u8], plain_len: u32) -> bool {
     plain_len <= PLAIN_BYTES_MAX && plain_len as usize <= body.len() * ZSTD_GROWTH_MAX
 }
 
-/// Opens chunks that were sealed under one data key, where they lie; keeps the decompressor's state between them. One per
-/// thread.
-pub(crate) struct Opener {
+/// Decrypts sealed bytes into `room`, which may be longer. Returns the codec and the body.
+fn decrypt<'r>(
+    cipher: &LessSafeKey,
+    associated: &[u8],
+    sealed: &[u8],
+    room: &'r mut Vec<u8>,
+) -> Result<&'r [u8], BadSeal> {
+    let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(BadSeal)?;
+    let (body, tag) = body.split_last_chunk::<MAX_TAG_LEN>().ok_or(BadSeal)?;
+    let (nonce, room) = (Nonce::assume_unique_for_key(*nonce), room_in(room, body.len()));
+    cipher.open_separate_gather(nonce, Aad::from(associated), body, tag, room).map_err(|_| BadSeal)?;
+    Ok(room)
+}
+
+/// Opens chunks that were sealed under one data key; keeps the decompressor's state between them. One per thread.
+pub struct Opener {
     cipher: LessSafeKey,
     decompressor: zstd::bulk::Decompressor<'static>,
     /// Kept from chunk to chunk, since fresh memory is slow.
-    plain: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl Opener {
     /// An opener of what `key` has sealed.
-    pub(crate) fn new(key: &DataKey) -> Self {
+    pub fn new(key: &DataKey) -> Self {
         let decompressor = zstd::bulk::Decompressor::new().expect("needs only memory");
-        Self { cipher: key.cipher(), decompressor, plain: Vec::new() }
+        Self { cipher: key.cipher(), decompressor, scratch: Vec::new() }
     }
 
-    /// Opens a sealed chunk, whose bytes are lost, and checks that it is the one of that hash.
+    /// Opens a sealed chunk and checks that it is the one of that hash.
     ///
     /// # Errors
-    /// [`BadSeal`] as for [`DataKey::open_chunk`].
-    pub(crate) fn open_chunk<'p>(
-        &'p mut self,
-        hash: &ChunkHash,
-        sealed: &'p mut [u8],
-        plain_len: u32,
-    ) -> Result<&'p [u8], BadSeal> {
-        let (nonce, body) = sealed.split_at_mut_checked(NONCE_LEN).ok_or(BadSeal)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| BadSeal)?;
-        let body = &*self.cipher.open_in_place(nonce, Aad::from(&hash.0), body).map_err(|_| BadSeal)?;
-        let plain = match body.split_first() {
-            Some((&CODEC_RAW, plain)) => plain,
+    /// [`BadSeal`] when the bytes, the key, the hash or the length are not those of the sealing.
+    pub fn open_chunk(&mut self, hash: &ChunkHash, sealed: &[u8], plain_len: u32) -> Result<Vec<u8>, BadSeal> {
+        let plain = match decrypt(&self.cipher, &hash.0, sealed, &mut self.scratch)?.split_first() {
+            Some((&CODEC_RAW, plain)) => plain.to_vec(),
             Some((&CODEC_ZSTD, body)) if may_hold(body, plain_len) => {
-                let room = room_in(&mut self.plain, plain_len as usize);
-                let len = self.decompressor.decompress_to_buffer(body, room).map_err(|_| BadSeal)?;
-                &self.plain[..len]
+                self.decompressor.decompress(body, plain_len as usize).map_err(|_| BadSeal)?
             }
             _ => return Err(BadSeal),
         };
-        let is_right = plain.len() == plain_len as usize && hash_chunk(plain) == *hash;
-        is_right.then_some(plain).ok_or(BadSeal)
+        check_plain(hash, &plain, plain_len).map(|()| plain)
     }
+
+    /// The same of a chunk that nobody needs opened; its sealed bytes are lost.
+    ///
+    /// # Errors
+    /// As for [`Opener::open_chunk`].
+    pub(crate) fn check_chunk(&mut self, hash: &ChunkHash, sealed: &mut [u8], plain_len: u32) -> Result<(), BadSeal> {
+        let (nonce, body) = sealed.split_first_chunk_mut::<NONCE_LEN>().ok_or(BadSeal)?;
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let body = &*self.cipher.open_in_place(nonce, Aad::from(&hash.0), body).map_err(|_| BadSeal)?;
+        match body.split_first() {
+            Some((&CODEC_RAW, plain)) => check_plain(hash, plain, plain_len),
+            Some((&CODEC_ZSTD, body)) if may_hold(body, plain_len) => {
+                let room = room_in(&mut self.scratch, plain_len as usize);
+                let len = self.decompressor.decompress_to_buffer(body, room).map_err(|_| BadSeal)?;
+                check_plain(hash, &room[..len], plain_len)
+            }
+            _ => Err(BadSeal),
+        }
+    }
+}
+
+fn check_plain(hash: &ChunkHash, plain: &[u8], plain_len: u32) -> Result<(), BadSeal> {
+    if plain.len() == plain_len as usize && hash_chunk(plain) == *hash { Ok(()) } else { Err(BadSeal) }
 }
 
 /// Seals chunks under one data key; keeps the compressors' state between them. One per thread.
@@ -266,7 +278,8 @@ impl Sealer {
         if room <= 16 || (plain.len() >= PROBED_BYTES_MIN && self.sample_is_incompressible()) {
             return None;
         }
-        let compressor = if is_text(&self.sample) { &mut self.text_compressor } else { &mut self.compressor };
+        let is_long_text = plain.len() >= TEXT_BYTES_MIN && is_text(&self.sample);
+        let compressor = if is_long_text { &mut self.text_compressor } else { &mut self.compressor };
         // Compressing into hardly more room than there may be fails early when it does not shrink.
         let mut out = begin(room);
         out.push(CODEC_ZSTD);
@@ -325,6 +338,14 @@ mod tests {
         DataKey::generate(&mut rand::rng())
     }
 
+    fn open_chunk(key: &DataKey, hash: &ChunkHash, sealed: &[u8], plain_len: u32) -> Result<Vec<u8>, BadSeal> {
+        let mut opener = Opener::new(key);
+        let opened = opener.open_chunk(hash, sealed, plain_len);
+        let checked = opener.check_chunk(hash, &mut sealed.to_vec(), plain_len);
+        assert_eq!(opened.as_ref().err(), checked.as_ref().err());
+        opened
+    }
+
     proptest! {
         #[test]
         fn what_is_sealed_opens_to_the_same(plain in proptest::collection::vec(0_u8..4, 0..5000)) {
@@ -332,7 +353,7 @@ mod tests {
             let hash = hash_chunk(&plain);
             let sealed = sealer.seal_chunk(&hash, &plain);
             let len = u32::try_from(plain.len()).unwrap();
-            prop_assert_eq!(sealer.key().open_chunk(&hash, &sealed, len), Ok(plain));
+            prop_assert_eq!(open_chunk(sealer.key(), &hash, &sealed, len), Ok(plain));
         }
 
         #[test]
@@ -343,7 +364,7 @@ mod tests {
             let mut sealed = key.seal(&hash.0, &plain);
             let at = flip % (sealed.len() * 8);
             sealed[at / 8] ^= 1 << (at % 8);
-            prop_assert_eq!(key.open_chunk(&hash, &sealed, 100), Err(BadSeal));
+            prop_assert_eq!(open_chunk(&key, &hash, &sealed, 100), Err(BadSeal));
         }
     }
 
@@ -383,7 +404,7 @@ mod tests {
             let zeros = vec![0; (mebibytes as usize) << 20];
             let hash = hash_chunk(&zeros);
             let sealed = sealer.seal_chunk(&hash, &zeros);
-            assert!(sealer.key().open_chunk(&hash, &sealed, mebibytes << 20).is_ok(), "{mebibytes} MiB");
+            assert!(open_chunk(sealer.key(), &hash, &sealed, mebibytes << 20).is_ok(), "{mebibytes} MiB");
         }
     }
 
@@ -393,11 +414,11 @@ mod tests {
         let hash = hash_chunk(&plain);
         let mut sealer = Sealer::new(key());
         let sealed = sealer.seal_chunk(&hash, &plain);
-        let key = sealer.key().clone();
-        assert_eq!(key.open_chunk(&hash_chunk(b"other"), &sealed, 1000), Err(BadSeal));
-        assert_eq!(key.open_chunk(&hash, &sealed, 999), Err(BadSeal));
-        assert_eq!(key.open_chunk(&hash, &sealed, u32::MAX), Err(BadSeal));
-        assert_eq!(self::key().open_chunk(&hash, &sealed, 1000), Err(BadSeal));
-        assert_eq!(key.open_chunk(&hash, &sealed[..5], 1000), Err(BadSeal));
+        let key = sealer.key();
+        assert_eq!(open_chunk(key, &hash_chunk(b"other"), &sealed, 1000), Err(BadSeal));
+        assert_eq!(open_chunk(key, &hash, &sealed, 999), Err(BadSeal));
+        assert_eq!(open_chunk(key, &hash, &sealed, u32::MAX), Err(BadSeal));
+        assert_eq!(open_chunk(&self::key(), &hash, &sealed, 1000), Err(BadSeal));
+        assert_eq!(open_chunk(key, &hash, &sealed[..5], 1000), Err(BadSeal));
     }
 }

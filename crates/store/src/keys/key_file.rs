@@ -252,9 +252,9 @@ impl KeyService for KeyFileService {
         let key = self.enabled(&file, by)?;
         let (version, sealed) = wrapped.bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
         let material = key.material.get(u32::from_le_bytes(*version) as usize).ok_or_else(damaged)?;
-        let opened = material.as_key().open(&associated(by, context), sealed, Some(32)).map_err(|_| damaged())?;
+        let opened = material.as_key().open(&associated(by, context), sealed).map_err(|_| damaged())?;
         let opened = Zeroizing::new(opened);
-        let secret = opened.as_slice().try_into().expect("opened as 32 bytes");
+        let secret = opened.as_slice().try_into().map_err(|_| damaged())?;
         Ok(DataKey::from_secret(context.data_key, Zeroizing::new(secret)))
     }
 

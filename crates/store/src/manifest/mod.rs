@@ -70,7 +70,7 @@ impl Root {
     /// # Errors
     /// [`BadSeal`] when it is damaged or belongs to another snapshot or key.
     pub fn open(key: &DataKey, context: model::SnapshotId, sealed: &[u8]) -> Result<Self, BadSeal> {
-        let plain = key.open(&root_context(context), sealed, None)?;
+        let plain = key.open(&root_context(context), sealed)?;
         match plain.split_first() {
             Some((&ROOT_VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| BadSeal),
             _ => Err(BadSeal),

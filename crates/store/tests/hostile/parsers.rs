@@ -16,11 +16,12 @@ use model::{SystemClock, Timestamp};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use store::Wrapped;
 use store::chunks::read_pack_index;
 use store::keys::{KeyFile, KeyFileService};
 use store::manifest::{Content, ManifestEntry, PageItem, Root, decode_page};
 use store::pack::{HEADER_BYTES, parse_header, read_index, reencrypt};
-use store::{BadSeal, ChunkError, ChunkSource, DataKey, KeyError, KeyService, PackRef, Record, RegionStore, Wrapped};
+use store::{BadSeal, ChunkError, ChunkSource, DataKey, KeyError, KeyService, Opener, PackRef, Record, RegionStore};
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
@@ -103,13 +104,13 @@ fn pack_index(bytes: &[u8]) {
     pack(&whole);
     for chunk in read_index(PACK, &key(), &whole).unwrap_or_default() {
         let sealed = &whole[chunk.offset as usize..][..chunk.sealed_len as usize];
-        drop(key().open_chunk(&chunk.hash, sealed, chunk.plain_len));
+        drop(Opener::new(&key()).open_chunk(&chunk.hash, sealed, chunk.plain_len));
     }
 }
 
 /// A chunk: its length as a manifest claims it (4 bytes) and its body, codec byte and all; and sealed bytes.
 fn chunk(bytes: &[u8]) {
-    drop(key().open(b"", bytes, None));
+    drop(key().open(b"", bytes));
     if let Some((claimed, _)) = bytes.split_first_chunk::<4>()
         && let Some(Ok(plain)) = open_chunk(bytes)
     {
@@ -122,9 +123,9 @@ pub(crate) fn open_chunk(bytes: &[u8]) -> Option<Result<Vec<u8>, BadSeal>> {
     let (claimed, body) = bytes.split_first_chunk::<4>()?;
     let hash = seeds::chunk_hash();
     let sealed = seal_body(&hash.0, body);
-    drop(key().open(&hash.0, &sealed, None));
+    drop(key().open(&hash.0, &sealed));
     drop(key().reseal(&key(), &hash.0, &sealed));
-    Some(key().open_chunk(&hash, &sealed, u32::from_le_bytes(*claimed)))
+    Some(Opener::new(&key()).open_chunk(&hash, &sealed, u32::from_le_bytes(*claimed)))
 }
 
 /// Where a chunk lies, as a manifest says, of a pack that is sound.

@@ -64,7 +64,7 @@ pub(crate) fn pack_indexes() -> Vec<Vec<u8>> {
     let open = |pack: Vec<u8>| {
         let end = pack.len() - TRAILER_BYTES;
         let sealed = &pack[end - index_len(&pack)..end];
-        key().open(&index_context(), sealed, None).expect("the writer's own index opens")
+        key().open(&index_context(), sealed).expect("the writer's own index opens")
     };
     packs().into_iter().map(open).collect()
 }
