@@ -1,8 +1,10 @@
 //! Looking into a backup without restoring it.
 
 use std::io::Write;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use model::{AccountId, BackupId, Extent, RelPath, SourceKind};
 use store::manifest::{ManifestEntry, ManifestReader};
 use store::{ChunkError, ChunkSource};
@@ -49,14 +51,8 @@ pub async fn cat(
         let message = format!("backup {backup} has no file {path}");
         return Err(EngineError::refused(ErrorKind::NotFound, message).with_hint(hint));
     };
-    let mut extents = Vec::new();
-    manifest
-        .extents(&content, |extent| {
-            extents.push(extent);
-            Ok::<_, ChunkError>(())
-        })
-        .await?;
-    for extent in extents {
+    let mut extents = pin!(manifest.extents(&content));
+    while let Some(extent) = extents.try_next().await? {
         write_extent(&manifest, extent, out).await?.map_err(EngineError::file(format!("write out {}", entry.path)))?;
     }
     out.flush().map_err(EngineError::file("write out the file"))

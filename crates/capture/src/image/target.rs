@@ -106,18 +106,25 @@ impl ImageTarget {
         }
     }
 
-    /// Makes durable all that was written, and a new file's name.
+    /// Makes durable what was written so far.
     ///
     /// # Errors
-    /// When the disk did: none of it may be relied on then.
-    pub fn finish(self) -> io::Result<()> {
+    /// When the disk fails: none of it may be relied on then.
+    pub fn sync(&self) -> io::Result<()> {
+        fsync(&self.file).context(|| format!("make {} durable", self.path.display()))
+    }
+
+    /// Makes a new file's name durable, once all that was written is ([`Self::sync`]).
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync_name(&self) -> io::Result<()> {
         effect("restore.finish_image");
-        let synced = fsync(&self.file).context(|| format!("make {} durable", self.path.display()));
         if !self.is_device {
             sync_directory_of(&self.path)?;
         }
         effect("restore.finish_image");
-        synced
+        Ok(())
     }
 
     fn write_zeros(&self, mut offset: u64, mut len: u64) -> io::Result<()> {

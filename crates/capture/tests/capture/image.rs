@@ -25,7 +25,8 @@ fn restore(source: &Path, target: &Path, existing: Existing) -> std::io::Result<
         }
         offset += piece.len();
     }
-    target.finish()
+    target.sync()?;
+    target.sync_name()
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn writes_past_the_end_are_refused() {
         assert!(target.write_hole(offset, len as u64).is_err());
     }
     target.write_at(90, &[1; 10]).unwrap();
-    target.finish().unwrap();
+    target.sync_name().unwrap();
 }
 
 #[test]

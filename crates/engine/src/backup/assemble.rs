@@ -44,7 +44,7 @@ pub(crate) fn assemble(
     writer: &mut PackWriter,
     handle: &Handle,
 ) -> Result<Assembled, EngineError> {
-    let known_pages = parent.map(Parent::pages).unwrap_or_default();
+    let known_pages = parent.map(|parent| parent.pages(handle)).unwrap_or_default();
     let mut sparse = HashSet::new();
     // Without a parent nothing can be sparse.
     while let Some(parent) = parent {

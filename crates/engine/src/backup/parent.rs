@@ -1,9 +1,10 @@
 //! The parent: the earlier backup of the same resource that a new one is compared with.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::pin::pin;
 
 use catalog::BackupRow;
+use futures::TryStreamExt;
 use model::{ChunkHash, ChunkLocation, Entry, Extent, PackId, RelPath};
 use store::manifest::{Content, EntryReader, ManifestEntry, ManifestReader};
 use store::{ChunkError, PackRef};
@@ -20,7 +21,7 @@ pub(crate) struct Parent {
     pub(crate) row: BackupRow,
     pub(crate) manifest: ManifestReader,
     cursor: EntryReader,
-    /// Pages of extents that its entries up to here name.
+    /// Pages of extents that were read.
     extent_pages: Vec<ChunkLocation>,
     ahead: Option<ManifestEntry>,
     broken: bool,
@@ -65,68 +66,96 @@ impl Parent {
         self.manifest.source().packs()
     }
 
-    /// The parent's pages by their hash, as far as its entries were asked for: a page of the same bytes need not be stored
-    /// again.
-    pub(crate) fn pages(&self) -> HashMap<ChunkHash, ChunkLocation> {
-        let pages =
-            self.cursor.pages_read().iter().chain(&self.extent_pages).chain(&self.manifest.root().omission_pages);
-        pages.map(|page| (page.hash, *page)).collect()
+    /// The parent's pages by their hash, as far as they can be read: a page of the same bytes need not be stored again.
+    pub(crate) fn pages(&self, handle: &Handle) -> HashMap<ChunkHash, ChunkLocation> {
+        let read = self.cursor.pages_read().iter().chain(&self.extent_pages);
+        let of_omissions = match handle.block_on(self.manifest.omissions()) {
+            Ok(_) => &self.manifest.root().omission_pages[..],
+            Err(_) => &[],
+        };
+        read.chain(of_omissions).map(|page| (page.hash, *page)).collect()
     }
 
-    /// The parent's entry at `path`. Paths must be asked for in ascending order.
-    pub(crate) fn find_entry(&mut self, path: &RelPath, job: &Job, handle: &Handle) -> Option<ManifestEntry> {
+    /// The parent's entry at `path`, if it has one that can be read. Paths must be asked for in ascending order.
+    ///
+    /// # Errors
+    /// When the store is out of reach.
+    pub(crate) fn find_entry(
+        &mut self,
+        path: &RelPath,
+        job: &Job,
+        handle: &Handle,
+    ) -> Result<Option<ManifestEntry>, EngineError> {
         if self.broken {
-            return None;
+            return Ok(None);
         }
         loop {
             match &self.ahead {
-                Some(ahead) if ahead.entry.path == *path => return self.ahead.take(),
-                Some(ahead) if ahead.entry.path > *path => return None,
+                Some(ahead) if ahead.entry.path == *path => return Ok(self.ahead.take()),
+                Some(ahead) if ahead.entry.path > *path => return Ok(None),
                 _ => {}
             }
             match handle.block_on(self.cursor.next()) {
-                Ok(Some(next)) => {
-                    if let Content::Paged(pages) = &next.content {
-                        self.extent_pages.extend(pages);
-                    }
-                    self.ahead = Some(next);
-                }
-                Ok(None) => return None,
+                Ok(Some(next)) => self.ahead = Some(next),
+                Ok(None) => return Ok(None),
                 Err(error) => {
-                    let id = &self.row.id;
-                    job.progress.note(format!("the earlier backup {id} is damaged, the rest is stored anew: {error}"));
-                    self.broken = true;
-                    return None;
+                    self.give_up(job, error)?;
+                    return Ok(None);
                 }
             }
         }
     }
 
-    /// The extents of one of the parent's entries.
-    pub(crate) fn extents(&self, found: &ManifestEntry, handle: &Handle) -> Result<Vec<Extent>, ChunkError> {
-        let mut extents = Vec::new();
-        handle.block_on(self.manifest.extents(&found.content, |extent| {
-            extents.push(extent);
-            Ok::<_, ChunkError>(())
-        }))?;
-        Ok(extents)
+    /// The extents of one of the parent's entries, unless they are damaged: then it has no more entries.
+    ///
+    /// # Errors
+    /// When the store is out of reach.
+    pub(crate) fn extents(
+        &mut self,
+        found: &ManifestEntry,
+        job: &Job,
+        handle: &Handle,
+    ) -> Result<Option<Vec<Extent>>, EngineError> {
+        match handle.block_on(self.manifest.extents(&found.content).try_collect()) {
+            Ok(extents) => {
+                self.extent_pages.extend(pages_of(found));
+                Ok(Some(extents))
+            }
+            Err(error) => self.give_up(job, error).map(|()| None),
+        }
+    }
+
+    fn give_up(&mut self, job: &Job, error: ChunkError) -> Result<(), EngineError> {
+        if !error.is_damage() {
+            return Err(error.into());
+        }
+        let id = &self.row.id;
+        job.progress.note(format!("the earlier backup {id} is damaged, the rest is stored anew: {error}"));
+        self.broken = true;
+        Ok(())
     }
 
     /// Teaches `table` every chunk and small file of the parent: called when the first changed file
     /// is met, never for a backup in which nothing changed.
-    pub(crate) fn teach(&self, table: &mut ChunkTable, handle: &Handle) -> Result<(), ChunkError> {
-        let manifest = Arc::new(self.manifest.clone());
+    pub(crate) fn teach(&mut self, table: &mut ChunkTable, handle: &Handle) -> Result<(), ChunkError> {
         handle.block_on(async {
-            let mut entries = manifest.entries();
+            let mut entries = self.manifest.entries();
             while let Some(found) = entries.next().await? {
-                let learn = |extent| {
+                let mut extents = pin!(self.manifest.extents(&found.content));
+                while let Some(extent) = extents.try_next().await? {
                     learn_extent(table, extent);
-                    Ok::<_, ChunkError>(())
-                };
-                manifest.extents(&found.content, learn).await?;
+                }
+                self.extent_pages.extend(pages_of(&found));
             }
             Ok(())
         })
+    }
+}
+
+fn pages_of(found: &ManifestEntry) -> &[ChunkLocation] {
+    match &found.content {
+        Content::Paged(pages) => pages,
+        Content::Empty | Content::Inline(_) => &[],
     }
 }
 

@@ -223,11 +223,11 @@ impl<'a, 'scope> Reader<'a, 'scope> {
     /// The parent's entry and content, when nothing has changed since.
     fn reuse(&mut self, now: &Entry) -> Result<Option<(Entry, Vec<SpoolExtent>)>, EngineError> {
         let Some(parent) = &mut self.parent else { return Ok(None) };
-        let Some(before) = parent.find_entry(&now.path, self.job, self.handle) else { return Ok(None) };
+        let Some(before) = parent.find_entry(&now.path, self.job, self.handle)? else { return Ok(None) };
         if !is_unchanged(now, &before.entry) {
             return Ok(None);
         }
-        let extents = parent.extents(&before, self.handle)?;
+        let Some(extents) = parent.extents(&before, self.job, self.handle)? else { return Ok(None) };
         let whole = extents.iter().map(Extent::len).sum::<u64>() == now.size();
         Ok(whole.then(|| (before.entry, extents.into_iter().map(as_spooled).collect())))
     }
@@ -418,9 +418,12 @@ impl<'a, 'scope> Reader<'a, 'scope> {
     }
 
     fn learn_parent(&mut self) -> Result<(), EngineError> {
-        if let (Some(parent), false) = (&self.parent, self.parent_taught) {
+        if let (Some(parent), false) = (&mut self.parent, self.parent_taught) {
             self.parent_taught = true;
             if let Err(error) = parent.teach(&mut self.table, self.handle) {
+                if !error.is_damage() {
+                    return Err(error.into());
+                }
                 let id = &parent.row.id;
                 self.job.progress.note(format!("part of the earlier backup {id} is stored anew: {error}"));
             }

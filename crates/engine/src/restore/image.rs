@@ -1,72 +1,74 @@
 //! Restoring a disk image to a file or a block device.
 
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use capture::ImageTarget;
+use futures::TryStreamExt;
 use model::{Extent, Omission, OmissionKind, RelPath};
 use store::ChunkError;
-use store::manifest::ManifestReader;
+use store::manifest::{Content, ManifestReader};
+use tokio::sync::mpsc;
 
+use super::fetch::fetch_windows;
 use super::mark;
-use super::{RestoreReport, RestoreRequest};
+use super::plan::{Step, Window};
+use super::syncing::Syncing;
+use super::{RestoreReport, RestoreRequest, undurable};
 use crate::error::{EngineError, ErrorKind};
 use crate::progress::Progress;
-
-/// Extents fetched together: four mebibytes of full blocks.
-const EXTENTS_TOGETHER: usize = 32;
-
-/// Fetches on their way while another is written.
-const FETCHES_AHEAD: usize = 2;
 
 pub(super) async fn restore_image(
     manifest: ManifestReader,
     request: RestoreRequest,
     progress: Arc<Progress>,
 ) -> Result<RestoreReport, EngineError> {
-    use futures::StreamExt;
-    let shown = request.target.display().to_string();
     if !request.paths.is_empty() {
         let message = format!("{} is the backup of an image, which has no paths in it", request.backup);
         return Err(EngineError::refused(ErrorKind::Invalid, message));
     }
-    let entry = manifest.entries().next().await?.ok_or_else(|| {
-        EngineError::refused(ErrorKind::Damaged, format!("the manifest of {} is empty", request.backup))
-    })?;
-    let target = Arc::new(open_target(&request, entry.entry.size())?);
-    let mut extents = Vec::new();
-    manifest
-        .extents(&entry.content, |extent| {
-            extents.push(extent);
-            Ok::<_, ChunkError>(())
-        })
-        .await?;
-    let groups: Vec<Vec<Extent>> = extents.chunks(EXTENTS_TOGETHER).map(<[Extent]>::to_vec).collect();
-    let source = manifest.source();
-    let mut fetched = futures::stream::iter(groups)
-        .map(|group| async move {
-            let chunks: Vec<_> = group.iter().filter_map(Extent::chunk).copied().collect();
-            let plain = source.fetch(&chunks).await;
-            plain.map(|plain| (group, plain))
-        })
-        .buffered(FETCHES_AHEAD);
-    let mut offset = 0;
-    while let Some(next) = fetched.next().await {
-        let (group, plain) = next?;
-        let (target, progress) = (Arc::clone(&target), Arc::clone(&progress));
-        let written = tokio::task::spawn_blocking(move || write_group(&target, offset, &group, plain, &progress));
-        offset = written.await.expect("writing does not panic").map_err(EngineError::file(format!("write {shown}")))?;
+    let damaged =
+        |what: &str| EngineError::refused(ErrorKind::Damaged, format!("the manifest of {} {what}", request.backup));
+    let entry = manifest.entries().next().await?.ok_or_else(|| damaged("is empty"))?;
+    let target = open_target(&request, entry.entry.size())?;
+    let (planned, to_fetch) = mpsc::channel(1);
+    let (fetched, to_write) = mpsc::channel(1);
+    let writer = Writer::new(target, &request, progress);
+    let writing = tokio::task::spawn_blocking(move || writer.write_windows(to_write));
+    let planning = plan_windows(&manifest, &entry.content, planned);
+    let (planned, fetched) = tokio::join!(planning, fetch_windows(manifest.source(), to_fetch, fetched));
+    let writer = writing.await.expect("writing does not panic")?;
+    fetched?;
+    planned?;
+    let written = writer.offset;
+    if written != entry.entry.size() {
+        return Err(damaged("does not add up to the image's size"));
     }
-    drop(fetched);
-    if offset != entry.entry.size() {
-        let message = format!("the manifest of {} does not add up to the image's size", request.backup);
-        return Err(EngineError::refused(ErrorKind::Damaged, message));
-    }
-    let finish = move || Arc::into_inner(target).expect("all writes have ended").finish();
-    let finished = tokio::task::spawn_blocking(finish).await.expect("syncing does not panic");
-    finished.map_err(EngineError::file(format!("make {shown} durable")))?;
+    let finished = tokio::task::spawn_blocking(move || writer.finish()).await.expect("syncing does not panic");
+    finished.map_err(undurable(&request.target))?;
     mark::remove(&request.target);
     let attributes = set_attributes(&request, &entry.entry);
-    Ok(RestoreReport { entries: 1, bytes: offset, omissions: attributes })
+    Ok(RestoreReport { entries: 1, bytes: written, omissions: attributes })
+}
+
+/// Sends the image's extents on, window by window.
+async fn plan_windows(
+    manifest: &ManifestReader,
+    content: &Content,
+    windows: mpsc::Sender<Window>,
+) -> Result<(), ChunkError> {
+    let mut window = Window::default();
+    let mut extents = pin!(manifest.extents(content));
+    while let Some(extent) = extents.try_next().await? {
+        window.push(Step::Run(extent));
+        if window.is_full() && windows.send(std::mem::take(&mut window)).await.is_err() {
+            return Ok(());
+        }
+    }
+    // Whoever is not there any more has failed, and says why.
+    drop(windows.send(window).await);
+    Ok(())
 }
 
 fn open_target(request: &RestoreRequest, size: u64) -> Result<ImageTarget, EngineError> {
@@ -83,28 +85,55 @@ fn open_target(request: &RestoreRequest, size: u64) -> Result<ImageTarget, Engin
     Ok(opened)
 }
 
-fn write_group(
-    target: &ImageTarget,
-    mut offset: u64,
-    group: &[Extent],
-    plain: Vec<bytes::Bytes>,
-    progress: &Progress,
-) -> std::io::Result<u64> {
-    let mut plain = plain.into_iter();
-    for extent in group {
-        match extent.chunk() {
-            Some(_) => {
-                let chunk = plain.next().expect("one chunk for each extent that needs one");
-                let bytes = crate::manifest_view::bytes_of(extent, &chunk);
-                let bytes = bytes.ok_or_else(|| std::io::Error::other("the manifest is damaged"))?;
-                target.write_at(offset, bytes)?;
-            }
-            None => target.write_hole(offset, extent.len())?,
-        }
-        offset += extent.len();
-        progress.advance(extent.len());
+/// Writes one extent after the other. Lives on a blocking thread.
+struct Writer {
+    target: Arc<ImageTarget>,
+    shown: String,
+    syncing: Syncing,
+    progress: Arc<Progress>,
+    offset: u64,
+}
+
+impl Writer {
+    fn new(target: ImageTarget, request: &RestoreRequest, progress: Arc<Progress>) -> Self {
+        let target = Arc::new(target);
+        let synced = Arc::clone(&target);
+        let syncing = Syncing::by(move || synced.sync());
+        Self { target, shown: request.target.display().to_string(), syncing, progress, offset: 0 }
     }
-    Ok(offset)
+
+    fn write_windows(mut self, mut windows: mpsc::Receiver<Window>) -> Result<Self, EngineError> {
+        while let Some(mut window) = windows.blocking_recv() {
+            for step in std::mem::take(&mut window.steps) {
+                let Step::Run(extent) = step else { unreachable!("an image has nothing but extents") };
+                let bytes = window.bytes_of(&extent).map_err(|why| {
+                    let message = format!("{} cannot be restored from byte {} on: {why}", self.shown, self.offset);
+                    EngineError::refused(ErrorKind::Damaged, message)
+                })?;
+                let written = self.write(&extent, bytes);
+                written.map_err(EngineError::file(format!("write {}", self.shown)))?;
+            }
+        }
+        Ok(self)
+    }
+
+    fn write(&mut self, extent: &Extent, bytes: Option<&[u8]>) -> io::Result<()> {
+        match bytes {
+            Some(bytes) => {
+                self.target.write_at(self.offset, bytes)?;
+                self.syncing.wrote(bytes.len())?;
+            }
+            None => self.target.write_hole(self.offset, extent.len())?,
+        }
+        self.offset += extent.len();
+        self.progress.advance(extent.len());
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.syncing.finish()?;
+        self.target.sync_name()
+    }
 }
 
 /// Gives a restored image file its owner, mode and times; a block device keeps its own.

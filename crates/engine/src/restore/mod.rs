@@ -1,16 +1,17 @@
 //! Restoring a backup, whole or in part, to a directory or an image.
 //!
 //! The manifest is read in path order and cut into windows of a bounded size. The chunks of one
-//! window are fetched together, each pack once, while a thread of its own writes the window before.
+//! window are fetched together, each pack once, while a thread of its own writes the windows before.
 //! What cannot be restored is listed; no byte that failed its check is ever written.
 
+mod fetch;
 mod image;
 mod mark;
 mod plan;
 mod syncing;
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{AccountId, BackupId, Omission, RelPath, SourceKind};
@@ -65,4 +66,9 @@ pub async fn restore(
         SourceKind::Tree => tree::restore_tree(manifest, request, progress).await,
         SourceKind::Image => image::restore_image(manifest, request, progress).await,
     }
+}
+
+/// The error of a target that does not keep what was written to it.
+fn undurable(target: &Path) -> impl FnOnce(std::io::Error) -> EngineError + use<> {
+    EngineError::file(format!("make {} durable", target.display()))
 }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use model::{ChunkLocation, Entry, Extent, PackId, RelPath};
+use model::{ChunkLocation, Entry, Extent, RelPath};
 use store::{ChunkError, ChunkSource};
 
+use crate::manifest_view::bytes_of;
+
 /// Plaintext that one window may need.
-const WINDOW_BYTES: u64 = 24 << 20;
+const WINDOW_BYTES: u64 = 12 << 20;
 
 /// Steps that one window may hold, so that a million empty files do not become one window.
 const WINDOW_STEPS: usize = 4096;
@@ -33,23 +35,19 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     pub(super) steps: Vec<Step>,
-    /// The chunks that the steps need, by where they lie; one that is damaged is not in here.
-    pub(super) chunks: HashMap<(PackId, u32), Bytes>,
+    /// The chunks that the steps need; one that is damaged is not in here.
+    chunks: HashMap<ChunkLocation, Bytes>,
     /// Why chunks could not be had.
-    pub(super) damage: HashMap<(PackId, u32), String>,
+    damage: HashMap<ChunkLocation, String>,
     wanted: Vec<ChunkLocation>,
     bytes: u64,
-}
-
-pub(super) fn place_of(chunk: &ChunkLocation) -> (PackId, u32) {
-    (chunk.pack, chunk.offset)
 }
 
 impl Window {
     pub(super) fn push(&mut self, step: Step) {
         if let Step::Run(extent) = &step
             && let Some(chunk) = extent.chunk()
-            && self.chunks.insert(place_of(chunk), Bytes::new()).is_none()
+            && self.chunks.insert(*chunk, Bytes::new()).is_none()
         {
             self.wanted.push(*chunk);
             self.bytes += u64::from(chunk.plain_len);
@@ -62,37 +60,39 @@ impl Window {
     }
 
     /// Fetches the chunks. Where some cannot be had, the others are; only a store that is gone ends it.
-    pub(super) async fn fetch(&mut self, source: &ChunkSource) -> Result<(), ChunkError> {
+    pub(super) async fn fetch(mut self, source: &ChunkSource) -> Result<Self, ChunkError> {
         let wanted = std::mem::take(&mut self.wanted);
         match source.fetch(&wanted).await {
             Ok(plain) => {
-                self.chunks.extend(wanted.iter().map(place_of).zip(plain));
-                return Ok(());
+                self.chunks.extend(wanted.into_iter().zip(plain));
+                return Ok(self);
             }
-            Err(error) if is_damage(&error) => {}
+            Err(error) if error.is_damage() => {}
             Err(error) => return Err(error),
         }
         for chunk in wanted {
             match source.fetch(&[chunk]).await {
                 Ok(mut plain) => {
-                    self.chunks.insert(place_of(&chunk), plain.remove(0));
+                    self.chunks.insert(chunk, plain.remove(0));
                 }
-                Err(error) if is_damage(&error) => {
-                    self.chunks.remove(&place_of(&chunk));
-                    self.damage.insert(place_of(&chunk), crate::backup::describe(&error));
+                Err(error) if error.is_damage() => {
+                    self.chunks.remove(&chunk);
+                    self.damage.insert(chunk, crate::backup::describe(&error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(self)
     }
-}
 
-fn is_damage(error: &ChunkError) -> bool {
-    use store::StoreErrorKind as K;
-    match error {
-        ChunkError::Store(error) => matches!(error.kind, K::NotFound | K::Corrupt),
-        ChunkError::Damaged { .. } | ChunkError::Unlisted { .. } => true,
+    /// The bytes that an extent stands for, or why they cannot be had; none where it is a hole.
+    pub(super) fn bytes_of(&self, extent: &Extent) -> Result<Option<&[u8]>, &str> {
+        let Some(chunk) = extent.chunk() else { return Ok(None) };
+        let plain = self.chunks.get(chunk);
+        match plain.and_then(|plain| bytes_of(extent, plain)) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(self.damage.get(chunk).map_or("its manifest is damaged", String::as_str)),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Making a restored tree durable: most of it while the rest is still being restored.
+//! Making what is restored durable: most of it while the rest is still being restored.
 
 use std::fs::File;
 use std::io;
@@ -9,11 +9,11 @@ use std::thread::JoinHandle;
 /// Bytes after which the disk is given work again.
 const UNSYNCED_BYTES_MAX: u64 = 128 << 20;
 
-/// Syncs the file system that is restored to, in the background once enough was written.
-#[derive(Debug)]
+type MakeDurable = dyn Fn() -> io::Result<()> + Send + Sync;
+
+/// Syncs what is restored to, in the background once enough was written.
 pub(super) struct Syncing {
-    /// Opened before anything is written: it is told of every write that fails from then on (`syncfs(2)`).
-    root: Arc<File>,
+    sync: Arc<MakeDurable>,
     unsynced_bytes: u64,
     running: Option<JoinHandle<io::Result<()>>>,
 }
@@ -23,8 +23,15 @@ impl Syncing {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(super) fn of(root: &Path) -> io::Result<Self> {
-        Ok(Self { root: Arc::new(File::open(root)?), unsynced_bytes: 0, running: None })
+    pub(super) fn of_file_system(root: &Path) -> io::Result<Self> {
+        // Opened before anything is written: it is told of every write that fails from then on (`syncfs(2)`).
+        let root = File::open(root)?;
+        Ok(Self::by(move || Ok(rustix::fs::syncfs(&root)?)))
+    }
+
+    /// Of what `sync` makes durable.
+    pub(super) fn by(sync: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { sync: Arc::new(sync), unsynced_bytes: 0, running: None }
     }
 
     /// Takes note that so many bytes were written. Waits for nothing.
@@ -39,8 +46,8 @@ impl Syncing {
         }
         self.join()?;
         self.unsynced_bytes = 0;
-        let root = Arc::clone(&self.root);
-        self.running = Some(std::thread::spawn(move || sync(&root)));
+        let sync = Arc::clone(&self.sync);
+        self.running = Some(std::thread::spawn(move || sync()));
         Ok(())
     }
 
@@ -50,7 +57,7 @@ impl Syncing {
     /// When some of it is not.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.join()?;
-        sync(&self.root)
+        (self.sync)()
     }
 
     fn join(&mut self) -> io::Result<()> {
@@ -58,6 +65,9 @@ impl Syncing {
     }
 }
 
-fn sync(root: &File) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(root)?)
+/// Whoever gives up a restore has nothing of it go on: a device would stay in use.
+impl Drop for Syncing {
+    fn drop(&mut self) {
+        drop(self.join());
+    }
 }

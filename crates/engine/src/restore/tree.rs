@@ -4,37 +4,37 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use capture::TreeTarget;
+use futures::TryStreamExt;
 use model::{Entry, EntryKind, Extent, Inode, Omission, OmissionKind, RelPath};
-use store::ChunkError;
 use store::manifest::{Content, ManifestEntry, ManifestReader};
 use tokio::sync::mpsc;
 
+use super::fetch::fetch_windows;
 use super::mark;
-use super::plan::{Step, Window, is_wanted, place_of};
+use super::plan::{Step, Window, is_wanted};
 use super::syncing::Syncing;
-use super::{RestoreReport, RestoreRequest};
+use super::{RestoreReport, RestoreRequest, undurable};
 use crate::error::{EngineError, ErrorKind};
-use crate::manifest_view::bytes_of;
 use crate::progress::Progress;
-
-/// Windows that wait for the writer: with the one being written and the one being fetched, three.
-const WINDOWS_WAITING: usize = 1;
 
 pub(super) async fn restore_tree(
     manifest: ManifestReader,
     request: RestoreRequest,
     progress: Arc<Progress>,
 ) -> Result<RestoreReport, EngineError> {
-    let (windows, incoming) = mpsc::channel(WINDOWS_WAITING);
+    let (planned, to_fetch) = mpsc::channel(1);
+    let (fetched, to_write) = mpsc::channel(1);
     let writer = open_writer(&request, Arc::clone(&progress))?;
-    let writing = tokio::task::spawn_blocking(move || writer.write_windows(incoming));
-    let planned = plan_windows(&manifest, &request, &windows).await;
-    drop(windows);
+    let writing = tokio::task::spawn_blocking(move || writer.write_windows(to_write));
+    let planning = plan_windows(&manifest, &request, planned);
+    let (found, fetched) = tokio::join!(planning, fetch_windows(manifest.source(), to_fetch, fetched));
     let mut writer = writing.await.expect("restoring does not panic")?;
-    let found = planned?;
+    fetched?;
+    let found = found?;
     if let Some(missing) = request.paths.iter().find(|path| !found.contains(*path)) {
         let message = format!("backup {} has nothing at {missing}", request.backup);
         let hint = format!("`offsite backup files {}` lists what it has", request.backup);
@@ -60,7 +60,7 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>) -> Result<Writ
     mark::set(request);
     Ok(Writer {
         target: opened,
-        syncing: Syncing::of(target).map_err(undurable(target))?,
+        syncing: Syncing::of_file_system(target).map_err(undurable(target))?,
         progress,
         report: RestoreReport::default(),
         open: None,
@@ -69,16 +69,11 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>) -> Result<Writ
     })
 }
 
-/// The error of a target that does not keep what was written to it.
-fn undurable(target: &Path) -> impl FnOnce(std::io::Error) -> EngineError {
-    EngineError::file(format!("make {} durable", target.display()))
-}
-
 /// Sends the whole restore to the writer, window by window; returns the named paths that were met.
 async fn plan_windows(
     manifest: &ManifestReader,
     request: &RestoreRequest,
-    windows: &mpsc::Sender<Window>,
+    windows: mpsc::Sender<Window>,
 ) -> Result<HashSet<RelPath>, EngineError> {
     let mut planner = Planner { manifest, windows, window: Window::default(), linked: HashSet::new() };
     let mut found = HashSet::new();
@@ -91,13 +86,13 @@ async fn plan_windows(
             break;
         }
     }
-    planner.send().await?;
+    planner.send().await;
     Ok(found)
 }
 
 struct Planner<'a> {
     manifest: &'a ManifestReader,
-    windows: &'a mpsc::Sender<Window>,
+    windows: mpsc::Sender<Window>,
     window: Window,
     linked: HashSet<Inode>,
 }
@@ -111,15 +106,10 @@ impl Planner<'_> {
             self.window.push(Step::Link(entry));
         } else if entry.is_file() {
             self.window.push(Step::File(entry));
-            let mut extents = Vec::new();
-            let collect = |extent| {
-                extents.push(extent);
-                Ok::<_, ChunkError>(())
-            };
-            self.manifest.extents(content, collect).await?;
-            for extent in extents {
+            let mut extents = pin!(self.manifest.extents(content));
+            while let Some(extent) = extents.try_next().await? {
                 self.window.push(Step::Run(extent));
-                if self.window.is_full() && !self.send().await? {
+                if self.window.is_full() && !self.send().await {
                     return Ok(false);
                 }
             }
@@ -127,13 +117,11 @@ impl Planner<'_> {
         } else {
             self.window.push(Step::Node(entry));
         }
-        if self.window.is_full() { self.send().await } else { Ok(true) }
+        Ok(!self.window.is_full() || self.send().await)
     }
 
-    async fn send(&mut self) -> Result<bool, EngineError> {
-        let mut window = std::mem::take(&mut self.window);
-        window.fetch(self.manifest.source()).await?;
-        Ok(self.windows.send(window).await.is_ok())
+    async fn send(&mut self) -> bool {
+        self.windows.send(std::mem::take(&mut self.window)).await.is_ok()
     }
 }
 
@@ -230,18 +218,15 @@ impl Writer {
 
     fn write_run(&mut self, extent: &Extent, window: &Window) -> Result<(), EngineError> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        if let Some(chunk) = extent.chunk() {
-            let plain = window.chunks.get(&place_of(chunk));
-            match plain.and_then(|plain| bytes_of(extent, plain)) {
-                Some(bytes) => {
-                    let written = open.file.write_all_at(bytes, open.offset);
-                    let noted = written.and_then(|()| self.syncing.wrote(bytes.len()));
-                    noted.map_err(EngineError::file(format!("write {}", open.entry.path)))?;
-                }
-                None => {
-                    let why = window.damage.get(&place_of(chunk)).map_or("its manifest is damaged", String::as_str);
-                    open.damage.get_or_insert_with(|| why.to_owned());
-                }
+        match window.bytes_of(extent) {
+            Ok(None) => {}
+            Ok(Some(bytes)) => {
+                let written = open.file.write_all_at(bytes, open.offset);
+                let noted = written.and_then(|()| self.syncing.wrote(bytes.len()));
+                noted.map_err(EngineError::file(format!("write {}", open.entry.path)))?;
+            }
+            Err(why) => {
+                open.damage.get_or_insert_with(|| why.to_owned());
             }
         }
         open.offset += extent.len();

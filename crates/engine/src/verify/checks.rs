@@ -5,12 +5,13 @@
 //! take too much memory, and any that no pack's index names, are read one by one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures::stream::{self, StreamExt};
-use model::{AccountId, BackupId, ChunkLocation, Extent, PackId, RelPath};
-use store::manifest::{Content, ManifestEntry, ManifestReader};
-use store::{ChunkError, DataKey, KeyRing, PackRef, ReadFrom, Record};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use model::{AccountId, BackupId, ChunkLocation, PackId, RelPath};
+use store::manifest::{ManifestEntry, ManifestReader};
+use store::{DataKey, KeyRing, PackRef, ReadFrom, Record};
 use tokio::sync::mpsc;
 
 use super::{Depth, Fault, VerifyReport};
@@ -209,7 +210,8 @@ impl<'a> Checks<'a> {
         let mut entries = manifest.entries();
         while let Some(ManifestEntry { entry, content }) = entries.next().await? {
             let mut needs = HashSet::new();
-            for extent in extents_of(manifest, &content).await? {
+            let mut extents = pin!(manifest.extents(&content));
+            while let Some(extent) = extents.try_next().await? {
                 let Some(chunk) = extent.chunk() else { continue };
                 needs.insert(chunk.pack);
                 let is_wanted = self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack);
@@ -317,16 +319,6 @@ async fn open_chunks(
         progress.advance(group.iter().map(|chunk| u64::from(chunk.plain_len)).sum());
     }
     Ok(chunks)
-}
-
-async fn extents_of(manifest: &ManifestReader, content: &Content) -> Result<Vec<Extent>, ChunkError> {
-    let mut extents = Vec::new();
-    let collect = |extent| {
-        extents.push(extent);
-        Ok::<_, ChunkError>(())
-    };
-    manifest.extents(content, collect).await?;
-    Ok(extents)
 }
 
 fn whole_fault(backup: &BackupId, error: &EngineError) -> Fault {

@@ -3,12 +3,13 @@
 mod checks;
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 
 use catalog::BackupFilter;
 use checks::Checks;
+use futures::StreamExt;
 use model::{AccountId, BackupId, BackupState, PackId, RelPath};
-use store::ChunkError;
 use store::manifest::{Content, ManifestEntry};
 
 use crate::backup::describe;
@@ -181,12 +182,11 @@ pub(crate) async fn files_needing(
         if let Content::Paged(pages) = &content {
             needs.extend(pages.iter().map(|page| page.pack));
         }
-        let listed = manifest.extents(&content, |extent| {
-            needs.extend(extent.chunk().map(|chunk| chunk.pack));
-            Ok::<_, ChunkError>(())
-        });
+        let mut extents = pin!(manifest.extents(&content));
         // Pages that cannot be read lie in packs that are named already.
-        drop(listed.await);
+        while let Some(Ok(extent)) = extents.next().await {
+            needs.extend(extent.chunk().map(|chunk| chunk.pack));
+        }
         for pack in packs.iter().filter(|pack| needs.contains(pack)) {
             files.entry(*pack).or_default().push(entry.path.clone());
         }

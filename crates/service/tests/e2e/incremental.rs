@@ -2,6 +2,7 @@
 
 use testkit::corpus::{self, TreeShape};
 
+use crate::copying::flip_bit;
 use crate::world::{SOURCE, World, assert_same_to_rsync};
 
 #[test]
@@ -53,6 +54,31 @@ fn scattered_changes_of_an_image_store_little() {
     world.backup(&resource);
     let added = world.pack_bytes(SOURCE) - before;
     assert!(added < written / 4, "{added} bytes for {changed} changed of {written}");
+}
+
+#[test]
+fn an_image_is_stored_anew_when_the_earlier_list_of_its_blocks_is_damaged() {
+    let world = World::new();
+    let image = world.path("disk.img");
+    let mut noise = corpus::Random::new(9);
+    let bytes: Vec<u8> = (0..2 << 20).flat_map(|_| noise.number().to_le_bytes()).collect();
+    std::fs::write(&image, &bytes).unwrap();
+    settle();
+    let resource = world.add(&image);
+    world.backup(&resource);
+    let [pack] = &world.packs(SOURCE)[..] else { panic!("one pack holds 16 MiB") };
+    // A pack ends with its index and the index's length (docs/format.md). Before that lies the page of entries, some hundred
+    // bytes, and before that a page that lists 128 blocks, each by a hash of 32 bytes.
+    let pack_bytes = std::fs::read(pack).unwrap();
+    let index_len = u32::from_le_bytes(pack_bytes[pack_bytes.len() - 4..].try_into().unwrap());
+    flip_bit(pack, pack_bytes.len() - 4 - index_len as usize - 1500);
+    let ran = world.run(["backup", "create", &resource]);
+    assert!(ran.stderr.contains("is damaged, the rest is stored anew"), "{ran:?}");
+    let second = ran.id();
+    world.run(["backup", "verify", &second, "--read-data"]).exits(0);
+    let restored = world.path("restored");
+    world.restore(&second, &restored).exits(0);
+    assert!(std::fs::read(restored).unwrap() == bytes);
 }
 
 #[test]

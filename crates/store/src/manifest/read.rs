@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use model::{ChunkLocation, Extent, Omission, RelPath};
 
 use super::page::{EntryPage, PageItem, decode_entry_page, decode_page};
@@ -57,27 +58,18 @@ impl ManifestReader {
         EntryReader { manifest: self.clone(), levels: vec![root], read: Vec::new(), ready: VecDeque::new(), last: None }
     }
 
-    /// The extents of one entry's content, in the order of the file, handed to `each`.
-    ///
-    /// # Errors
-    /// [`ChunkError`] when a page cannot be read, or what `each` returns.
-    pub async fn extents<E: From<ChunkError>>(
-        &self,
-        content: &Content,
-        mut each: impl FnMut(Extent) -> Result<(), E>,
-    ) -> Result<(), E> {
-        match content {
-            Content::Empty => Ok(()),
-            Content::Inline(extents) => extents.iter().copied().try_for_each(each),
-            Content::Paged(pages) => {
-                for some in batches(pages) {
-                    for extent in self.items::<Extent>(some).await? {
-                        each(extent)?;
-                    }
-                }
-                Ok(())
-            }
-        }
+    /// The extents of one entry's content, in the order of the file. Ends with an error when a page cannot be read.
+    pub fn extents<'c>(&'c self, content: &'c Content) -> impl Stream<Item = Result<Extent, ChunkError>> + 'c {
+        let (inline, pages): (&[Extent], &[ChunkLocation]) = match content {
+            Content::Empty => (&[], &[]),
+            Content::Inline(extents) => (extents, &[]),
+            Content::Paged(pages) => (&[], pages),
+        };
+        let paged = stream::iter(batches(pages))
+            .then(|some| self.items::<Extent>(some))
+            .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
+            .try_flatten();
+        stream::iter(inline.iter().copied().map(Ok)).chain(paged)
     }
 
     /// What the backup left out.
