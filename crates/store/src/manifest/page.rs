@@ -10,6 +10,12 @@ use super::ManifestEntry;
 
 pub(super) const PAGE_VERSION: u8 = 1;
 
+/// A page ends with the item that it reaches this length with: a longer one is rewritten for every small change in it.
+pub(super) const PAGE_BYTES_MAX: usize = 256 << 10;
+
+/// More than a page of references has: it is as long as that and one reference at most. Each level of the tree waits in memory.
+const REFERENCES_BYTES_MAX: usize = PAGE_BYTES_MAX + 100;
+
 /// A chunk that is not a page of the kind that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a manifest page is not of the form this version reads")]
@@ -20,13 +26,10 @@ pub trait PageItem: Serialize + DeserializeOwned {
     /// Tells pages of this kind from others.
     const KIND: u8;
 
-    /// A page below this costs more in its reference than it saves when it stays the same. Far below what pages have on
-    /// average, or a boundary that moves would move many after it.
-    const PAGE_BYTES_MIN: usize;
-
-    /// Whether a page may end after this item, judged by the item alone, so that an insertion moves boundaries only near
-    /// itself.
-    fn ends_page(&self) -> bool;
+    /// Whether a page that has so many bytes with this item may end after it: judged by the item alone, so that an insertion
+    /// moves boundaries only near itself, once there are enough bytes. A page of fewer costs more in its reference than it
+    /// saves when it stays the same. Far fewer than pages have on average, or a boundary that moves would move many after it.
+    fn ends_page(&self, page_bytes: usize) -> bool;
 }
 
 /// Whether a hash is one in two to the power of `bits`.
@@ -40,23 +43,21 @@ fn head(hash: &model::ChunkHash) -> u64 {
 
 impl PageItem for ManifestEntry {
     const KIND: u8 = 1;
-    // Most days change few entries here and there, and each makes its page anew.
-    const PAGE_BYTES_MIN: usize = 1 << 10;
 
-    fn ends_page(&self) -> bool {
+    fn ends_page(&self, page_bytes: usize) -> bool {
         let mut hash = Fnv::default();
         hash.write(self.entry.path.as_bytes());
-        is_rare(hash.finish(), 4)
+        // Most days change few entries here and there, and each makes its page anew.
+        page_bytes >= 1 << 10 && is_rare(hash.finish(), 4)
     }
 }
 
 impl PageItem for Extent {
     const KIND: u8 = 2;
-    const PAGE_BYTES_MIN: usize = 16 << 10;
 
-    fn ends_page(&self) -> bool {
+    fn ends_page(&self, page_bytes: usize) -> bool {
         match self {
-            Self::Data { chunk } => is_rare(head(&chunk.hash), 9),
+            Self::Data { chunk } => page_bytes >= 16 << 10 && is_rare(head(&chunk.hash), 9),
             Self::Slice { .. } | Self::Hole { .. } => false,
         }
     }
@@ -64,9 +65,8 @@ impl PageItem for Extent {
 
 impl PageItem for Omission {
     const KIND: u8 = 3;
-    const PAGE_BYTES_MIN: usize = 16 << 10;
 
-    fn ends_page(&self) -> bool {
+    fn ends_page(&self, _: usize) -> bool {
         false
     }
 }
@@ -74,10 +74,9 @@ impl PageItem for Omission {
 /// A reference to another page.
 impl PageItem for ChunkLocation {
     const KIND: u8 = 4;
-    const PAGE_BYTES_MIN: usize = 1 << 10;
 
-    fn ends_page(&self) -> bool {
-        is_rare(head(&self.hash), 6)
+    fn ends_page(&self, page_bytes: usize) -> bool {
+        page_bytes >= 1 << 10 && is_rare(head(&self.hash), 6)
     }
 }
 
@@ -111,10 +110,11 @@ pub(super) enum EntryPage {
 /// Reads a page of entries, or of references to such pages.
 ///
 /// # Errors
-/// As [`decode_page`]; also when there is nothing in it.
+/// As [`decode_page`]; also when there is nothing in it, or more references than in any page that was written.
 pub(super) fn decode_entry_page(bytes: &[u8]) -> Result<EntryPage, BadPage> {
     match bytes {
         [_, _] => Err(BadPage),
+        [_, <ChunkLocation as PageItem>::KIND, ..] if bytes.len() > REFERENCES_BYTES_MAX => Err(BadPage),
         [_, <ChunkLocation as PageItem>::KIND, ..] => decode_page(bytes).map(EntryPage::Pages),
         _ => decode_page(bytes).map(EntryPage::Entries),
     }
@@ -137,4 +137,22 @@ pub fn decode_page<T: PageItem>(bytes: &[u8]) -> Result<Vec<T>, BadPage> {
         rest = after;
     }
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ChunkHash, PackId};
+
+    use super::*;
+
+    #[test]
+    fn a_page_of_more_references_than_are_ever_written_is_refused() {
+        let reference =
+            ChunkLocation { pack: PackId([1; 16]), offset: 0, sealed_len: 1, plain_len: 1, hash: ChunkHash([2; 32]) };
+        let reference = postcard::to_stdvec(&reference).unwrap();
+        let page = |count| [&[PAGE_VERSION, ChunkLocation::KIND][..], &reference.repeat(count)].concat();
+        let longest = PAGE_BYTES_MAX / reference.len() + 1;
+        assert!(matches!(decode_entry_page(&page(longest)), Ok(EntryPage::Pages(pages)) if pages.len() == longest));
+        assert!(decode_entry_page(&page(longest + 2)).is_err());
+    }
 }

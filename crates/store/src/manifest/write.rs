@@ -3,10 +3,7 @@
 use model::{ChunkLocation, Extent};
 
 use super::Content;
-use super::page::{PAGE_VERSION, PageItem};
-
-/// A page above this is rewritten for every small change in it.
-const PAGE_BYTES_MAX: usize = 256 << 10;
+use super::page::{PAGE_BYTES_MAX, PAGE_VERSION, PageItem};
 
 /// A root of more pages than this lists pages of references to them.
 const ROOT_PAGES_MAX: usize = 64;
@@ -51,8 +48,8 @@ impl<T: PageItem> PageWriter<T> {
         }
         let open = std::mem::take(&mut self.open);
         self.open = postcard::to_extend(item, open).expect("serializing to memory");
-        let full = self.open.len() >= PAGE_BYTES_MAX;
-        if full || (self.open.len() >= T::PAGE_BYTES_MIN && item.ends_page()) { self.flush(sink) } else { Ok(()) }
+        let page_bytes = self.open.len();
+        if page_bytes >= PAGE_BYTES_MAX || item.ends_page(page_bytes) { self.flush(sink) } else { Ok(()) }
     }
 
     /// Stores what is open and returns all pages, in order.

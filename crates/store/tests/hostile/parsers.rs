@@ -161,7 +161,7 @@ fn page(bytes: &[u8]) {
 
 fn items<T: PageItem>(bytes: &[u8]) -> Vec<T> {
     let items: Vec<T> = decode_page(bytes).unwrap_or_default();
-    items.iter().for_each(|item| _ = item.ends_page());
+    items.iter().for_each(|item| _ = item.ends_page(bytes.len()));
     items
 }
 
