@@ -106,22 +106,32 @@ impl Parent {
         }
     }
 
-    /// The extents of one of the parent's entries, unless they are damaged: then it has no more entries.
+    /// Hands the extents of one of the parent's entries to `each`; `false` when they are damaged: then it has no more entries.
     ///
     /// # Errors
-    /// When the store is out of reach.
+    /// When the store is out of reach, and those of `each`.
     pub(crate) fn extents(
         &mut self,
         found: &ManifestEntry,
         job: &Job,
         handle: &Handle,
-    ) -> Result<Option<Vec<Extent>>, EngineError> {
-        match handle.block_on(self.manifest.extents(&found.content).try_collect()) {
-            Ok(extents) => {
-                self.extent_pages.extend(pages_of(found));
-                Ok(Some(extents))
+        mut each: impl FnMut(Extent) -> Result<(), EngineError>,
+    ) -> Result<bool, EngineError> {
+        let read = handle.block_on(async {
+            let mut extents = pin!(self.manifest.extents(&found.content));
+            while let Some(extent) = extents.try_next().await? {
+                if let Err(error) = each(extent) {
+                    return Ok(Err(error));
+                }
             }
-            Err(error) => self.give_up(job, error).map(|()| None),
+            Ok(Ok(()))
+        });
+        match read {
+            Ok(taken) => {
+                self.extent_pages.extend(pages_of(found));
+                taken.map(|()| true)
+            }
+            Err(error) => self.give_up(job, error).map(|()| false),
         }
     }
 
@@ -164,7 +174,7 @@ fn learn_extent(table: &mut ChunkTable, extent: Extent) {
         Extent::Data { chunk } => table.learn(chunk),
         Extent::Slice { chunk, skip, len, hash } => {
             table.learn(chunk);
-            table.learn_small(&hash, SmallFile { bundle: ChunkRef::Known(chunk), skip, len });
+            table.learn_small(&hash, SmallFile { bundle: ChunkRef::At(chunk), skip, len });
         }
         Extent::Hole { .. } => {}
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! reader ─jobs→ sealers (one per core) ─sealed→ packer ─packs→ uploader
 //! ```
-//! Every channel is bounded, so memory does not grow with the resource: at most
+//! Every channel is bounded, so memory grows with the resource by the places of chunks alone: there are at most
 //! `JOBS_WAITING` plain chunks, as many sealed ones, and three packs (open, waiting, on its way).
 
 use std::thread::Scope;
@@ -16,6 +16,7 @@ use store::{Buffers, DataKey, PackBuilder, SealedPack, Sealer};
 use tokio::runtime::Handle;
 
 use super::Job;
+use super::chunk_table::Places;
 use crate::error::{EngineError, ErrorKind};
 
 const JOBS_WAITING: usize = 8;
@@ -46,9 +47,6 @@ struct Packed {
     places: Result<Places, Stopped>,
     writer: PackWriter,
 }
-
-/// Where each new chunk lies, by its number.
-pub(crate) type Places = Vec<(u32, ChunkLocation)>;
 
 /// The pipeline has stopped because an upload failed; [`Tail::finish`] tells why.
 #[derive(Debug)]
@@ -161,10 +159,14 @@ fn seal(key: &DataKey, jobs: &Receiver<PlainChunk>, out: &Sender<SealedChunk>) {
 }
 
 fn pack(mut writer: PackWriter, sealed: &Receiver<SealedChunk>) -> Packed {
-    let place = |SealedChunk { number, hash, plain_len, sealed }| Ok((number, writer.push(hash, plain_len, &sealed)?));
+    let mut places = Places::default();
+    let place = |SealedChunk { number, hash, plain_len, sealed }| {
+        places.push(number, &writer.push(hash, plain_len, &sealed)?);
+        Ok(())
+    };
     // Ending early drops the receiver, which stops the sealers and then the reader.
-    let places = sealed.into_iter().map(place).collect();
-    Packed { places, writer }
+    let placed = sealed.into_iter().try_for_each(place);
+    Packed { places: placed.map(|()| places), writer }
 }
 
 fn upload_all(job: &Job, handle: &Handle, packs: &Receiver<SealedPack>) -> Result<(), EngineError> {

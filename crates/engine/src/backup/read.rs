@@ -197,7 +197,12 @@ impl<'a, 'scope> Reader<'a, 'scope> {
 
     fn read_entry(&mut self, mut found: FoundEntry) -> Result<(), EngineError> {
         self.job.progress.count_entry();
-        if let Some((entry, extents)) = self.reuse(&found.entry)? {
+        let mut extents = Vec::new();
+        let collect = |extent| {
+            extents.push(extent);
+            Ok(())
+        };
+        if let Some(entry) = self.reuse(&found.entry, collect)? {
             self.job.progress.advance(entry.size());
             return self.spool_entry(entry, extents);
         }
@@ -220,16 +225,23 @@ impl<'a, 'scope> Reader<'a, 'scope> {
         self.spool_entry(found.entry, Vec::new())
     }
 
-    /// The parent's entry and content, when nothing has changed since.
-    fn reuse(&mut self, now: &Entry) -> Result<Option<(Entry, Vec<SpoolExtent>)>, EngineError> {
+    /// The parent's entry, when nothing has changed since; its content goes to `take`, and is to be dropped when there is none.
+    fn reuse(
+        &mut self,
+        now: &Entry,
+        mut take: impl FnMut(SpoolExtent) -> Result<(), EngineError>,
+    ) -> Result<Option<Entry>, EngineError> {
         let Some(parent) = &mut self.parent else { return Ok(None) };
         let Some(before) = parent.find_entry(&now.path, self.job, self.handle)? else { return Ok(None) };
         if !is_unchanged(now, &before.entry) {
             return Ok(None);
         }
-        let Some(extents) = parent.extents(&before, self.job, self.handle)? else { return Ok(None) };
-        let whole = extents.iter().map(Extent::len).sum::<u64>() == now.size();
-        Ok(whole.then(|| (before.entry, extents.into_iter().map(as_spooled).collect())))
+        let mut len = 0;
+        let is_read = parent.extents(&before, self.job, self.handle, |extent| {
+            len += extent.len();
+            take(as_spooled(extent))
+        })?;
+        Ok((is_read && len == now.size()).then_some(before.entry))
     }
 
     fn spool_entry(&mut self, entry: Entry, extents: Vec<SpoolExtent>) -> Result<(), EngineError> {
@@ -340,7 +352,7 @@ impl<'a, 'scope> Reader<'a, 'scope> {
         let number = *self.bundle.number.get_or_insert_with(|| self.table.reserve());
         let skip = u32::try_from(self.bundle.bytes.len()).expect("bundles are far below 4 GiB");
         self.bundle.bytes.extend_from_slice(bytes);
-        let file = SmallFile { bundle: ChunkRef::New(number), skip, len };
+        let file = SmallFile { bundle: ChunkRef::Numbered(number), skip, len };
         self.table.learn_small(hash, file);
         if self.bundle.bytes.len() >= BUNDLE_BYTES {
             self.close_bundle()?;
@@ -376,45 +388,54 @@ impl<'a, 'scope> Reader<'a, 'scope> {
                 let number = self.table.reserve();
                 self.table.name(number, hash);
                 self.pipeline.push(PlainChunk { number, hash, plain })?;
-                ChunkRef::New(number)
+                ChunkRef::Numbered(number)
             }
         };
         Ok(SpoolExtent::Data { chunk, len })
     }
 
+    /// Reads an image, whose extents may be too many for memory, until it holds still, at most [`READS_MAX`] times.
     fn read_image(&mut self, image: &ImageSource) -> Result<(), ReadError> {
         let entry = image.entry()?;
         self.job.progress.begin("reading", entry.size());
-        if let Some((entry, extents)) = self.reuse(&entry)? {
+        let mut draft = Spool::create(&self.job.ctx.scratch)?;
+        if let Some(entry) = self.reuse(&entry, |extent| draft.push(&SpoolItem::Extent(extent)))? {
             self.job.progress.advance(entry.size());
-            return Ok(self.spool_entry(entry, extents)?);
+            return Ok(self.spool_image(entry, draft)?);
         }
         self.learn_parent()?;
+        self.counts.files_read += 1;
         let mut last = None;
         for _ in 0..READS_MAX {
+            draft.clear()?;
             self.job.progress.begin("reading", image.entry()?.size());
             let before = image.entry()?;
-            let mut extents = Vec::new();
-            let mut read = 0;
+            let (mut len, mut read) = (0, 0);
             for piece in image.pieces()? {
-                extents.push(self.take_piece(piece?, &mut read)?);
+                let extent = self.take_piece(piece?, &mut read)?;
+                len += extent.len();
+                draft.push(&SpoolItem::Extent(extent))?;
             }
             self.counts.bytes_read += read;
-            let whole = total_len(&extents) == before.size();
+            let whole = len == before.size();
             if whole && same_file(&before, &image.entry()?) {
-                self.counts.files_read += 1;
-                return Ok(self.spool_entry(before, extents)?);
+                return Ok(self.spool_image(before, draft)?);
             }
-            last = whole.then_some((before, extents));
+            last = whole.then_some(before);
         }
         let detail = format!("it was read {READS_MAX} times and changed each time");
         self.omissions.push(Omission { path: RelPath::root(), kind: OmissionKind::Changing, detail });
-        let Some((mut entry, extents)) = last else {
+        let Some(entry) = last else {
             return Err(ReadError::Io(std::io::Error::other("the image got shorter while it was read")));
         };
-        entry.settled = false;
-        self.counts.files_read += 1;
-        Ok(self.spool_entry(entry, extents)?)
+        Ok(self.spool_image(Entry { settled: false, ..entry }, draft)?)
+    }
+
+    fn spool_image(&mut self, entry: Entry, extents: Spool) -> Result<(), EngineError> {
+        self.counts.entries += 1;
+        self.counts.size_bytes += entry.size();
+        self.spool.push(&SpoolItem::Entry(entry))?;
+        self.spool.append(extents)
     }
 
     fn learn_parent(&mut self) -> Result<(), EngineError> {
@@ -461,10 +482,8 @@ impl From<EngineError> for ReadError {
 
 fn as_spooled(extent: Extent) -> SpoolExtent {
     match extent {
-        Extent::Data { chunk } => SpoolExtent::Data { chunk: ChunkRef::Known(chunk), len: chunk.plain_len },
-        Extent::Slice { chunk, skip, len, hash } => {
-            SpoolExtent::Slice { chunk: ChunkRef::Known(chunk), skip, len, hash }
-        }
+        Extent::Data { chunk } => SpoolExtent::Data { chunk: ChunkRef::At(chunk), len: chunk.plain_len },
+        Extent::Slice { chunk, skip, len, hash } => SpoolExtent::Slice { chunk: ChunkRef::At(chunk), skip, len, hash },
         Extent::Hole { len } => SpoolExtent::Hole { len },
     }
 }

@@ -57,6 +57,20 @@ impl Spool {
         written.map_err(EngineError::file("write the scratch file"))
     }
 
+    /// Drops all items.
+    pub(crate) fn clear(&mut self) -> Result<(), EngineError> {
+        let flushed = self.file.flush();
+        let emptied = flushed.and_then(|()| self.file.get_ref().set_len(0)).and_then(|()| self.file.get_ref().rewind());
+        emptied.map_err(EngineError::file("empty the scratch file"))
+    }
+
+    /// Takes over all items of another one, after its own.
+    pub(crate) fn append(&mut self, mut other: Self) -> Result<(), EngineError> {
+        let rewound = other.file.flush().and_then(|()| other.file.get_ref().rewind());
+        let copied = rewound.and_then(|()| std::io::copy(&mut other.file.get_ref(), &mut self.file));
+        copied.map(drop).map_err(EngineError::file("write the scratch file"))
+    }
+
     /// Hands every item to `each`, in order. May be called again.
     pub(crate) fn replay(
         &mut self,
@@ -77,6 +91,36 @@ impl Spool {
             self.encoded.resize(u32::from_le_bytes(len) as usize, 0);
             reader.read_exact(&mut self.encoded).map_err(failed())?;
             each(postcard::from_bytes(&self.encoded).expect("the spool holds what was written to it"))?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_is_begun_anew_and_taken_over() {
+        let scratch = tempfile::tempdir().unwrap();
+        let hole = |len| SpoolItem::Extent(SpoolExtent::Hole { len });
+        let (mut spool, mut draft) = (Spool::create(scratch.path()).unwrap(), Spool::create(scratch.path()).unwrap());
+        spool.push(&hole(1)).unwrap();
+        for len in [2, 3] {
+            draft.clear().unwrap();
+            draft.push(&hole(len)).unwrap();
+            draft.push(&hole(len + 10)).unwrap();
+        }
+        spool.append(draft).unwrap();
+        spool.push(&hole(4)).unwrap();
+        for _ in 0..2 {
+            let mut lens = Vec::new();
+            let collect = |item| {
+                let SpoolItem::Extent(extent) = item else { panic!("no entry was pushed") };
+                lens.push(extent.len());
+                Ok(())
+            };
+            spool.replay(collect).unwrap();
+            assert_eq!(lens, [1, 3, 13, 4]);
         }
     }
 }
