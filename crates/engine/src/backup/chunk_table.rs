@@ -87,9 +87,10 @@ pub(crate) struct ChunkTable {
 }
 
 impl ChunkTable {
-    pub(crate) fn find(&self, hash: &ChunkHash) -> Option<ChunkRef> {
+    /// The number of the chunk of that hash.
+    pub(crate) fn find(&self, hash: &ChunkHash) -> Option<u32> {
         let is_named = |number: &u32| self.chunks[*number as usize].0 == *hash;
-        self.numbers.find(self.hasher.hash_one(hash), is_named).copied().map(ChunkRef::Numbered)
+        self.numbers.find(self.hasher.hash_one(hash), is_named).copied()
     }
 
     /// Learns of a chunk that is stored already.
@@ -109,14 +110,14 @@ impl ChunkTable {
         number
     }
 
-    /// Names the chunk of number `number`; tells where it is if the same bytes are known already.
-    pub(crate) fn name(&mut self, number: u32, hash: ChunkHash) -> Option<ChunkRef> {
+    /// Names the chunk of number `number`; tells whether its bytes are new.
+    pub(crate) fn name(&mut self, number: u32, hash: ChunkHash) -> bool {
         let known = self.find(&hash);
         match known {
-            Some(ChunkRef::Numbered(other)) => self.chunks[number as usize].1 = Known::Same(other),
-            _ => self.insert(number, hash),
+            Some(other) => self.chunks[number as usize].1 = Known::Same(other),
+            None => self.insert(number, hash),
         }
-        known
+        known.is_none()
     }
 
     fn insert(&mut self, number: u32, hash: ChunkHash) {
@@ -201,10 +202,10 @@ mod tests {
         // A second place of the same bytes is of no use.
         table.learn(chunk(2, 9, 1));
         let [first, bundle, third] = [table.reserve(), table.reserve(), table.reserve()];
-        assert_eq!(table.name(third, ChunkHash([3; 32])), None);
-        assert_eq!(table.name(first, ChunkHash([2; 32])), None);
-        assert_eq!(table.find(&ChunkHash([2; 32])), Some(ChunkRef::Numbered(first)));
-        assert_eq!(table.name(bundle, learned.hash), table.find(&learned.hash));
+        assert!(table.name(third, ChunkHash([3; 32])));
+        assert!(table.name(first, ChunkHash([2; 32])));
+        assert_eq!(table.find(&ChunkHash([2; 32])), Some(first));
+        assert!(!table.name(bundle, learned.hash));
         let packed = [(first, chunk(3, 0, 2)), (third, chunk(1, 80, 3))];
         let mut places = Places::default();
         packed.iter().for_each(|(number, location)| places.push(*number, location));

@@ -128,8 +128,9 @@ impl Parent {
         });
         match read {
             Ok(taken) => {
+                taken?;
                 self.extent_pages.extend(pages_of(found));
-                taken.map(|()| true)
+                Ok(true)
             }
             Err(error) => self.give_up(job, error).map(|()| false),
         }

@@ -364,7 +364,7 @@ impl<'a, 'scope> Reader<'a, 'scope> {
         let Some(number) = self.bundle.number.take() else { return Ok(()) };
         let plain = std::mem::take(&mut self.bundle.bytes).freeze();
         let hash = hash_chunk(&plain);
-        if self.table.name(number, hash).is_none() {
+        if self.table.name(number, hash) {
             self.pipeline.push(PlainChunk { number, hash, plain })?;
         }
         Ok(())
@@ -382,23 +382,23 @@ impl<'a, 'scope> Reader<'a, 'scope> {
         self.job.progress.advance(plain.len() as u64);
         let hash = hash_chunk(&plain);
         let len = u32::try_from(plain.len()).expect("chunks are far below 4 GiB");
-        let chunk = match self.table.find(&hash) {
+        let number = match self.table.find(&hash) {
             Some(known) => known,
             None => {
                 let number = self.table.reserve();
                 self.table.name(number, hash);
                 self.pipeline.push(PlainChunk { number, hash, plain })?;
-                ChunkRef::Numbered(number)
+                number
             }
         };
-        Ok(SpoolExtent::Data { chunk, len })
+        Ok(SpoolExtent::Data { chunk: ChunkRef::Numbered(number), len })
     }
 
     /// Reads an image, whose extents may be too many for memory, until it holds still, at most [`READS_MAX`] times.
     fn read_image(&mut self, image: &ImageSource) -> Result<(), ReadError> {
         let entry = image.entry()?;
         self.job.progress.begin("reading", entry.size());
-        let mut draft = Spool::create(&self.job.ctx.scratch)?;
+        let mut draft = self.draft()?;
         if let Some(entry) = self.reuse(&entry, |extent| draft.push(&SpoolItem::Extent(extent)))? {
             self.job.progress.advance(entry.size());
             return Ok(self.spool_image(entry, draft)?);
@@ -407,7 +407,7 @@ impl<'a, 'scope> Reader<'a, 'scope> {
         self.counts.files_read += 1;
         let mut last = None;
         for _ in 0..READS_MAX {
-            draft.clear()?;
+            let mut draft = self.draft()?;
             self.job.progress.begin("reading", image.entry()?.size());
             let before = image.entry()?;
             let (mut len, mut read) = (0, 0);
@@ -421,14 +421,19 @@ impl<'a, 'scope> Reader<'a, 'scope> {
             if whole && same_file(&before, &image.entry()?) {
                 return Ok(self.spool_image(before, draft)?);
             }
-            last = whole.then_some(before);
+            last = whole.then_some((before, draft));
         }
         let detail = format!("it was read {READS_MAX} times and changed each time");
         self.omissions.push(Omission { path: RelPath::root(), kind: OmissionKind::Changing, detail });
-        let Some(entry) = last else {
+        let Some((entry, draft)) = last else {
             return Err(ReadError::Io(std::io::Error::other("the image got shorter while it was read")));
         };
         Ok(self.spool_image(Entry { settled: false, ..entry }, draft)?)
+    }
+
+    /// A spool for the extents of an image, until it is known whether they are its content.
+    fn draft(&self) -> Result<Spool, EngineError> {
+        Spool::create(&self.job.ctx.scratch)
     }
 
     fn spool_image(&mut self, entry: Entry, extents: Spool) -> Result<(), EngineError> {
