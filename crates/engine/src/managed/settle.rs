@@ -149,8 +149,8 @@ impl Claim<'_> {
         if !row.managed || row.rolls_back && row.kind.source_kind() == SourceKind::Tree {
             return fill(path, true).await;
         }
-        let (region, begun, part) = (ctx.clone(), row.clone(), self.part());
-        if blocking(move || prepare(&region, &begun)).await? {
+        let (region, begun, fence, part) = (ctx.clone(), row.clone(), self.fence, self.part());
+        if blocking(move || prepare(&region, &begun, fence)).await? {
             return Ok(());
         }
         fill(part.clone(), false).await?;
@@ -177,10 +177,10 @@ impl Claim<'_> {
             // One that is being copied now goes with the next try.
             delete_backup(ctx, &row.account, &backup.id, None).await?;
         }
-        let (region, gone) = (ctx.clone(), row.clone());
+        let (region, gone, fence) = (ctx.clone(), row.clone(), self.fence);
         blocking(move || {
             remove_path(&region, &gone)?;
-            remove_parts(&region, &gone)
+            remove_parts(&region, &gone, fence)
         })
         .await?;
         ctx.catalog.remove_resource(row, self.fence).await?;
@@ -207,10 +207,10 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Makes room for a resource. Says whether it is there already: a server has stopped after it had appeared.
-fn prepare(ctx: &RegionContext, row: &ResourceRow) -> Result<bool, EngineError> {
+fn prepare(ctx: &RegionContext, row: &ResourceRow, fence: Fence) -> Result<bool, EngineError> {
     std::fs::create_dir_all(&ctx.managed).map_err(EngineError::file(format!("make {}", ctx.managed.display())))?;
     // Someone may still be writing there, whom nobody heeds any more.
-    drop(remove_parts(ctx, row));
+    drop(remove_parts(ctx, row, fence));
     Ok(!row.rolls_back && path_of(row).exists())
 }
 
@@ -226,8 +226,9 @@ fn appear(part: &Path, path: &Path, replaces: bool) -> io::Result<()> {
     }
 }
 
-/// Removes what leases have left of a resource that was not whole.
-fn remove_parts(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineError> {
+/// Removes what the leases before this one have left of a resource that was not whole. What a later one makes stays: this
+/// server may have been paused since its own was given.
+fn remove_parts(ctx: &RegionContext, row: &ResourceRow, lease: Fence) -> Result<(), EngineError> {
     let failed = || EngineError::file(format!("list {}", ctx.managed.display()));
     let listed = match std::fs::read_dir(&ctx.managed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -237,7 +238,8 @@ fn remove_parts(ctx: &RegionContext, row: &ResourceRow) -> Result<(), EngineErro
         let found = found.map_err(failed())?;
         let name = found.file_name();
         let fence = name.to_str().and_then(|name| name.strip_prefix(row.id.as_str())?.strip_prefix('.'));
-        if fence.is_some_and(|fence| fence.parse::<u64>().is_ok()) {
+        let fence = fence.and_then(|fence| fence.parse::<u64>().ok());
+        if fence.is_some_and(|fence| fence < lease.0.cast_unsigned()) {
             remove_at(&found.path())?;
         }
     }

@@ -233,7 +233,8 @@ async fn a_server_that_wakes_after_its_lease_changes_nothing() {
                 // Everyone waits for a write in which it stands still. As that would end with its connection, it ends here.
                 ended_alone = ended_alone || settling.as_mut().now_or_never().is_some();
             }
-            assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
+            let made = find(&region, &row).await.unwrap();
+            assert_eq!(made.state, ResourceState::Available, "{:?}, {kind}, after {stopped} steps", made.failure);
             std::fs::write(content_of(&row), "of its owner").unwrap();
             if !ended_alone {
                 drop(settling.await);
@@ -246,6 +247,25 @@ async fn a_server_that_wakes_after_its_lease_changes_nothing() {
         assert!(stopped > 2, "it was stopped nowhere");
         assert!(names_in(&region).iter().all(|name| !name.contains('.')), "{:?}", names_in(&region));
     }
+}
+
+/// The server whose lease comes later may be at work by the time that this one wakes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_later_leases_make_stays_and_what_earlier_ones_have_left_goes() {
+    let folder = scratch();
+    let region = region(folder.path(), "us-east-1").await;
+    let first = settled(&region, &accept(&region, new(ResourceKind::Lustre)).await).await.unwrap();
+    let backup = back_up(&region.ctx, &first.id).await.unwrap();
+    let row = accept(&region, NewManaged { made_from: Some(backup), ..new(ResourceKind::Lustre) }).await;
+    let request = LeaseRequest { owner: "before".to_owned(), ttl: Duration::ZERO };
+    let (_, before) = region.ctx.catalog.claim_resource(&row.id, &request, None).await.unwrap().unwrap();
+    let part = |lease: i64| format!("{}.{lease}", row.id);
+    for lease in [before.0 - 1, before.0, before.0 + 2] {
+        std::fs::create_dir(region.ctx.managed.join(part(lease))).unwrap();
+    }
+    assert_eq!(settled(&region, &row).await.unwrap().state, ResourceState::Available);
+    let left: Vec<_> = names_in(&region).into_iter().filter(|name| name.contains('.')).collect();
+    assert_eq!(left, [part(before.0 + 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,7 +299,7 @@ async fn what_is_no_part_of_a_resource_stays_when_it_goes() {
     let beside = |suffix: &str| region.ctx.managed.join(format!("{}.{suffix}", row.id));
     std::fs::create_dir(beside("bak")).unwrap();
     std::fs::write(beside("txt"), "a note").unwrap();
-    std::fs::write(beside("3"), "a part").unwrap();
+    std::fs::write(beside("1"), "a part").unwrap();
     begin_removal(&region, &row).await;
     assert_eq!(settled(&region, &row).await, None);
     assert_eq!(names_in(&region), [format!("{}.bak", row.id), format!("{}.txt", row.id)]);
