@@ -40,7 +40,28 @@ impl OmissionKind {
     pub fn fails_a_backup(self) -> bool {
         matches!(self, Self::Unreadable)
     }
+
+    /// Whether a resource that was filled by a restore with such an omission is not what its backup has.
+    pub fn fails_a_resource(self) -> bool {
+        matches!(self, Self::NotRestored)
+    }
 }
+
+impl Omission {
+    /// In one line the first few of those of a kind that matters, and how many more there are; `None` where there are none.
+    pub fn summary(omissions: &[Self], matters: impl Fn(OmissionKind) -> bool) -> Option<String> {
+        let found: Vec<&Self> = omissions.iter().filter(|omission| matters(omission.kind)).collect();
+        let shown: Vec<String> = found.iter().take(SUMMARY_MAX).map(ToString::to_string).collect();
+        match found.len().saturating_sub(shown.len()) {
+            _ if found.is_empty() => None,
+            0 => Some(shown.join("; ")),
+            more => Some(format!("{}; and {more} more", shown.join("; "))),
+        }
+    }
+}
+
+/// More than so many in one line say less, not more.
+const SUMMARY_MAX: usize = 5;
 
 impl std::fmt::Display for OmissionKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -92,14 +92,11 @@ fn options_of(job: &Job) -> TreeOptions {
 
 /// The error that ends a backup which left out something it was not allowed to.
 fn unallowed(job: &Job, omissions: &[Omission]) -> Option<EngineError> {
-    let failing: Vec<&Omission> = omissions.iter().filter(|omission| omission.kind.fails_a_backup()).collect();
-    if job.request.allow_incomplete || failing.is_empty() {
+    if job.request.allow_incomplete {
         return None;
     }
-    let shown: Vec<String> = failing.iter().take(5).map(ToString::to_string).collect();
-    let more = failing.len().saturating_sub(shown.len());
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let message = format!("{} could not be backed up: {}{more}", job.resource.id, shown.join("; "));
+    let failing = Omission::summary(omissions, OmissionKind::fails_a_backup)?;
+    let message = format!("{} could not be backed up: {failing}", job.resource.id);
     let hint = "make them readable, or accept a list of what is left out with --allow-incomplete";
     Some(EngineError::refused(ErrorKind::Failed, message).with_hint(hint))
 }

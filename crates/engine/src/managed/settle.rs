@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{BackupFilter, BackupRow, Fence, ResourceRow, UnsettledRow};
-use model::{BackupState, Origin, ResourceId, ResourceState, Service, SourceKind, Timestamp};
+use model::{BackupState, Omission, OmissionKind, Origin, ResourceId, ResourceState, Service, SourceKind, Timestamp};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ use super::{HOLD, holder, path_of, remove_at, remove_path, sync_managed};
 use crate::backup::describe;
 use crate::backups::delete_backup;
 use crate::context::RegionContext;
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
 use crate::lease::{RENEWALS_PER_LEASE, Renewal, is_lost};
 use crate::progress::Progress;
 use crate::restore::{RestoreRequest, restore};
@@ -74,7 +74,7 @@ pub async fn settle(ctx: &RegionContext, worker: &Worker, found: &UnsettledRow) 
             // Another goes on, or begins anew.
             claim.remove_part().await;
             let message = format!("{id} is another server's to settle by now");
-            return Err(EngineError::refused(crate::ErrorKind::Conflict, message));
+            return Err(EngineError::refused(ErrorKind::Conflict, message));
         }
     };
     let made = match &settled {
@@ -142,7 +142,12 @@ impl Claim<'_> {
         let fill = async |target: PathBuf, overwrite| {
             let (account, backup, paths) = (owner, backup.clone(), Vec::new());
             let request = RestoreRequest { account, backup, target, paths, overwrite };
-            restore(ctx, request, Arc::<Progress>::default()).await.map(drop)
+            let report = restore(ctx, request, Arc::<Progress>::default()).await?;
+            // Nobody is there to be shown a list, and what lacks files must not be taken for what was backed up.
+            match Omission::summary(&report.omissions, OmissionKind::fails_a_resource) {
+                Some(lost) => Err(EngineError::refused(ErrorKind::Damaged, format!("not all of it is there: {lost}"))),
+                None => Ok(()),
+            }
         };
         let path = path_of(row);
         // What its owner has attached may be a device, or be open: its bytes are replaced where they are.

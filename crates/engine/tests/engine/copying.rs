@@ -10,7 +10,9 @@ use engine::{EngineError, ErrorKind, Progress, RegionContext};
 use model::{BackupId, BackupState, Region};
 
 use crate::gated_store::GatedStore;
-use crate::support::{Place, TestRegion, account, assert_read, copy_of, region, region_with_noise, scratch, worker};
+use crate::support::{
+    Place, TestRegion, account, alter_largest_pack, assert_read, copy_of, region, region_with_noise, scratch, worker,
+};
 
 async fn copy(
     source: &TestRegion,
@@ -112,15 +114,8 @@ async fn a_pack_that_is_altered_in_the_source_leaves_no_object_in_the_targets() 
     for name in ["us-west-2", "eu-west-1"] {
         targets.push(region(folder.path(), name).await.ctx);
     }
-    let packs = source.ctx.store.list_packs(&account()).await.unwrap();
-    let (altered, _) = packs.iter().max_by_key(|(_, bytes)| bytes).unwrap();
-    let name = altered.to_string();
-    let key = format!("{}/packs/{}/{name}", account(), &name[..2]);
-    let mut bytes = source.place.read(&key).await.to_vec();
     // The last chunk: by then all else has been written to the targets.
-    let at = bytes.len() - (1 << 20);
-    bytes[at] ^= 1;
-    source.place.write(&key, bytes.into()).await;
+    let altered = alter_largest_pack(&source, 1 << 20).await;
 
     let copied = copy(&source, &targets, &backup, &Arc::default()).await;
     for target in &targets {
@@ -129,7 +124,7 @@ async fn a_pack_that_is_altered_in_the_source_leaves_no_object_in_the_targets() 
         assert_eq!(error.kind(), ErrorKind::Damaged, "{region}: {error:?}");
         assert!(error.to_string().contains("noise"), "{region}: {error}");
         let left = target.store.list_packs(&account()).await.unwrap();
-        assert!(left.iter().all(|(left, _)| left != altered), "{region}");
+        assert!(left.iter().all(|(left, _)| *left != altered), "{region}");
         assert_nothing_is_staged(target).await;
     }
 }

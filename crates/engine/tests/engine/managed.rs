@@ -9,7 +9,9 @@ use engine::{Acceptance, EngineError, ErrorKind, RegionContext, Worker};
 use futures::FutureExt;
 use model::{AccountId, Origin, ResourceKind, ResourceState};
 
-use crate::support::{TestRegion, account, add, back_up, region, scratch, worker};
+use crate::support::{
+    TestRegion, account, add, alter_largest_pack, back_up, region, region_with_noise, scratch, worker,
+};
 
 fn new(kind: ResourceKind) -> NewManaged {
     NewManaged {
@@ -133,6 +135,19 @@ async fn a_resource_is_filled_from_a_backup_that_another_account_shares() {
     assert!(std::fs::read(path_of(&row)).unwrap().starts_with(b"theirs to read"));
     let refused = accept_managed(&region.ctx, &receiver, filled(), &Terms::default()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
+}
+
+/// A list of what a restore has left out has no reader here.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_lack_files_of_its_backup_fails_and_names_them() {
+    let folder = scratch();
+    let (region, backup) = region_with_noise(folder.path(), 4 << 20).await;
+    alter_largest_pack(&region, 2 << 20).await;
+    let row = accept(&region, NewManaged { made_from: Some(backup), ..new(ResourceKind::Lustre) }).await;
+    let row = settled(&region, &row).await.unwrap();
+    assert_eq!(row.state, ResourceState::Failed);
+    assert!(row.failure.as_ref().unwrap().contains("noise was not restored"), "{:?}", row.failure);
+    assert_eq!(names_in(&region), [""; 0]);
 }
 
 /// Automatic backups of a file system go with it; those of a disk or a cluster stay until their own time.

@@ -12,7 +12,7 @@ use engine::backup::{BackupRequest, create_backup};
 use engine::copy::CopyRequest;
 use engine::resources::{NewResource, add_resource};
 use engine::{EngineError, Pace, RegionContext, Worker};
-use model::{AccountId, BackupId, Region, ResourceId, ResourceKind, SystemClock};
+use model::{AccountId, BackupId, ObjectName, Region, ResourceId, ResourceKind, SystemClock};
 use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -181,4 +181,17 @@ pub(crate) async fn region_with_noise(folder: &Path, bytes: usize) -> (TestRegio
     let source = region(folder, SOURCE).await;
     let backup = back_up(&source.ctx, &add(&source.ctx, &tree).await).await.unwrap();
     (source, backup)
+}
+
+/// Flips a bit of the largest pack of a region, so many bytes before its end. Returns the pack's name.
+pub(crate) async fn alter_largest_pack(region: &TestRegion, before_end: usize) -> ObjectName {
+    let packs = region.ctx.store.list_packs(&account()).await.unwrap();
+    let (altered, _) = packs.into_iter().max_by_key(|(_, bytes)| *bytes).unwrap();
+    let name = altered.to_string();
+    let key = format!("{}/packs/{}/{name}", account(), &name[..2]);
+    let mut bytes = region.place.read(&key).await.to_vec();
+    let at = bytes.len() - before_end;
+    bytes[at] ^= 1;
+    region.place.write(&key, bytes.into()).await;
+    altered
 }
