@@ -20,6 +20,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// On whose behalf the command runs.
     pub(crate) account: AccountId,
+    /// Whether the command line names it.
+    is_named: bool,
     quiet: bool,
 }
 
@@ -49,7 +51,7 @@ impl App {
     pub(crate) fn load(global: &Global) -> anyhow::Result<Self> {
         let config = Config::load(&global.config)?;
         let account = config.identities.find(global.account.as_deref())?.id.clone();
-        Ok(Self { config, account, quiet: global.quiet })
+        Ok(Self { config, account, is_named: global.account.is_some(), quiet: global.quiet })
     }
 
     /// The same for another account.
@@ -60,6 +62,14 @@ impl App {
     /// Opens a region.
     pub(crate) async fn open(&self, region: &Region) -> anyhow::Result<RegionContext> {
         self.config.region(region)?.open().await
+    }
+
+    /// Whose backups a command is about that goes over a whole region: all accounts', or those of the one that was named.
+    pub(crate) async fn accounts_in(&self, ctx: &RegionContext) -> anyhow::Result<Vec<AccountId>> {
+        match self.is_named {
+            true => Ok(vec![self.account.clone()]),
+            false => Ok(ctx.catalog.list_accounts().await.map_err(EngineError::from)?),
+        }
     }
 
     /// This process, with leases as the configuration has them.

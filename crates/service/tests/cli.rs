@@ -368,6 +368,18 @@ fn damage_is_reported_and_mended_from_another_region() {
     let damaged = scene.run(&["backup", "verify", &backup, "--json"]).with_status(1);
     assert_eq!(damaged.json()["faults"].as_array().unwrap().len(), 1, "{damaged:?}");
     assert!(damaged.stderr.contains("--repair-from"), "{damaged:?}");
+    // Whosever they are, unless one account is named.
+    let other = scene.run(&["account", "create", "other"]).ok().line();
+    let verified = |account: &[&str]| scene.run(&[&["verify", "--region", "us-east-1"], account].concat());
+    verified(&["--account", &other]).ok();
+    verified(&[]).with_status(1);
+    fs::create_dir(scene.path("theirs")).unwrap();
+    fs::write(scene.path("theirs/file"), "of another account").unwrap();
+    let theirs = ["resource", "add", "theirs", "--region", "us-east-1", "--account", &other];
+    let theirs = scene.run(&theirs).ok().line();
+    scene.run(&["backup", "create", &theirs, "--account", &other]).ok();
+    let both = verified(&["--json"]).with_status(1).json();
+    assert_eq!(both["backups"].as_array().unwrap().len(), 2, "{both}");
     let mended = scene.run(&["verify", "--region", "us-east-1", "--repair-from", "us-west-2", "--json"]).ok();
     assert_eq!(mended.json()["repaired"].as_array().unwrap().len(), 1, "{mended:?}");
     scene.run(&["backup", "verify", &backup, "--read-data"]).ok();

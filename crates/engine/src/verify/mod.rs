@@ -85,7 +85,7 @@ pub async fn verify_backup(
     checks.verify(account, backup).await
 }
 
-/// Verifies every backup of an account in a region; packs that several backups share are read once.
+/// Verifies every backup of those accounts in a region; packs that several backups share are read once.
 ///
 /// With `repair_from`, a faulty pack is replaced by the other region's, if that is sound.
 ///
@@ -93,19 +93,32 @@ pub async fn verify_backup(
 /// When the catalog or the store cannot be reached.
 pub async fn verify_region(
     ctx: &RegionContext,
-    account: &AccountId,
+    accounts: &[AccountId],
     depth: Depth,
     repair_from: Option<&RegionContext>,
     progress: Arc<Progress>,
 ) -> Result<RegionVerifyReport, EngineError> {
     ctx.store.still_there().await?;
-    let backups = available(ctx, account).await?;
     let mut report = RegionVerifyReport::default();
-    let mut checks = Checks::new(ctx, depth, &progress);
-    for backup in backups {
+    for account in accounts {
+        verify_account(ctx, account, depth, repair_from, &progress, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn verify_account(
+    ctx: &RegionContext,
+    account: &AccountId,
+    depth: Depth,
+    repair_from: Option<&RegionContext>,
+    progress: &Progress,
+    report: &mut RegionVerifyReport,
+) -> Result<(), EngineError> {
+    let mut checks = Checks::new(ctx, depth, progress);
+    for backup in available(ctx, account).await? {
         let mut found = checks.verify(account, &backup).await?;
         if let Some(other) = repair_from.filter(|_| !found.faults.is_empty()) {
-            let mut repaired = repair(ctx, other, account, &found, &progress).await?;
+            let mut repaired = repair(ctx, other, account, &found, progress).await?;
             if !repaired.is_empty() {
                 repaired.iter().for_each(|pack| checks.forget(pack));
                 found = checks.verify(account, &backup).await?;
@@ -116,7 +129,7 @@ pub async fn verify_region(
         }
         report.backups.push((backup, found));
     }
-    Ok(report)
+    Ok(())
 }
 
 async fn available(ctx: &RegionContext, account: &AccountId) -> Result<Vec<BackupId>, EngineError> {

@@ -84,7 +84,7 @@ enum Command {
     Backup(backup::BackupCommand),
     /// Copy a backup to other regions: only what each of them lacks. Prints the ids of the copies.
     Copy(copy::CopyArgs),
-    /// Check every backup of a region, and mend it from another region.
+    /// Check every backup of a region, of all accounts unless --account names one, and mend it from another region.
     Verify(verify::VerifyArgs),
     /// Remove the packs that no backup has named for a while.
     Gc(gc::GcArgs),

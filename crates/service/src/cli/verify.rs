@@ -1,4 +1,4 @@
-//! `offsite verify`: checks every backup of a region, and mends it with good packs from another one.
+//! `offsite verify`: checks every backup of a region, whosever it is, and mends it with good packs from another one.
 
 use clap::Args;
 use engine::verify::{Fault, RegionVerifyReport, VerifyReport, verify_region};
@@ -35,8 +35,8 @@ pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome>
         Some(region) => Some(app.open(region).await?),
         None => None,
     };
-    let depth = args.depth.depth();
-    let report = app.watch(|progress| verify_region(&ctx, &app.account, depth, other.as_ref(), progress)).await?;
+    let (accounts, depth) = (app.accounts_in(&ctx).await?, args.depth.depth());
+    let report = app.watch(|progress| verify_region(&ctx, &accounts, depth, other.as_ref(), progress)).await?;
     if args.format.json {
         print_json(&region_json(&args.region, &report))?;
     } else {

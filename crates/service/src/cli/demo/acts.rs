@@ -200,8 +200,8 @@ impl Demo {
     async fn verify(&mut self) -> anyhow::Result<()> {
         let second = self.app.open(&self.second).await?;
         let started = Instant::now();
-        let account = &self.app.account;
-        let verifying = self.app.watch(|progress| verify_region(&second, account, Depth::ReadData, None, progress));
+        let accounts = std::slice::from_ref(&self.app.account);
+        let verifying = self.app.watch(|progress| verify_region(&second, accounts, Depth::ReadData, None, progress));
         let report = verifying.await?;
         let took = started.elapsed();
         let bytes = report.backups.iter().map(|(_, report)| report.bytes).sum();
