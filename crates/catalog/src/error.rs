@@ -23,7 +23,8 @@ pub enum CatalogErrorKind {
     NotFound,
     /// The row is not in a state that allows this, or another row is in the way; read again, then decide.
     Conflict,
-    /// The backup is being copied; ask again when its holds have been released or have run out.
+    /// The backup is being copied, or a resource is filled from it; ask again when its holds have been released or have
+    /// run out.
     Held,
     /// A worker is at work on the backup; ask again when its lease has run out.
     Leased,

@@ -1,6 +1,6 @@
-//! Holds: what keeps a backup while another region copies it.
+//! Holds: what keeps a backup while another region copies it, or a resource is filled from it.
 //!
-//! A hold runs out by itself, so that a copier that died keeps nothing forever. One that is renewed
+//! A hold runs out by itself, so that a holder that died keeps nothing forever. One that is renewed
 //! in time cannot be slipped past: removal begins only when no unexpired hold exists, and from then
 //! on none can be placed or renewed.
 //!
@@ -20,7 +20,7 @@ use crate::error::{CatalogError, CatalogErrorKind};
 /// A hold on a backup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HoldRow {
-    /// Who holds it: the copy that needs it.
+    /// Who holds it: the copy that needs it, or the resource that is filled from it.
     pub holder: String,
     /// When it runs out.
     pub expires_at: Timestamp,

@@ -154,8 +154,8 @@ impl Catalog {
     /// Beginning again is allowed. A token, if the call has one, is taken with it.
     ///
     /// # Errors
-    /// `NotFound` when the account has no such backup. `Held` while someone is copying it. `Leased` while
-    /// a worker is at work on it. `Conflict` when the token was taken before.
+    /// `NotFound` when the account has no such backup. `Held` while it is being copied, or a resource
+    /// is filled from it. `Leased` while a worker is at work on it. `Conflict` when the token was taken before.
     pub async fn begin_delete(
         &self,
         account: &AccountId,

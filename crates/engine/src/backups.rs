@@ -164,7 +164,7 @@ pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut reco
 /// Safe to repeat; an interrupted removal is also finished by gc.
 ///
 /// # Errors
-/// `Conflict` while it is being copied or worked on, and when the token was taken before.
+/// `Conflict` while it is being copied, worked on, or a resource is filled from it, and when the token was taken before.
 pub async fn delete_backup(
     ctx: &RegionContext,
     account: &AccountId,
@@ -198,8 +198,8 @@ fn not_deletable(ctx: &RegionContext, id: &BackupId, error: CatalogError) -> Eng
     match error.kind {
         CatalogErrorKind::NotFound => missing(ctx, id),
         CatalogErrorKind::Held => {
-            EngineError::refused(ErrorKind::Conflict, format!("backup {id} is being copied to another region"))
-                .with_hint("remove it when the copy has ended")
+            let message = format!("backup {id} is being copied to another region, or restored into a resource");
+            EngineError::refused(ErrorKind::Conflict, message).with_hint("remove it when that has ended")
         }
         CatalogErrorKind::Leased => EngineError::refused(ErrorKind::Conflict, format!("backup {id} is being made"))
             .with_hint("remove it when the work on it has ended"),

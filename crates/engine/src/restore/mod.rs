@@ -2,7 +2,8 @@
 //!
 //! The manifest is read in path order and cut into windows of a bounded size. The chunks of one
 //! window are fetched together, each pack once, while a thread of its own writes the windows before.
-//! What cannot be restored is listed; no byte that failed its check is ever written.
+//! What cannot be restored of a tree is listed; an image is restored whole or the restore fails. No byte that failed its
+//! check is ever written.
 
 mod fetch;
 mod image;
@@ -52,8 +53,10 @@ pub struct RestoreReport {
 /// Safe to repeat: a restore of the same backup that was interrupted is begun again in its place.
 ///
 /// # Errors
-/// `Failed` with a hint when the target is in the way; `Full` when the disk is; damage to single
-/// files is listed in the report instead.
+/// `Conflict` with a hint when the target is in the way, or the backup is not available; `NotFound` when there is no such
+/// backup, or nothing at one of the paths; `Full` when the disk is. `Damaged` when the manifest is, or a chunk of an image,
+/// whose target is written up to there: mend the pack, then restore again. Damage to single files of a tree is listed in
+/// the report instead.
 pub async fn restore(
     ctx: &RegionContext,
     request: RestoreRequest,
