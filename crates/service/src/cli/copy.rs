@@ -35,7 +35,7 @@ pub(crate) struct CopyArgs {
     copy_tags: bool,
     #[command(flatten)]
     tags: TagArgs,
-    /// Encrypt everything anew under a data key that is made in the target.
+    /// Encrypt what a target lacks anew, under a data key that is made there; what it holds stays as it is.
     #[arg(long)]
     reencrypt: bool,
     /// Read no more than this from the source, e.g. 50MB/s.

@@ -105,7 +105,8 @@ pub(crate) struct ConfigFile {
     /// How long work is another's after its last sign of life, in seconds: 1 to 3600.
     #[serde(default = "default_lease_seconds")]
     lease_seconds: u64,
-    /// A copy that sends more packs than this is shared by the servers of its region, in parts of so many.
+    /// A copy that sends more packs than this is shared by the servers of its region, in parts of so many. Not one with
+    /// --reencrypt or --bandwidth, nor one whose source is read once for several regions.
     #[serde(default = "default_copy_part_packs")]
     copy_part_packs: NonZeroUsize,
     /// Calls of an account to one operation of CBS in one region.

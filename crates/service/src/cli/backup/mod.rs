@@ -25,7 +25,7 @@ pub(super) use view::BackupView;
 /// The `offsite backup` commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
-    /// Back up a resource: only what changed since its last backup is read. Prints the backup's id.
+    /// Back up a resource: only what changed since its last backup is stored. Prints the backup's id.
     Create(create::CreateArgs),
     /// List backups, newest first.
     Ls(list::ListArgs),

@@ -40,7 +40,7 @@ pub(super) async fn play(args: &DemoArgs, scratch: &Path, quiet: bool) -> anyhow
 
     demo.story.act(format_args!("Day 1: back up both in {}", demo.first))?;
     demo.back_up(&first, &resources, 1).await?;
-    demo.story.act(format_args!("Day 2: 1 % of both changes; back up again, reading only what changed"))?;
+    demo.story.act(format_args!("Day 2: 1 % of both changes; back up again, storing only what changed"))?;
     demo.live_through_a_day(image).await?;
     demo.back_up(&first, &resources, 2).await?;
 
