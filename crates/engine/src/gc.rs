@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use catalog::Orphan;
-use model::{AccountId, BackupId, ObjectName, PackId};
+use model::{AccountId, BackupId, ObjectName, PackId, Timestamp};
 use tokio::time::Instant;
 
 use crate::backups::finish_deletion;
@@ -55,6 +55,10 @@ const REMOVAL_MAX: Duration = Duration::from_secs(300);
 
 /// How long nobody else removes that object. What a store was asked last may take a while to come there.
 const REMOVAL_LEASE: Duration = Duration::from_secs(600);
+
+/// For how many milliseconds nobody has written to a file that was left half-written. A record that is edited, or a pack that
+/// is mended, is written by someone without a lease, and work may begin while files are looked at.
+const STAGING_AGE_MS: i64 = 60_000;
 
 /// Removes what nothing names. Safe to run beside anything, any number of times.
 ///
@@ -129,11 +133,12 @@ async fn finish_removals(ctx: &RegionContext) -> Result<u64, EngineError> {
 
 /// Removes half-written files, unless some worker is alive who may be writing one.
 async fn remove_staging(ctx: &RegionContext) -> Result<(), EngineError> {
+    let before = Timestamp(ctx.clock.now().0 - STAGING_AGE_MS);
     let leased = ctx.catalog.leased_backups().await?;
     let alive = leased.iter().any(|row| !row.lease_owner.as_deref().is_some_and(is_dead));
     if !alive {
         ctx.store.check_owner().await?;
-        ctx.store.remove_staging().await?;
+        ctx.store.remove_staging(before).await?;
     }
     Ok(())
 }

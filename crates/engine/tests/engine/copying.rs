@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::copy::{CopyReport, copy_backup};
 use engine::verify::{Depth, verify_backup};
 use engine::{EngineError, ErrorKind, Progress, RegionContext};
-use model::{BackupId, BackupState, Region};
+use model::{BackupId, BackupState, Region, Timestamp};
 
 use crate::gated_store::GatedStore;
 use crate::support::{
@@ -31,7 +31,7 @@ async fn assert_whole(target: &RegionContext, report: &CopyReport) {
 
 /// Nothing is left of what was not finished. What a bucket does not show is forgotten by itself.
 async fn assert_nothing_is_staged(target: &RegionContext) {
-    assert_eq!(target.store.remove_staging().await.unwrap(), 0, "in {}", target.region);
+    assert_eq!(target.store.remove_staging(Timestamp(i64::MAX)).await.unwrap(), 0, "in {}", target.region);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -103,6 +103,11 @@ impl Stage {
         for backup in listed.as_array().unwrap() {
             self.world.run(["backup", "rm", backup["id"].as_str().unwrap()]).exits(0);
         }
+        // Half-written files stay for a minute.
+        for path in self.world.packs(region).iter().filter(|path| path.to_string_lossy().contains('#')) {
+            let written = std::fs::File::options().write(true).open(path).unwrap();
+            written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
         self.world.run(["gc", "--region", region, "--grace", "0s"]).exits(0);
         assert_eq!(self.world.packs(region), Vec::<PathBuf>::new(), "orphans after a kill at effect {at}");
     }

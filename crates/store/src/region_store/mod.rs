@@ -19,12 +19,13 @@ mod reading;
 mod upload;
 
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use model::effect::effect;
-use model::{AccountId, BackupId, ObjectName, Region};
+use model::{AccountId, BackupId, ObjectName, Region, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
@@ -205,15 +206,15 @@ impl RegionStore {
         self.bucket.as_ref().map_or(0, |bucket| bucket.courteous.busy_answers())
     }
 
-    /// Removes what interrupted writes left: they go to `<name>#<number>`, which is renamed at the end.
+    /// Removes what writes left that were interrupted `before` then: they go to `<name>#<number>`, which is renamed at the end.
     ///
-    /// Call this only while nothing writes to the store: a write whose file is removed fails.
+    /// A write that has stood still since and goes on fails, and is to be tried again.
     ///
     /// # Errors
     /// When a file cannot be removed or a directory cannot be read.
-    pub async fn remove_staging(&self) -> Result<u64, StoreError> {
+    pub async fn remove_staging(&self, before: Timestamp) -> Result<u64, StoreError> {
         let Some(directory) = self.directory.clone() else { return Ok(0) };
-        let removed = blocking(move || remove_staging_below(&directory)).await;
+        let removed = blocking(move || remove_staging_below(&directory, before)).await;
         let failed = |e: std::io::Error| object_store::Error::Generic { store: "file", source: e.into() };
         removed.map_err(|e| wrap(&self.region, "clean", "/", failed(e)))
     }
@@ -486,15 +487,23 @@ impl RegionStore {
     }
 }
 
-fn remove_staging_below(directory: &std::path::Path) -> std::io::Result<u64> {
+fn remove_staging_below(directory: &std::path::Path, before: Timestamp) -> std::io::Result<u64> {
     let mut removed = 0;
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            removed += remove_staging_below(&entry.path())?;
+            removed += remove_staging_below(&entry.path(), before)?;
         } else if is_staging(&entry.file_name().to_string_lossy()) {
-            std::fs::remove_file(entry.path())?;
-            removed += 1;
+            let is_old = |meta: std::fs::Metadata| meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000 < before.0;
+            let removal = entry.metadata().and_then(|meta| match is_old(meta) {
+                true => std::fs::remove_file(entry.path()).map(|()| 1),
+                false => Ok(0),
+            });
+            match removal {
+                // Renamed since: it was no remainder.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removal => removed += removal?,
+            }
         }
     }
     Ok(removed)

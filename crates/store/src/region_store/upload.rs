@@ -170,6 +170,7 @@ impl Drop for PackUpload {
 
 #[cfg(test)]
 mod tests {
+    use model::Timestamp;
     use object_store::memory::InMemory;
 
     use super::*;
@@ -234,7 +235,7 @@ mod tests {
             assert!(store.list_packs(&account()).await.unwrap().is_empty());
             second.finish().await.unwrap();
             store.verify_pack(&account(), &name, ReadFrom::Disk).await.unwrap();
-            assert_eq!(store.remove_staging().await.unwrap(), 0);
+            assert_eq!(store.remove_staging(Timestamp(i64::MAX)).await.unwrap(), 0);
         }
     }
 
