@@ -129,8 +129,7 @@ impl Catalog {
     /// `Busy`, `Full`, `ReadOnly`, `Corrupt` or `Unavailable`.
     pub async fn release_hold(&self, id: &BackupId, holder: &str) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("release_hold", "release the hold")).await?;
-        let query = sqlx::query("DELETE FROM hold WHERE backup_id = $1 AND holder = $2");
-        write.run(query.bind(id.as_str()).bind(holder)).await?;
+        write.delete_hold(id, holder).await?;
         write.commit().await
     }
 
@@ -156,6 +155,11 @@ impl Catalog {
 }
 
 impl Write {
+    pub(crate) async fn delete_hold(&mut self, id: &BackupId, holder: &str) -> Result<(), CatalogError> {
+        let query = sqlx::query("DELETE FROM hold WHERE backup_id = $1 AND holder = $2");
+        self.run(query.bind(id.as_str()).bind(holder)).await.map(drop)
+    }
+
     /// Someone who keeps the backup at `now`.
     pub(crate) async fn find_holder(&mut self, id: &BackupId, now: Timestamp) -> Result<Option<String>, CatalogError> {
         let query =

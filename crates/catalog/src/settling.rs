@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{AccountId, ResourceId, Timestamp};
+use model::{AccountId, BackupId, ResourceId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
@@ -99,8 +99,8 @@ impl Catalog {
         write.commit().await
     }
 
-    /// Gives the work back, for anyone to claim at once, and changes the resource as [`Catalog::edit_resource`] does, both
-    /// or neither.
+    /// Gives the work back, for anyone to claim at once, changes the resource as [`Catalog::edit_resource`] does, and releases
+    /// the hold on the backup that it was filled from, if there is one: all or nothing.
     ///
     /// # Errors
     /// `LostLease` when another claimed, or it was released. `NotFound` when the account has no such resource.
@@ -109,6 +109,7 @@ impl Catalog {
         account: &AccountId,
         id: &ResourceId,
         fence: Fence,
+        hold: Option<(&BackupId, &str)>,
         edit: impl FnOnce(&mut ResourceRow) + Send,
     ) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("release_resource", "release the resource's lease")).await?;
@@ -119,6 +120,9 @@ impl Catalog {
         }
         edit(&mut row);
         write.update_resource(&row).await?;
+        if let Some((backup, holder)) = hold {
+            write.delete_hold(backup, holder).await?;
+        }
         write.commit().await
     }
 

@@ -138,6 +138,8 @@ async fn of_many_who_would_settle_a_resource_one_does_and_those_before_it_can_no
     let fresh = Fresh::new_in_memory().await;
     let disk = disk();
     fresh.insert_resource(&disk).await.unwrap();
+    let source = fresh.available(1, &[]).await;
+    fresh.place_hold(&account(), &source, "filling", HOUR).await.unwrap();
     let mut stale = None;
     for round in 1..=10 {
         let claimants: Vec<_> = (0..16)
@@ -154,8 +156,10 @@ async fn of_many_who_would_settle_a_resource_one_does_and_those_before_it_can_no
         if let Some(stale) = stale.replace(Fence(round)) {
             assert_kind(fresh.renew_resource(&disk.id, stale, HOUR).await, Kind::LostLease);
             let publish = |row: &mut ResourceRow| row.state = ResourceState::Available;
-            assert_kind(fresh.release_resource(&account(), &disk.id, stale, publish).await, Kind::LostLease);
+            let hold = Some((&source, "filling"));
+            assert_kind(fresh.release_resource(&account(), &disk.id, stale, hold, publish).await, Kind::LostLease);
             assert_eq!(fresh.find_resource(&account(), &disk.id).await.unwrap(), Some(disk.clone()));
+            assert_eq!(fresh.active_holds(&source).await.unwrap().len(), 1);
         }
         fresh.renew_resource(&disk.id, Fence(round), Duration::ZERO).await.unwrap();
     }
@@ -166,12 +170,15 @@ async fn a_settled_resource_can_not_be_claimed() {
     let fresh = Fresh::new().await;
     let disk = disk();
     fresh.insert_resource(&disk).await.unwrap();
+    let source = fresh.available(1, &[]).await;
+    fresh.place_hold(&account(), &source, "filling", HOUR).await.unwrap();
     let claim = async || fresh.claim_resource(&disk.id, &lease("worker", HOUR), None).await.unwrap();
     let (_, fence) = claim().await.unwrap();
     assert_eq!(claim().await, None);
     let publish = |row: &mut ResourceRow| row.state = ResourceState::Available;
-    fresh.release_resource(&account(), &disk.id, fence, publish).await.unwrap();
+    fresh.release_resource(&account(), &disk.id, fence, Some((&source, "filling")), publish).await.unwrap();
     assert_eq!(claim().await, None);
+    assert_eq!(fresh.active_holds(&source).await.unwrap(), []);
     assert_eq!(fresh.unsettled_resources().await.unwrap(), []);
 }
 

@@ -82,6 +82,7 @@ pub async fn settle(ctx: &RegionContext, worker: &Worker, found: &UnsettledRow) 
         Ok(Settled::Made(failure)) => Some(failure.clone()),
         Ok(Settled::Waits) | Err(_) => None,
     };
+    let is_made = made.is_some();
     if !matches!(made, Some(None)) {
         claim.remove_part().await;
     }
@@ -93,10 +94,10 @@ pub async fn settle(ctx: &RegionContext, worker: &Worker, found: &UnsettledRow) 
             row.rolls_back = false;
         }
     };
-    ctx.catalog.release_resource(&claim.row.account, id, fence, edit).await?;
-    if let (Ok(Settled::Made(_)), Some(backup)) = (&settled, &claim.row.made_from) {
-        drop(ctx.catalog.release_hold(backup, &holder(id)).await);
-    }
+    let holder = holder(id);
+    // With the row: once that is settled, the same backup may be held by the same name for another roll-back.
+    let hold = claim.row.made_from.as_ref().filter(|_| is_made).map(|backup| (backup, holder.as_str()));
+    ctx.catalog.release_resource(&claim.row.account, id, fence, hold, edit).await?;
     settled.map(drop)
 }
 

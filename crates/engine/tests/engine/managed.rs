@@ -5,12 +5,12 @@ use std::time::Duration;
 use catalog::{LeaseRequest, ResourceRow, Terms, UnsettledRow};
 use engine::backup::{BackupRequest, create_backup};
 use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, roll_back, settle};
-use engine::{Acceptance, EngineError, ErrorKind, RegionContext, Worker};
-use futures::FutureExt;
+use engine::{Acceptance, EngineError, ErrorKind, Worker};
 use model::{AccountId, Origin, ResourceKind, ResourceState};
 
 use crate::support::{
-    TestRegion, account, add, alter_largest_pack, back_up, region, region_with_noise, scratch, worker,
+    TestRegion, account, add, alter_largest_pack, back_up, overtake, region, region_with_noise, scratch,
+    seen_by_another, worker,
 };
 
 fn new(kind: ResourceKind) -> NewManaged {
@@ -189,15 +189,10 @@ async fn what_one_server_settles_the_others_leave_alone_until_it_gives_it_back()
     assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Creating);
     assert_eq!(region.ctx.catalog.release_resources_of("second").await.unwrap(), 0);
     assert_eq!(region.ctx.catalog.release_resources_of("first").await.unwrap(), 1);
-    let late = region.ctx.catalog.release_resource(&account(), &row.id, fence, |_| {}).await.unwrap_err();
+    let late = region.ctx.catalog.release_resource(&account(), &row.id, fence, None, |_| {}).await.unwrap_err();
     assert_eq!(late.kind, catalog::CatalogErrorKind::LostLease);
     settle_by(&region, &server("second", hour), &row).await.unwrap();
     assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);
-}
-
-/// The region as another server sees it, with connections of its own.
-async fn seen_by_another(region: &TestRegion) -> RegionContext {
-    RegionContext { catalog: region.place.open_catalog().await, ..RegionContext::clone(&region.ctx) }
 }
 
 /// Has another server settle what a server holds that stood still for longer than its lease.
@@ -237,23 +232,13 @@ async fn a_server_that_wakes_after_its_lease_changes_nothing() {
             };
             let found = find_unsettled(&region, &row).await;
             let slow = server("slow", Duration::from_secs(3600));
-            let mut settling = Box::pin(settle(&slow_ctx, &slow, &found));
-            for _ in 0..stopped {
-                ended_alone = ended_alone || settling.as_mut().now_or_never().is_some();
-                // Whatever it waits for has a while to happen.
-                tokio::task::spawn_blocking(|| {}).await.unwrap();
-            }
-            let mut taking_over = Box::pin(take_over(&region, &row));
-            while tokio::time::timeout(Duration::from_millis(100), &mut taking_over).await.is_err() {
-                // Everyone waits for a write in which it stands still. As that would end with its connection, it ends here.
-                ended_alone = ended_alone || settling.as_mut().now_or_never().is_some();
-            }
-            let made = find(&region, &row).await.unwrap();
-            assert_eq!(made.state, ResourceState::Available, "{:?}, {kind}, after {stopped} steps", made.failure);
-            std::fs::write(content_of(&row), "of its owner").unwrap();
-            if !ended_alone {
-                drop(settling.await);
-            }
+            ended_alone = overtake(settle(&slow_ctx, &slow, &found), stopped, async {
+                take_over(&region, &row).await;
+                let made = find(&region, &row).await.unwrap();
+                assert_eq!(made.state, ResourceState::Available, "{:?}, {kind}, after {stopped} steps", made.failure);
+                std::fs::write(content_of(&row), "of its owner").unwrap();
+            })
+            .await;
             let holds = std::fs::read(content_of(&row)).unwrap();
             assert_eq!(holds, b"of its owner", "{kind}, {rolls_back}, stopped after {stopped} steps");
             assert_eq!(find(&region, &row).await.unwrap().state, ResourceState::Available);

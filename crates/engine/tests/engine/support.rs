@@ -12,6 +12,7 @@ use engine::backup::{BackupRequest, create_backup};
 use engine::copy::CopyRequest;
 use engine::resources::{NewResource, add_resource};
 use engine::{EngineError, Pace, RegionContext, Worker};
+use futures::FutureExt;
 use model::{AccountId, BackupId, ObjectName, Region, ResourceId, ResourceKind, SystemClock};
 use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::StdRng;
@@ -132,6 +133,11 @@ pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
+/// The region as another server sees it, with connections of its own.
+pub(crate) async fn seen_by_another(region: &TestRegion) -> RegionContext {
+    RegionContext { catalog: region.place.open_catalog().await, ..RegionContext::clone(&region.ctx) }
+}
+
 /// Makes the region `name` in `folder`.
 pub(crate) async fn region(folder: &Path, name: &str) -> TestRegion {
     let place = Place::new(folder, name);
@@ -169,6 +175,26 @@ pub(crate) async fn back_up(ctx: &RegionContext, resource: &ResourceId) -> Resul
 /// A plain copy of `backup`.
 pub(crate) fn copy_of(backup: BackupId) -> CopyRequest {
     CopyRequest { copy_tags: true, ..CopyRequest::of(account(), backup) }
+}
+
+/// Has `slow` stand still after so many steps until `other` has ended, and then go on to its end. Says whether `slow` had
+/// ended before it stood still.
+pub(crate) async fn overtake(slow: impl Future, steps: usize, other: impl Future<Output = ()>) -> bool {
+    let (mut slow, mut has_ended) = (Box::pin(slow), false);
+    for _ in 0..steps {
+        has_ended = has_ended || slow.as_mut().now_or_never().is_some();
+        // Whatever it waits for has a while to happen.
+        tokio::task::spawn_blocking(|| {}).await.unwrap();
+    }
+    let mut other = Box::pin(other);
+    while tokio::time::timeout(Duration::from_millis(100), &mut other).await.is_err() {
+        // Everyone waits for a write in which it stands still. As that would end with its connection, it ends here.
+        has_ended = has_ended || slow.as_mut().now_or_never().is_some();
+    }
+    if !has_ended {
+        drop(slow.await);
+    }
+    has_ended
 }
 
 /// A region with a backup of `bytes` of noise.
