@@ -48,6 +48,11 @@ impl CatalogError {
         self.kind == kind
     }
 
+    /// Whether what was to be written may be written all the same: the database was not heard any more.
+    pub fn is_in_doubt(&self) -> bool {
+        self.is(CatalogErrorKind::Unavailable)
+    }
+
     /// An error that this crate decided on, rather than the database.
     pub(crate) fn new(
         kind: CatalogErrorKind,

@@ -107,16 +107,16 @@ async fn spend_source(source: &RegionContext, target: &RegionContext, backup: &B
     drop(tokio::time::timeout(SPENDING_MAX, spending).await);
 }
 
-/// Ends the work on a copy that failed, and says whether it may be resumed.
+/// Ends the work on a copy that failed, and says whether it may be gone on with: by whoever takes it over, or has.
 async fn end(target: &RegionContext, account: &AccountId, id: &BackupId, fence: Fence, error: &EngineError) -> bool {
     let may_be_resumed = error.is_worth_retrying() || may_be_written(target, account, id).await;
     let ended = match may_be_resumed {
         true => target.catalog.release(id, fence).await,
         false => target.catalog.fail(id, fence, &describe(error)).await,
     };
-    // The first error is the one to tell; what could not be said now ends with the lease.
-    drop(ended);
-    may_be_resumed
+    // The first error is the one to tell. What could not be said now ends with the lease; if that is another's by now, so is the
+    // hold on the source.
+    may_be_resumed || ended.is_err()
 }
 
 /// Whether the record of a copy is in the target, or may be. Such a copy is never given up: it needs no source to be
@@ -320,6 +320,8 @@ async fn accept(
         }
         Ok(Accepted::Earlier(earlier)) => Ok(Acceptance::Earlier(earlier)),
         Ok(Accepted::OverQuota(quota)) => Ok(Acceptance::OverQuota(quota)),
+        // The copy may be there to be made, and needs its source. If not, the hold runs out.
+        Err(error) if error.is_in_doubt() => return Err(error.into()),
         Err(error) => Err(error.into()),
     };
     drop(hold);

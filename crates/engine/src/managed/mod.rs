@@ -110,6 +110,11 @@ pub async fn accept_all_managed(
         Ok::<_, EngineError>(ctx.catalog.accept_resources(&rows).await?)
     }
     .await;
+    let accepted = match accepted {
+        // What may be registered needs what was begun. If it is not, the hold runs out, and what was made is empty.
+        Err(EngineError::Catalog(error)) if error.is_in_doubt() => return Err(error.into()),
+        accepted => accepted,
+    };
     // A refusal is alone.
     let all = accepted.as_ref().ok().filter(|all| all.len() == rows.len());
     let is_new = |number: usize| all.is_some_and(|all| all[number] == Accepted::New(()));
