@@ -143,19 +143,31 @@ async fn rewrite_record(ctx: &RegionContext, row: &BackupRow) -> Result<(), Engi
     update_record(ctx, row, record).await
 }
 
-/// Writes the record anew if the row's tags, attributes or expiry are no longer those in it.
+/// Writes the record anew until the row's tags, attributes and expiry are those in it: of several who edit at once, and one who
+/// removes the backup meanwhile, whoever writes last sees what the others have done to the row.
 pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut record: Record) -> Result<(), EngineError> {
-    let head = &record.head;
-    if head.tags == row.tags && head.attributes == row.attributes && head.expires_at == row.expires_at {
-        return Ok(());
+    let (account, id) = (&row.account, &row.id);
+    let mut row = row.clone();
+    while !is_in_line(&record, &row) {
+        record.head.tags = row.tags;
+        record.head.attributes = row.attributes;
+        record.head.expires_at = row.expires_at;
+        ctx.store.check_owner().await?;
+        ctx.store.put_record(&record).await?;
+        // Whoever takes the store over from here on reads this.
+        ctx.store.check_owner().await?;
+        match ctx.catalog.find_backup(account, id).await? {
+            Some(now) if now.state == BackupState::Available => row = now,
+            // A rebuild must not bring it back.
+            _ => return Ok(ctx.store.delete_record(account, id).await?),
+        }
     }
-    record.head.tags.clone_from(&row.tags);
-    record.head.attributes.clone_from(&row.attributes);
-    record.head.expires_at = row.expires_at;
-    ctx.store.check_owner().await?;
-    ctx.store.put_record(&record).await?;
-    // Whoever takes the store over from here on reads this.
-    Ok(ctx.store.check_owner().await?)
+    Ok(())
+}
+
+fn is_in_line(record: &Record, row: &BackupRow) -> bool {
+    let head = &record.head;
+    head.tags == row.tags && head.attributes == row.attributes && head.expires_at == row.expires_at
 }
 
 /// Removes a backup: first the promise (its state), then its record, then its row. Its packs stay

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use catalog::{BackupRow, Fence, PackRow, Published};
-use model::{DataKeyId, PackId, SnapshotId};
+use model::{BackupState, DataKeyId, PackId, SnapshotId};
 use store::manifest::Root;
 use store::record::Totals;
 use store::{Lineage, PackRef, Record, RecordHead, StoreErrorKind};
@@ -13,6 +13,7 @@ use super::{BackupReport, Job};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::keys::{record_keys, rewrap_any};
+use crate::lease::is_lost;
 
 /// How often a record is written: first where there should be none, then over an earlier worker's; and once more where a
 /// connection was lost.
@@ -104,7 +105,10 @@ pub(crate) async fn write_record(ctx: &RegionContext, record: &Record, fence: Fe
         ctx.catalog.check_lease(backup, fence).await?;
         ctx.store.check_owner().await?;
         match ctx.store.publish_record(record, seen.as_ref()).await {
-            Ok(None) => return Ok(ctx.store.check_owner().await?),
+            Ok(None) => {
+                ctx.store.check_owner().await?;
+                return check_wanted(ctx, record, fence).await;
+            }
             Ok(there) => seen = there,
             // Whether it was written shows in the next try. A write that has a condition is not sent again by itself.
             Err(error) if error.kind == StoreErrorKind::Unavailable && tries < WRITE_TRIES => {}
@@ -116,6 +120,20 @@ pub(crate) async fn write_record(ctx: &RegionContext, record: &Record, fence: Fe
         }
         tries += 1;
     }
+}
+
+/// Checks that the lease was not lost while the record was on its way. If it was, and the backup was removed since, the record
+/// goes as well: a rebuild would bring the backup back.
+async fn check_wanted(ctx: &RegionContext, record: &Record, fence: Fence) -> Result<(), EngineError> {
+    let (account, backup) = (&record.head.account, &record.head.backup);
+    let Err(error) = ctx.catalog.check_lease(backup, fence).await else { return Ok(()) };
+    if is_lost(&error) {
+        let state = ctx.catalog.find_backup(account, backup).await?.map(|row| row.state);
+        if matches!(state, None | Some(BackupState::Deleting | BackupState::Failed)) {
+            ctx.store.delete_record(account, backup).await?;
+        }
+    }
+    Err(error.into())
 }
 
 /// A catalog's row as a record's.

@@ -175,7 +175,6 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
     let record = Record { head, packs, sealed_root };
     write_record(ctx, &record, job.fence()).await?;
     // Whoever takes the copy over from here on publishes it by the record, without the backup it was made of.
-    ctx.catalog.check_lease(job.id(), job.fence()).await?;
     job.copy.spend_source().await;
     show(ctx, record, job.fence()).await
 }

@@ -8,6 +8,7 @@ mod gated_store;
 mod interleaving;
 mod managed;
 mod owners;
+mod records;
 mod sharing;
 mod support;
 mod watched_store;
