@@ -207,7 +207,7 @@ pub async fn resume_backup(
     go_on(ctx, worker, request, row, fence, progress).await.map(Some)
 }
 
-/// The job of a backup that was interrupted, with what it has stored so far.
+/// The job of a backup that was interrupted. One that cannot be gone on with ends as one that fails at work.
 async fn go_on(
     ctx: &RegionContext,
     worker: &Worker,
@@ -216,14 +216,28 @@ async fn go_on(
     fence: Fence,
     progress: Arc<Progress>,
 ) -> Result<BackupJob, EngineError> {
+    let id = row.id.clone();
+    match interrupted_job(ctx, request, row, fence, progress).await {
+        Ok(job) => Ok(BackupJob::keep(job, worker)),
+        Err(error) => Err(give_up(ctx, &id, fence, error).await),
+    }
+}
+
+/// What was interrupted, with what it has stored so far.
+async fn interrupted_job(
+    ctx: &RegionContext,
+    request: BackupRequest,
+    row: BackupRow,
+    fence: Fence,
+    progress: Arc<Progress>,
+) -> Result<Job, EngineError> {
     let resource = load_resource(ctx, &request).await?;
     let data_key = crate::keys::unwrap_any(ctx, &request.account, row.data_key).await?;
     let packs = ctx.catalog.backup_packs(&row.id).await?;
     // Packs of other data keys are the parent's, whose edges are drawn anew below.
     let earlier_packs = packs.into_iter().filter(|p| p.landed && p.data_key == row.data_key).collect();
     let (ctx, id, kms_key) = (ctx.clone(), row.id, row.kms_key);
-    let job = Job { ctx, request, resource, id, fence, kms_key, data_key, earlier_packs, progress };
-    Ok(BackupJob::keep(job, worker))
+    Ok(Job { ctx, request, resource, id, fence, kms_key, data_key, earlier_packs, progress })
 }
 
 async fn load_resource(ctx: &RegionContext, request: &BackupRequest) -> Result<ResourceRow, EngineError> {
@@ -260,11 +274,12 @@ impl BackupJob {
     /// # Errors
     /// As those of [`create_backup`].
     pub async fn run(self) -> Result<BackupReport, EngineError> {
+        let Job { ctx, id, fence, .. } = &*self.job;
         let done = run(Arc::clone(&self.job)).await;
         drop(self.lease);
         match done {
             Ok(report) => Ok(report),
-            Err(error) => Err(give_up(&self.job, error).await),
+            Err(error) => Err(give_up(ctx, id, *fence, error).await),
         }
     }
 }
@@ -280,12 +295,12 @@ async fn run(job: Arc<Job>) -> Result<BackupReport, EngineError> {
     publish::publish(&job, snapshot, taken).await
 }
 
-/// Ends a job that failed: for good when trying again cannot help, else so that it can be resumed.
-async fn give_up(job: &Job, error: EngineError) -> EngineError {
+/// Ends the work on a backup that failed: for good when trying again cannot help, else so that it can be resumed.
+async fn give_up(ctx: &RegionContext, id: &BackupId, fence: Fence, error: EngineError) -> EngineError {
     let ended = if error.is_worth_retrying() {
-        job.ctx.catalog.release(&job.id, job.fence).await
+        ctx.catalog.release(id, fence).await
     } else {
-        job.ctx.catalog.fail(&job.id, job.fence, &describe(&error)).await
+        ctx.catalog.fail(id, fence, &describe(&error)).await
     };
     // The first error is the one to tell; a lease that is not given back ends by itself.
     drop(ended);
