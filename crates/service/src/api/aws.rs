@@ -114,7 +114,7 @@ fn authenticate(
     let expected = Expected {
         secret: &key.secret,
         service: service.signing_name(),
-        is_region_served: server.regions.serves(&claim.region),
+        is_region_served: server.regions.serves(Cloud::Aws, &claim.region),
         now: server.clock.now(),
         skew: server.aws_clock_skew,
     };

@@ -71,7 +71,7 @@ async fn try_answer(
     target.action.clone_into(&mut trace.operation);
     let region = claim.region()?;
     region.clone_into(&mut trace.region);
-    if !server.regions.serves(region) {
+    if !server.regions.serves(Cloud::Tencent, region) {
         return Err(CommonCode::UnsupportedRegion.into());
     }
     let ctx = server.regions.get(region).map_err(|why| match why {
@@ -119,10 +119,7 @@ fn describe_regions(server: &Server, product: Product, claim: &Claim<'_>, id: &s
         DescribeRegions::OfCvm => true,
         DescribeRegions::OfRegion { product } => product == Product::Cbs.as_str(),
     };
-    let known = server.regions.known().filter(|(_, partition)| offered && partition.as_str() == TENCENT);
-    let reply = DescribeRegionsReply::of(&asked, known.map(|(region, _)| (region.as_str(), region.as_str())));
+    let listed = server.regions.of(Cloud::Tencent).filter(|_| offered);
+    let reply = DescribeRegionsReply::of(&asked, listed.map(|(region, _)| (region.as_str(), region.as_str())));
     Ok(success(&reply, id))
 }
-
-/// The partition whose regions speak this dialect.
-const TENCENT: &str = "tencent";

@@ -236,13 +236,9 @@ impl Permission {
         let action =
             VOCABULARY.actions.get(&self.action).ok_or_else(|| Unaskable(format!("no action {}", self.action)))?;
         let account = uid("Account", principal.account.as_str());
-        let cloud = match principal.cloud {
-            Cloud::Aws => "aws",
-            Cloud::Tencent => "tencent",
-        };
         let attributes = [
             ("account".to_owned(), RestrictedExpression::new_entity_uid(account.clone())),
-            ("cloud".to_owned(), text(cloud)),
+            ("cloud".to_owned(), text(principal.cloud.as_str())),
         ];
         let key = Entity::new(uid("AccessKey", &principal.key), attributes.into(), [account.clone()].into())?;
         let resource = self.resource.entity()?;

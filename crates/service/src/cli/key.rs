@@ -106,12 +106,8 @@ fn list(app: &App, format: Format) -> anyhow::Result<()> {
     }
     let mut table = Table::new(&["KEY", "ACCOUNT", "CLOUD", "CREATED", "STATE"]);
     for (account, key) in keys {
-        let cloud = match key.cloud {
-            Cloud::Aws => "aws",
-            Cloud::Tencent => "tencent",
-        };
         let state = if key.disabled { "DISABLED" } else { "ENABLED" };
-        let cells = [key.id.as_str(), account.id.as_str(), cloud, &key.created_at.to_string(), state];
+        let cells = [key.id.as_str(), account.id.as_str(), key.cloud.as_str(), &key.created_at.to_string(), state];
         table.push(cells.map(str::to_owned));
     }
     Ok(table.print()?)

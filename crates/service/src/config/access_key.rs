@@ -1,6 +1,6 @@
 //! Access keys: what a client signs its requests with.
 
-use model::Timestamp;
+use model::{Partition, Timestamp};
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,22 @@ pub(crate) enum Cloud {
     Aws,
     /// The Tencent Cloud SDKs and `tccli`.
     Tencent,
+}
+
+impl Cloud {
+    /// Its name, as key lists and policies have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Tencent => "tencent",
+        }
+    }
+
+    /// Whether the regions of a partition are its own: partitions are named after their cloud, as `aws` and `aws-cn` are.
+    pub(crate) fn has(self, partition: &Partition) -> bool {
+        let rest = partition.as_str().strip_prefix(self.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
 }
 
 /// An access key, as the identities file has it.
@@ -80,5 +96,15 @@ mod tests {
         assert!(!format!("{key:?}").contains(&key.secret));
         let key = AccessKey::generate(Cloud::Tencent, Timestamp(0));
         assert!(key.id.starts_with("AKID") && key.id.len() == 36 && key.secret.len() == 32);
+    }
+
+    #[test]
+    fn a_partition_is_of_the_cloud_that_it_is_named_after() {
+        let has = |cloud: Cloud, partition: &str| cloud.has(&partition.parse().unwrap());
+        for partition in ["aws", "aws-cn", "aws-us-gov"] {
+            assert!(has(Cloud::Aws, partition) && !has(Cloud::Tencent, partition), "{partition}");
+        }
+        assert!(has(Cloud::Tencent, "tencent") && !has(Cloud::Aws, "tencent"));
+        assert!(!has(Cloud::Aws, "awsome") && !has(Cloud::Aws, "lab"));
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn start(server: &Arc<Server>, stopping: &watch::Receiver<bool>) -> K
         keepers.spawn(keeper.run(stopping.clone()));
     }
     // One that does not answer keeps none of the others closed.
-    for (region, _) in server.regions.known() {
+    for region in server.regions.known() {
         let (server, region, mut stopping) = (Arc::clone(server), region.clone(), stopping.clone());
         keepers.spawn(async move {
             while !*stopping.borrow() {

@@ -9,7 +9,7 @@ use engine::{EngineError, RegionContext, describe};
 use futures::future::join_all;
 use model::{Partition, Region};
 
-use crate::config::RegionSettings;
+use crate::config::{Cloud, RegionSettings};
 use crate::exit::hint_of;
 
 /// How long a start waits for regions. Those that take longer are opened while the others are served.
@@ -97,14 +97,20 @@ impl Regions {
         self.0.iter().filter(|slot| slot.served).map(|slot| &slot.settings.region)
     }
 
-    /// Whether requests for a region are answered here.
-    pub(crate) fn serves(&self, region: &str) -> bool {
-        self.served().any(|known| known.as_str() == region)
+    /// Whether a cloud's requests for a region are answered here.
+    pub(crate) fn serves(&self, cloud: Cloud, region: &str) -> bool {
+        self.0.iter().any(|slot| slot.served && slot.is_of(cloud) && slot.settings.region.as_str() == region)
     }
 
-    /// Names and partitions of all regions there are.
-    pub(crate) fn known(&self) -> impl Iterator<Item = (&Region, &Partition)> {
-        self.0.iter().map(|slot| (&slot.settings.region, &slot.settings.partition))
+    /// Every region there is.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Region> {
+        self.0.iter().map(|slot| &slot.settings.region)
+    }
+
+    /// Every region of a cloud, with its partition. To the cloud's clients there are no others.
+    pub(crate) fn of(&self, cloud: Cloud) -> impl Iterator<Item = (&Region, &Partition)> {
+        let of_it = self.0.iter().filter(move |slot| slot.is_of(cloud));
+        of_it.map(|slot| (&slot.settings.region, &slot.settings.partition))
     }
 
     /// A region's settings.
@@ -128,6 +134,10 @@ impl Regions {
 }
 
 impl Slot {
+    fn is_of(&self, cloud: Cloud) -> bool {
+        cloud.has(&self.settings.partition)
+    }
+
     /// Opens it, if it is not open and can be.
     async fn open(&self) {
         if self.get().is_some() {

@@ -281,7 +281,10 @@ class Clients(CbsTest):
 
 class Refusals(CbsTest):
     def test_regions_and_operations_that_are_not_there_are_named(self):
-        self.refused("UnsupportedRegion", "DescribeDisks", self.client("ap-nowhere"))
+        for elsewhere in ["ap-nowhere", "us-east-1", "cn-north-1"]:
+            self.refused("UnsupportedRegion", "DescribeDisks", self.client(elsewhere))
+        east = {**SSD, "Placement": {"Zone": "us-east-1-1"}, "DiskSize": 1}
+        self.refused("UnsupportedRegion", "CreateDisks", self.client("us-east-1"), **east)
         self.refused("UnsupportedOperation", "ResizeDisk", DiskId="disk-00000000", DiskSize=2)
 
     def test_listings_have_their_limits(self):

@@ -575,6 +575,7 @@ class Refusals(CloudHsmTest):
             (INVALID, east.copy_backup_to_region, {**copied, "TagList": tags({f"{n}": "" for n in range(51)})}),
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": "eu-west-9"}),
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": "cn-north-1"}),
+            (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": "ap-guangzhou"}),
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": GOVERNMENT}),
             (INVALID, east.copy_backup_to_region, {**copied, "DestinationRegion": EAST}),
             # Of two faults the region's is told first, as the contract orders them.
@@ -734,10 +735,10 @@ class Refusals(CloudHsmTest):
         self.assertEqual(holdings(), before)
 
     def test_a_region_without_the_service_says_so(self):
-        for region in ["cn-north-1", "ap-guangzhou"]:
+        for region, code in [("cn-north-1", "OptInRequired"), ("ap-guangzhou", "InvalidSignatureException")]:
             with self.assertRaises(botocore.exceptions.ClientError) as caught:
                 self.client(region).describe_backups()
-            self.assertEqual(caught.exception.response["Error"]["Code"], "OptInRequired")
+            self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
     def test_a_catalog_that_is_damaged_or_away_is_the_servers_fault(self):
         east = self.client()

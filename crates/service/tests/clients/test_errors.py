@@ -80,6 +80,7 @@ class Errors(ErrorsTest):
             ("a token of other parameters", "IncompatibleParameterError", {**used, "CopyTags": True}, {"Parameter": "CopyTags"}),
             ("an unknown region", "InvalidRegion", {"SourceRegion": "us-east-9"}),
             ("a region of another partition", "InvalidRegion", {"SourceRegion": "cn-north-1"}),
+            ("a region of another cloud", "InvalidRegion", {"SourceRegion": "ap-guangzhou"}),
             ("an unknown backup", "BackupNotFound", {"SourceBackupId": NO_BACKUP}),
             ("a backup of another region", "BackupNotFound", {"SourceRegion": IRELAND}),
             ("an intelligent tier", "UnsupportedOperation", {"SourceBackupId": self.take(cold)}),

@@ -653,7 +653,10 @@ class Authentication(FsxTest):
         self.client(key=key).describe_backups()
         self.world.cli("key", "disable", key[0])
         self.refused("UnrecognizedClientException", self.client(key=key).describe_backups)
-        self.refused("InvalidSignatureException", self.client("mars-north-1").describe_backups)
+        for elsewhere in ["mars-north-1", "ap-guangzhou"]:
+            refusal = self.refused("InvalidSignatureException", self.client(elsewhere).describe_backups)
+            self.assertEqual(refusal["Error"]["Message"], "Credential should be scoped to a valid region.")
+        self.client("cn-north-1").describe_backups()
 
     def test_the_aws_cli_walks_the_life_of_a_backup(self):
         file_system = self.file_system()

@@ -13,6 +13,7 @@ use wire::tencent::CommonCode;
 use super::attributes::SnapshotAttributes;
 use super::snapshots::is_rolled_back;
 use super::{Call, internal};
+use crate::config::Cloud;
 
 pub(super) async fn copy(
     call: &Call,
@@ -49,7 +50,7 @@ pub(super) async fn copy(
 
 /// Whether there is such a region to copy to.
 fn check_target(call: &Call, target: &str) -> Result<(), CbsError> {
-    let known = call.server.regions.known().find(|(region, _)| region.as_str() == target);
+    let known = call.server.regions.of(Cloud::Tencent).find(|(region, _)| region.as_str() == target);
     let fits = known.is_some_and(|(region, partition)| *region != call.ctx.region && *partition == call.ctx.partition);
     if fits {
         return Ok(());

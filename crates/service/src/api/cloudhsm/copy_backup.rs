@@ -13,6 +13,7 @@ use wire::cloudhsm::{CloudHsmError, ErrorCode, tags};
 
 use super::attributes::BackupAttributes;
 use super::{Call, as_pairs, as_tags, backup_not_found, backup_view, find_backup, internal};
+use crate::config::Cloud;
 
 pub(super) async fn copy(call: &Call, request: CopyBackupToRegion) -> Result<CopyBackupToRegionReply, CloudHsmError> {
     check_target(call, &request.destination_region)?;
@@ -43,7 +44,7 @@ fn check_target(call: &Call, wanted: &str) -> Result<(), CloudHsmError> {
         is_open: is_offered(region, partition),
     };
     let called = place((&call.ctx.region, &call.ctx.partition));
-    let known = call.server.regions.known().find(|(region, _)| region.as_str() == wanted).map(place);
+    let known = call.server.regions.of(Cloud::Aws).find(|(region, _)| region.as_str() == wanted).map(place);
     check_destination(&called, wanted, known.as_ref())
 }
 
