@@ -20,6 +20,8 @@ use crate::error::{CatalogError, CatalogErrorKind};
 /// A hold on a backup.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HoldRow {
+    /// The backup.
+    pub backup: BackupId,
     /// Who holds it: the copy that needs it, or the resource that is filled from it.
     pub holder: String,
     /// When it runs out.
@@ -30,7 +32,12 @@ pub struct HoldRow {
 
 impl FromRow<'_, AnyRow> for HoldRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        Ok(Self { holder: row.try_get("holder")?, expires_at: row.time("expires_at")?, spent: row.flag("spent")? })
+        Ok(Self {
+            backup: row.parsed("backup_id")?,
+            holder: row.try_get("holder")?,
+            expires_at: row.time("expires_at")?,
+            spent: row.flag("spent")?,
+        })
     }
 }
 
@@ -138,19 +145,22 @@ impl Catalog {
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
     pub async fn active_holds(&self, id: &BackupId) -> Result<Vec<HoldRow>, CatalogError> {
-        let mut holds = self.shown_holds(id).await?;
-        holds.retain(|hold| !hold.spent);
-        Ok(holds)
+        let now = self.now().await?;
+        let sql = "SELECT backup_id, holder, expires_at, spent FROM hold \
+                   WHERE backup_id = $1 AND expires_at > $2 AND spent = 0 ORDER BY holder";
+        self.read("list holds").list(sqlx::query(sql).bind(id.as_str()).bind(now.0)).await
     }
 
-    /// The backup's holds that have not run out, and those that are spent.
+    /// The holds on an account's backups that have not run out, also those that are spent; those on one backup together.
     ///
     /// # Errors
     /// `Busy`, `Corrupt` or `Unavailable`.
-    pub async fn shown_holds(&self, id: &BackupId) -> Result<Vec<HoldRow>, CatalogError> {
+    pub async fn shown_holds(&self, account: &AccountId) -> Result<Vec<HoldRow>, CatalogError> {
         let now = self.now().await?;
-        let sql = "SELECT holder, expires_at, spent FROM hold WHERE backup_id = $1 AND expires_at > $2 ORDER BY holder";
-        self.read("list holds").list(sqlx::query(sql).bind(id.as_str()).bind(now.0)).await
+        // Not a join: there are few holds, and a join may go through all of the account's backups.
+        let sql = "SELECT backup_id, holder, expires_at, spent FROM hold WHERE expires_at > $2 \
+                   AND (SELECT account FROM backup WHERE id = backup_id) = $1 ORDER BY backup_id, holder";
+        self.read("list holds").list(sqlx::query(sql).bind(account.as_str()).bind(now.0)).await
     }
 }
 

@@ -193,7 +193,9 @@ async fn a_spent_hold_is_shown_and_holds_nothing_until_it_is_placed_again() {
     fresh.place_hold(&account(), &id, "copy-1", HOUR).await.unwrap();
     fresh.spend_hold(&id, "copy-1").await.unwrap();
     assert_eq!(fresh.active_holds(&id).await.unwrap(), []);
-    assert_eq!(fresh.shown_holds(&id).await.unwrap().len(), 1);
+    let shown = fresh.shown_holds(&account()).await.unwrap();
+    assert_eq!(shown.iter().map(|hold| (&hold.backup, hold.spent)).collect::<Vec<_>>(), [(&id, true)]);
+    assert_eq!(fresh.shown_holds(&other_account()).await.unwrap(), []);
     fresh.place_hold(&account(), &id, "copy-1", HOUR).await.unwrap();
     assert_kind(fresh.begin_delete(&account(), &id, None).await, Kind::Held);
     fresh.spend_hold(&id, "copy-1").await.unwrap();

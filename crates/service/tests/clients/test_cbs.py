@@ -165,6 +165,24 @@ class Life(CbsTest):
         overview = self.call("DescribeSnapshotOverview")
         self.assertGreaterEqual(overview.TotalNums, 5)
 
+    def test_a_snapshot_is_found_by_the_state_that_it_is_shown_in(self):
+        disk = self.ready_disk()
+        snapshot, other = self.take(disk), self.take(disk)
+
+        def in_state(state):
+            filters = [{"Name": "disk-id", "Values": [disk]}, {"Name": "snapshot-state", "Values": [state]}]
+            found = self.call("DescribeSnapshots", Filters=filters)
+            self.assertEqual(found.TotalCount, len(found.SnapshotSet))
+            self.assertEqual({seen.SnapshotState for seen in found.SnapshotSet} - {state}, set())
+            return {seen.SnapshotId for seen in found.SnapshotSet}
+
+        back = self.away(GUANGZHOU)
+        self.call("ApplySnapshot", SnapshotId=snapshot, DiskId=disk)
+        self.assertEqual((in_state("ROLLBACKING"), in_state("NORMAL")), ({snapshot}, {other}))
+        back()
+        self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
+        self.assertEqual((in_state("ROLLBACKING"), in_state("NORMAL")), (set(), {snapshot, other}))
+
     def test_a_disk_is_encrypted_under_the_key_that_is_named(self):
         key = self.world.cli("kms", "create", "--region", GUANGZHOU)
         secret = {"Encrypt": "ENCRYPT", "EncryptType": "ENCRYPT_V2"}

@@ -1,6 +1,8 @@
 //! Snapshots that are there: `DescribeSnapshots`, `DeleteSnapshots`, `ModifySnapshotAttribute`.
 
-use catalog::{BackupFilter, BackupRow};
+use std::collections::HashMap;
+
+use catalog::{BackupFilter, BackupRow, HoldRow};
 use engine::backups::{delete_backup, edit_backup};
 use engine::managed::restored_resource;
 use model::{BackupId, BackupState, ResourceId, Service};
@@ -35,8 +37,12 @@ pub(super) async fn describe(call: &Call, request: &DescribeSnapshots) -> Result
             rows.reverse();
         }
     }
-    let seen: Vec<(&BackupRow, Snapshot)> = rows.iter().map(|row| (row, view(call, row))).collect();
-    let seen: Vec<_> = seen.into_iter().filter(|(row, view)| request.selects(row.id.as_str(), view)).collect();
+    let holds = catalog.shown_holds(&call.account.id).await.map_err(internal)?;
+    let held = holds.chunk_by(|a, b| a.backup == b.backup).map(|on_one| (&on_one[0].backup, on_one));
+    let held: HashMap<&BackupId, &[HoldRow]> = held.collect();
+    let holds_on = |row: &BackupRow| held.get(&row.id).copied().unwrap_or_default();
+    let seen = rows.iter().map(|row| (row, view(call, row, holds_on(row))));
+    let seen: Vec<_> = seen.filter(|(row, view)| request.selects(row.id.as_str(), view)).collect();
     let total_count = match plain {
         true => usize::try_from(catalog.count_backups(&call.account.id, &filter).await.map_err(internal)?)
             .unwrap_or(usize::MAX),
@@ -45,7 +51,11 @@ pub(super) async fn describe(call: &Call, request: &DescribeSnapshots) -> Result
     let mut snapshot_set = Vec::new();
     for (row, view) in page.of_items(&seen) {
         let view = view.clone();
-        snapshot_set.push(if is_own(call, row) { with_owners_view(call, row, view).await? } else { view });
+        snapshot_set.push(if is_own(call, row) {
+            with_owners_view(call, row, holds_on(row), view).await?
+        } else {
+            view
+        });
     }
     Ok(DescribeSnapshotsReply { total_count, snapshot_set })
 }
@@ -67,10 +77,10 @@ fn as_filter(request: &DescribeSnapshots) -> Option<BackupFilter> {
     })
 }
 
-/// A snapshot as everyone who can read it sees it.
-fn view(call: &Call, row: &BackupRow) -> Snapshot {
+/// A snapshot with all that filters ask about. `holds` are those on it that the caller may know of, as its owner.
+fn view(call: &Call, row: &BackupRow, holds: &[HoldRow]) -> Snapshot {
     let (known, zone) = (SnapshotAttributes::of(row), utc_plus_8());
-    let (snapshot_state, percent) = progress(call, row);
+    let (snapshot_state, percent) = progress(call, row, holds);
     Snapshot {
         snapshot_id: row.id.to_string(),
         snapshot_name: known.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
@@ -103,7 +113,7 @@ fn is_own(call: &Call, row: &BackupRow) -> bool {
 }
 
 /// The state, and how far the work on it is.
-fn progress(call: &Call, row: &BackupRow) -> (SnapshotState, i64) {
+fn progress(call: &Call, row: &BackupRow, holds: &[HoldRow]) -> (SnapshotState, i64) {
     let known = call.server.jobs.progress(&row.id).map(|progress| (progress.done_bytes(), progress.total_bytes()));
     let (done, total) = known.unwrap_or((row.done_bytes, row.total_bytes));
     let percent = i64::try_from((done.min(total) * 100).checked_div(total).unwrap_or(0)).unwrap_or(0);
@@ -112,13 +122,24 @@ fn progress(call: &Call, row: &BackupRow) -> (SnapshotState, i64) {
         BackupState::Copying if total > 0 && done >= total => (SnapshotState::CheckingCopied, 99),
         BackupState::Copying => (SnapshotState::CopyingFromRemote, percent.min(99)),
         BackupState::Creating => (SnapshotState::Creating, percent.min(99)),
+        BackupState::Available if rolls_back(holds, row) => (SnapshotState::Rollbacking, 100),
         BackupState::Available | BackupState::Failed | BackupState::Deleting => (SnapshotState::Normal, 100),
     }
 }
 
-/// Adds what is the owner's alone to know: whom it is shared with, where it is being copied to, and whether it is
-/// being rolled back.
-async fn with_owners_view(call: &Call, row: &BackupRow, mut view: Snapshot) -> Result<Snapshot, CbsError> {
+/// Whether one of the holds on a snapshot is that of putting it back onto its disk.
+fn rolls_back(holds: &[HoldRow], row: &BackupRow) -> bool {
+    holds.iter().any(|hold| restored_resource(&hold.holder).as_ref() == Some(&row.resource_id))
+}
+
+/// Adds what is the owner's alone to know, and no filter asks about: whom it is shared with, and where it is being copied
+/// to.
+async fn with_owners_view(
+    call: &Call,
+    row: &BackupRow,
+    holds: &[HoldRow],
+    mut view: Snapshot,
+) -> Result<Snapshot, CbsError> {
     view.tags = as_tags(&row.tags);
     view.auto_snapshot_policy_id = SnapshotAttributes::of(row).policy.map(String::from);
     if row.state != BackupState::Available {
@@ -127,13 +148,8 @@ async fn with_owners_view(call: &Call, row: &BackupRow, mut view: Snapshot) -> R
     let shares = call.ctx.catalog.list_shares(&row.id).await.map_err(internal)?;
     view.share_reference = i64::try_from(shares.len()).unwrap_or(i64::MAX);
     view.time_start_share = shares.first().map(|share| date(share.created_at, &utc_plus_8())).unwrap_or_default();
-    for hold in call.ctx.catalog.shown_holds(&row.id).await.map_err(internal)? {
-        match restored_resource(&hold.holder) {
-            Some(disk) if disk == row.resource_id => view.snapshot_state = SnapshotState::Rollbacking,
-            Some(_) => {}
-            None => view.copying_to_regions.extend(hold.holder.split('/').next().map(str::to_owned)),
-        }
-    }
+    let copies = holds.iter().filter(|hold| restored_resource(&hold.holder).is_none());
+    view.copying_to_regions = copies.filter_map(|copy| copy.holder.split('/').next()).map(str::to_owned).collect();
     Ok(view)
 }
 
@@ -146,7 +162,7 @@ pub(super) fn filled_bytes(row: &BackupRow) -> u64 {
 /// Whether a snapshot is being rolled back onto its disk.
 pub(super) async fn is_rolled_back(call: &Call, row: &BackupRow) -> Result<bool, CbsError> {
     let holds = call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?;
-    Ok(holds.iter().any(|hold| restored_resource(&hold.holder).as_ref() == Some(&row.resource_id)))
+    Ok(rolls_back(&holds, row))
 }
 
 pub(super) async fn overview(call: &Call) -> Result<DescribeSnapshotOverviewReply, CbsError> {
