@@ -3,6 +3,8 @@
 //! Each move is one transaction that names the state it leaves, as [`BackupState::after`] has them.
 //! `publish` is the gate of invariant I1: it refuses while a pack that the backup names has not landed.
 
+use std::collections::BTreeSet;
+
 use model::{
     AccountId, BackupId, BackupState, DataKeyId, KmsKeyId, Origin, Region, ResourceId, ResourceKind, SnapshotId,
     Timestamp,
@@ -171,6 +173,18 @@ impl Catalog {
         write.commit().await
     }
 
+    /// [`Catalog::begin_delete`] for several backups: that of all of them, or of none.
+    ///
+    /// # Errors
+    /// As those of [`Catalog::begin_delete`] for any of them.
+    pub async fn begin_delete_all(&self, account: &AccountId, ids: &[BackupId]) -> Result<(), CatalogError> {
+        let mut write = self.write(operation!("begin_delete_all", "begin to remove the backups")).await?;
+        for id in in_order(ids) {
+            write.begin_delete(account, id).await?;
+        }
+        write.commit().await
+    }
+
     /// [`Catalog::begin_delete`] for a backup whose time has come. Returns whether it still had: someone may have given it
     /// more time since it was looked at.
     ///
@@ -188,32 +202,17 @@ impl Catalog {
         Ok(true)
     }
 
-    /// Forgets a backup whose record is gone from the store. Forgetting it again does nothing.
+    /// Forgets backups whose records are gone from the store: all of them, or none. Forgetting them again does nothing.
     ///
-    /// Its packs lose their edge, and gc may doom them; its wrapped data key goes with it if no pack needs it.
+    /// Their packs lose their edge, and gc may doom them; their wrapped data keys go with them if no pack needs them.
     ///
     /// # Errors
-    /// `Conflict` when its removal was not begun.
-    pub async fn finish_delete(&self, id: &BackupId) -> Result<(), CatalogError> {
+    /// `Conflict` when the removal of one was not begun.
+    pub async fn finish_delete(&self, ids: &[BackupId]) -> Result<(), CatalogError> {
         let mut write = self.write(operation!("finish_delete", "forget the backup")).await?;
-        let sql = "UPDATE backup SET state = state WHERE id = $1 RETURNING account, state, data_key";
-        let Some(last) = write.find::<LastSeen>(sqlx::query(sql).bind(id.as_str())).await? else {
-            return Ok(());
-        };
-        if last.state != BackupState::Deleting {
-            return Err(write.refused(CatalogErrorKind::Conflict, format!("{id} is {}", last.state)));
+        for id in in_order(ids) {
+            write.finish_delete(id).await?;
         }
-        for sql in [
-            "DELETE FROM backup_pack WHERE backup_id = $1",
-            "DELETE FROM tag WHERE backup_id = $1",
-            "DELETE FROM hold WHERE backup_id = $1",
-            "DELETE FROM share WHERE backup_id = $1",
-            "DELETE FROM backup_policy WHERE backup_id = $1",
-            "DELETE FROM backup WHERE id = $1",
-        ] {
-            write.run(sqlx::query(sql).bind(id.as_str())).await?;
-        }
-        write.drop_unused_key(&last.account, last.data_key).await?;
         write.commit().await
     }
 
@@ -255,6 +254,11 @@ impl Catalog {
         }
         write.commit().await
     }
+}
+
+/// Each once and in one order, so that of two who lock the same ones neither waits for the other for ever.
+fn in_order(ids: &[BackupId]) -> BTreeSet<&BackupId> {
+    ids.iter().collect()
 }
 
 pub(crate) fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
@@ -368,6 +372,27 @@ impl Write {
         }
         let sql = "UPDATE backup SET state = 'DELETING', lease_owner = NULL, lease_expires_at = 0 WHERE id = $1";
         self.run(sqlx::query(sql).bind(id.as_str())).await.map(|_| ())
+    }
+
+    async fn finish_delete(&mut self, id: &BackupId) -> Result<(), CatalogError> {
+        let sql = "UPDATE backup SET state = state WHERE id = $1 RETURNING account, state, data_key";
+        let Some(last) = self.find::<LastSeen>(sqlx::query(sql).bind(id.as_str())).await? else {
+            return Ok(());
+        };
+        if last.state != BackupState::Deleting {
+            return Err(self.refused(CatalogErrorKind::Conflict, format!("{id} is {}", last.state)));
+        }
+        for sql in [
+            "DELETE FROM backup_pack WHERE backup_id = $1",
+            "DELETE FROM tag WHERE backup_id = $1",
+            "DELETE FROM hold WHERE backup_id = $1",
+            "DELETE FROM share WHERE backup_id = $1",
+            "DELETE FROM backup_policy WHERE backup_id = $1",
+            "DELETE FROM backup WHERE id = $1",
+        ] {
+            self.run(sqlx::query(sql).bind(id.as_str())).await?;
+        }
+        self.drop_unused_key(&last.account, last.data_key).await
     }
 
     /// Updates the account's row, making it first if need be: what quotas will be decided behind.

@@ -1,6 +1,7 @@
 //! Finding and removing backups.
 
 use std::convert::Infallible;
+use std::slice;
 
 use catalog::{BackupFilter, BackupRow, CatalogError, CatalogErrorKind, RequestToken};
 use model::{AccountId, BackupId, BackupState, ResourceId, Service};
@@ -185,8 +186,24 @@ pub async fn delete_backup(
 ) -> Result<(), EngineError> {
     give_up_if_abandoned(ctx, account, id).await?;
     ctx.catalog.begin_delete(account, id, token).await.map_err(|error| not_deletable(ctx, id, error))?;
-    finish_deletion(ctx, account, id).await?;
+    finish_deletion(ctx, account, slice::from_ref(id)).await?;
     ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
+    Ok(())
+}
+
+/// Removes backups, all of them or none, as [`delete_backup`] does one: what is promised is promised for all.
+///
+/// Safe to repeat with the same ones, and to be finished by gc, once that has been done; before, nothing has happened. One
+/// on which a worker that has died was at work is refused as long as its lease runs.
+///
+/// # Errors
+/// `NotFound` when one of them does not exist; `Conflict` while one is being copied or worked on.
+pub async fn delete_backups(ctx: &RegionContext, account: &AccountId, ids: &[BackupId]) -> Result<(), EngineError> {
+    ctx.catalog.begin_delete_all(account, ids).await?;
+    finish_deletion(ctx, account, ids).await?;
+    for id in ids {
+        ctx.catalog.record_event(account, "DeleteBackup", id.as_str(), "").await?;
+    }
     Ok(())
 }
 
@@ -200,7 +217,7 @@ pub async fn expire_backup(ctx: &RegionContext, row: &BackupRow) -> Result<(), E
         return delete_backup(ctx, account, id, None).await;
     }
     if ctx.catalog.begin_expire(account, id).await.map_err(|error| not_deletable(ctx, id, error))? {
-        finish_deletion(ctx, account, id).await?;
+        finish_deletion(ctx, account, slice::from_ref(id)).await?;
         ctx.catalog.record_event(account, "ExpireBackup", id.as_str(), "").await?;
     }
     Ok(())
@@ -230,17 +247,20 @@ async fn give_up_if_abandoned(ctx: &RegionContext, account: &AccountId, id: &Bac
     Ok(())
 }
 
-/// The second half of a removal, for a backup that is `DELETING`.
+/// The second half of a removal, for backups that are `DELETING`.
 pub(crate) async fn finish_deletion(
     ctx: &RegionContext,
     account: &AccountId,
-    id: &BackupId,
+    ids: &[BackupId],
 ) -> Result<(), EngineError> {
     ctx.store.check_owner().await?;
-    // Record before row: a rebuild must not bring back what was acknowledged as removed.
-    ctx.store.delete_record(account, id).await?;
+    // Records before rows: a rebuild must not bring back what was acknowledged as removed. All of them before any row, so
+    // that whoever repeats it finds each row, or none.
+    for id in ids {
+        ctx.store.delete_record(account, id).await?;
+    }
     // Nor one that had begun meanwhile.
     ctx.store.check_owner().await?;
-    ctx.catalog.finish_delete(id).await?;
+    ctx.catalog.finish_delete(ids).await?;
     Ok(())
 }

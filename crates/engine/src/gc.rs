@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use catalog::Orphan;
-use model::{AccountId, BackupId, ObjectName, PackId, Timestamp};
+use model::{AccountId, ObjectName, PackId, Timestamp};
 use tokio::time::Instant;
 
 use crate::backups::finish_deletion;
@@ -124,8 +124,7 @@ async fn remove(
 async fn finish_removals(ctx: &RegionContext) -> Result<u64, EngineError> {
     let mut finished = 0;
     for row in ctx.catalog.deleting_backups().await? {
-        let id: &BackupId = &row.id;
-        finish_deletion(ctx, &row.account, id).await?;
+        finish_deletion(ctx, &row.account, &[row.id]).await?;
         finished += 1;
     }
     Ok(finished)

@@ -124,7 +124,7 @@ async fn a_removals_token_outlives_what_was_removed() {
     assert_kind(fresh.begin_delete(&account(), &second.id, Some(&kept)).await, Kind::Conflict);
     let state = fresh.find_backup(&account(), &second.id).await.unwrap().unwrap().state;
     assert_eq!(state, BackupState::Failed, "a call that was made before changes nothing");
-    fresh.finish_delete(&first.id).await.unwrap();
+    fresh.finish_delete(std::slice::from_ref(&first.id)).await.unwrap();
     let earlier = fresh.find_token(&account(), &kept).await.unwrap().unwrap();
     assert_eq!(earlier.subject, first.id.as_str());
     assert_eq!(fresh.forget_tokens(HOUR).await.unwrap(), 0);

@@ -170,7 +170,7 @@ async fn a_held_backup_stays_until_its_holds_run_out() {
     fresh.begin_delete(&account(), &id, None).await.unwrap();
     assert!(!fresh.renew_hold(&id, "copy-1", HOUR).await.unwrap(), "too late");
     assert_kind(fresh.place_hold(&account(), &id, "copy-3", HOUR).await, Kind::Conflict);
-    fresh.finish_delete(&id).await.unwrap();
+    fresh.finish_delete(std::slice::from_ref(&id)).await.unwrap();
     assert_kind(fresh.place_hold(&account(), &id, "copy-3", HOUR).await, Kind::NotFound);
 }
 
@@ -202,21 +202,47 @@ async fn a_spent_hold_is_shown_and_holds_nothing_until_it_is_placed_again() {
     fresh.delete(&id).await;
 }
 
+/// Of a list, one was removed though the next was held.
+#[tokio::test]
+async fn of_several_backups_all_are_removed_or_none() {
+    let fresh = Fresh::new().await;
+    let ids = [fresh.available(1, &[pack(1)]).await, fresh.available(2, &[pack(2)]).await];
+    fresh.place_hold(&account(), &ids[1], "copy-1", HOUR).await.unwrap();
+    assert_kind(fresh.begin_delete_all(&account(), &ids).await, Kind::Held);
+    assert_kind(fresh.begin_delete_all(&account(), &[ids[0].clone(), backup_id(3)]).await, Kind::NotFound);
+    assert_eq!(fresh.state(&ids[0]).await, BackupState::Available);
+
+    fresh.release_hold(&ids[1], "copy-1").await.unwrap();
+    fresh.begin_delete(&account(), &ids[0], None).await.unwrap();
+    assert_kind(fresh.finish_delete(&ids).await, Kind::Conflict);
+    assert_eq!(fresh.state(&ids[0]).await, BackupState::Deleting);
+
+    for _ in 0..2 {
+        fresh.begin_delete_all(&account(), &ids).await.unwrap();
+    }
+    for _ in 0..2 {
+        fresh.finish_delete(&ids).await.unwrap();
+    }
+    for id in &ids {
+        assert_eq!(fresh.find_backup(&account(), id).await.unwrap(), None);
+    }
+}
+
 #[tokio::test]
 async fn removal_is_refused_while_a_worker_is_at_work() {
     let fresh = Fresh::new().await;
     let (id, fence) = fresh.begin(1).await;
     assert_kind(fresh.begin_delete(&account(), &id, None).await, Kind::Leased);
     assert_kind(fresh.begin_delete(&other_account(), &id, None).await, Kind::NotFound);
-    assert_kind(fresh.finish_delete(&id).await, Kind::Conflict);
+    assert_kind(fresh.finish_delete(std::slice::from_ref(&id)).await, Kind::Conflict);
     fresh.renew(&id, fence, Duration::ZERO).await.unwrap();
     fresh.begin_delete(&account(), &id, None).await.unwrap();
     fresh.begin_delete(&account(), &id, None).await.unwrap();
     assert_kind(fresh.renew(&id, fence, HOUR).await, Kind::LostLease);
     let deleting = fresh.deleting_backups().await.unwrap();
     assert_eq!(deleting.iter().map(|row| &row.id).collect::<Vec<_>>(), [&id]);
-    fresh.finish_delete(&id).await.unwrap();
-    fresh.finish_delete(&id).await.unwrap();
+    fresh.finish_delete(std::slice::from_ref(&id)).await.unwrap();
+    fresh.finish_delete(std::slice::from_ref(&id)).await.unwrap();
     assert_eq!(fresh.find_backup(&account(), &id).await.unwrap(), None);
 }
 

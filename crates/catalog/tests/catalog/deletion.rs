@@ -312,7 +312,7 @@ impl History<'_> {
             Step::Claim(_) => return claimed(fresh.claim(&id, &lease("worker", HOUR), None).await),
             Step::TakeOver(_) => return claimed(fresh.claim(&id, &lease("worker", HOUR), Some("worker")).await),
             Step::BeginDelete(_) => fresh.begin_delete(account, &id, None).await,
-            Step::FinishDelete(_) => fresh.finish_delete(&id).await,
+            Step::FinishDelete(_) => fresh.finish_delete(std::slice::from_ref(&id)).await,
             Step::PlaceHold(_, holder) => fresh.place_hold(account, &id, holder_name(holder), HOUR).await,
             Step::ReleaseHold(_, holder) => fresh.release_hold(&id, holder_name(holder)).await,
             // A backup is in the slot already.
@@ -430,7 +430,7 @@ impl History<'_> {
                 fresh.release_hold(&backup.id, holder_name(*holder)).await.unwrap();
             }
             fresh.begin_delete(account, &backup.id, None).await.unwrap();
-            fresh.finish_delete(&backup.id).await.unwrap();
+            fresh.finish_delete(std::slice::from_ref(&backup.id)).await.unwrap();
         }
         fresh.doom_unreferenced(Some(account)).await.unwrap();
         for (number, known) in &self.model.packs {

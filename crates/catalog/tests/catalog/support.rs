@@ -118,7 +118,7 @@ impl Fresh {
 
     pub(crate) async fn delete(&self, id: &BackupId) {
         self.begin_delete(&account(), id, None).await.unwrap();
-        self.finish_delete(id).await.unwrap();
+        self.finish_delete(std::slice::from_ref(id)).await.unwrap();
     }
 
     pub(crate) async fn state(&self, id: &BackupId) -> BackupState {

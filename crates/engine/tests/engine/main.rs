@@ -9,6 +9,7 @@ mod interleaving;
 mod managed;
 mod owners;
 mod records;
+mod removing;
 mod resuming;
 mod sharing;
 mod support;

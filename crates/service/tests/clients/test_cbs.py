@@ -316,6 +316,16 @@ class Refusals(CbsTest):
         self.refused("InvalidSnapshotId.NotFound", "DeleteSnapshots", SnapshotIds=[snapshot, "snap-00000000"])
         self.assertIsNotNone(self.snapshot(snapshot))
 
+    def test_a_deletion_that_failed_is_repeated(self):
+        disk = self.ready_disk()
+        snapshots = [self.take(disk), self.take(disk)]
+        back = self.away(GUANGZHOU)
+        self.refused("InternalError.ComponentError", "DeleteSnapshots", SnapshotIds=snapshots)
+        self.assertEqual([self.snapshot(snapshot) for snapshot in snapshots], [None, None])
+        back()
+        self.call("DeleteSnapshots", SnapshotIds=snapshots)
+        self.refused("InvalidSnapshotId.NotFound", "DeleteSnapshots", SnapshotIds=snapshots)
+
 
 class Limits(CbsTest):
     def test_a_disk_has_sixty_four_snapshots_at_most(self):

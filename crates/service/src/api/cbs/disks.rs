@@ -14,7 +14,7 @@ use wire::cbs::{CbsCode, CbsError, UNNAMED};
 use wire::tencent::CommonCode;
 
 use super::attributes::{DiskAttributes, in_gib};
-use super::snapshots::passing_snapshots;
+use super::snapshots::{check_unheld, passing_snapshots};
 use super::{Call, internal, is_listed};
 
 /// Disks that are looked at together.
@@ -174,9 +174,7 @@ pub(super) async fn terminate(call: &Call, request: &TerminateDisks) -> Result<E
 
 /// Whether a snapshot can go with its disk: nobody reads it, and it is shared with nobody.
 async fn check_goes(call: &Call, snapshot: &BackupRow) -> Result<(), CbsError> {
-    if !call.ctx.catalog.active_holds(&snapshot.id).await.map_err(internal)?.is_empty() {
-        return Err(CbsCode::ResourceBusy.into());
-    }
+    check_unheld(call, snapshot).await?;
     if !call.ctx.catalog.list_shares(&snapshot.id).await.map_err(internal)?.is_empty() {
         let message = format!("{}, which would go with its disk, is shared with other accounts.", snapshot.id);
         return Err(CbsError::new(CommonCode::UnsupportedOperation, message));

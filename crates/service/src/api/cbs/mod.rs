@@ -68,21 +68,32 @@ async fn try_answer(call: &Call, request: Request) -> Result<Reply, CbsError> {
 impl Call {
     /// The caller's own snapshot of that id: nothing but reading can be done to one that is shared with the caller.
     async fn load_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
-        let snapshot = self.load_readable_snapshot(id).await?;
-        if snapshot.account == self.account.id {
-            Ok(snapshot)
-        } else {
-            Err(CbsCode::InvalidSnapshotNotSupported.into())
+        self.own(self.load_readable_snapshot(id).await?)
+    }
+
+    /// [`Call::load_snapshot`], or one that is listed no more, as its removal has begun: it can be gone on with.
+    async fn load_removable_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
+        let found = self.find_snapshot(id).await?.filter(|row| is_listed(row) || row.state == BackupState::Deleting);
+        self.own(found.ok_or_else(|| unknown_snapshot(id))?)
+    }
+
+    fn own(&self, snapshot: BackupRow) -> Result<BackupRow, CbsError> {
+        match snapshot.account == self.account.id {
+            true => Ok(snapshot),
+            false => Err(CbsCode::InvalidSnapshotNotSupported.into()),
         }
     }
 
     /// The snapshot of that id that is the caller's own, or shared with the caller.
     async fn load_readable_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
-        let unknown = || CbsError::new(CbsCode::InvalidSnapshotIdNotFound, format!("There is no snapshot {id}."));
-        self.find_readable_snapshot(id).await?.ok_or_else(unknown)
+        self.find_readable_snapshot(id).await?.ok_or_else(|| unknown_snapshot(id))
     }
 
     async fn find_readable_snapshot(&self, id: &str) -> Result<Option<BackupRow>, CbsError> {
+        Ok(self.find_snapshot(id).await?.filter(is_listed))
+    }
+
+    async fn find_snapshot(&self, id: &str) -> Result<Option<BackupRow>, CbsError> {
         // An id of another form is nobody's.
         let Ok(id) = id.parse::<BackupId>() else { return Ok(None) };
         let own = self.ctx.catalog.find_backup(&self.account.id, &id).await.map_err(internal)?;
@@ -90,7 +101,7 @@ impl Call {
             Some(own) => Some(own),
             None => self.ctx.catalog.find_shared_backup(&self.account.id, &id).await.map_err(internal)?,
         };
-        Ok(found.filter(|row| row.resource_kind.service() == Service::Cbs && is_listed(row)))
+        Ok(found.filter(|row| row.resource_kind.service() == Service::Cbs))
     }
 
     /// The caller's disk of that id.
@@ -160,6 +171,10 @@ impl Call {
     fn first_zone(&self) -> String {
         format!("{}-1", self.ctx.region)
     }
+}
+
+fn unknown_snapshot(id: &str) -> CbsError {
+    CbsError::new(CbsCode::InvalidSnapshotIdNotFound, format!("There is no snapshot {id}."))
 }
 
 /// Whether callers see a snapshot.

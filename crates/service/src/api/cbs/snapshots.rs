@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use catalog::{BackupFilter, BackupRow, HoldRow};
-use engine::backups::{delete_backup, edit_backup};
+use engine::backups::{delete_backups, edit_backup};
 use engine::managed::restored_resource;
 use model::{BackupId, BackupState, ResourceId, Service};
 use wire::cbs::filter::SnapshotField;
@@ -180,25 +180,32 @@ pub(super) async fn overview(call: &Call) -> Result<DescribeSnapshotOverviewRepl
     Ok(DescribeSnapshotOverviewReply { total_nums, total_size, free_quota: 0.0, real_trade_size: total_size })
 }
 
+/// Removes snapshots, all or none. What failed after the removal of all had begun can be repeated, and is gone on with.
 pub(super) async fn delete(call: &Call, request: &DeleteSnapshots) -> Result<Empty, CbsError> {
-    let mut rows = Vec::new();
+    let mut ids = Vec::new();
     for id in &request.snapshot_ids {
-        let row = call.load_snapshot(id).await?;
+        let row = call.load_removable_snapshot(id).await?;
         match row.state {
-            BackupState::Available => {}
+            BackupState::Available => {
+                check_unheld(call, &row).await?;
+                check_unshared(call, &row).await?;
+            }
+            BackupState::Deleting => {}
             BackupState::Creating => return Err(CbsCode::ResourceUnavailableSnapshotCreating.into()),
-            _ => return Err(CbsCode::ResourceBusy.into()),
+            BackupState::Copying | BackupState::Failed => return Err(CbsCode::ResourceBusy.into()),
         }
-        if !call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?.is_empty() {
-            return Err(CbsCode::ResourceBusy.into());
-        }
-        check_unshared(call, &row).await?;
-        rows.push(row);
+        ids.push(row.id);
     }
-    for row in rows {
-        delete_backup(&call.ctx, &call.account.id, &row.id, None).await.map_err(internal)?;
-    }
+    delete_backups(&call.ctx, &call.account.id, &ids).await.map_err(internal)?;
     Ok(Empty {})
+}
+
+/// Refuses to remove a snapshot that is being read.
+pub(super) async fn check_unheld(call: &Call, row: &BackupRow) -> Result<(), CbsError> {
+    match call.ctx.catalog.active_holds(&row.id).await.map_err(internal)?.is_empty() {
+        true => Ok(()),
+        false => Err(CbsCode::ResourceBusy.into()),
+    }
 }
 
 /// Refuses what would take a snapshot away from accounts that it is shared with.
