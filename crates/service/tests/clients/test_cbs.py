@@ -1,6 +1,7 @@
 """Tencent CBS with the vendor's SDK for Python: the whole life of a snapshot, and every refusal by its code."""
 
 import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -182,6 +183,29 @@ class Life(CbsTest):
         back()
         self.until(lambda: self.disk(disk).DiskState == "UNATTACHED")
         self.assertEqual((in_state("ROLLBACKING"), in_state("NORMAL")), (set(), {snapshot, other}))
+
+    def test_prepaid_disks_have_deadlines_and_are_ordered_by_them(self):
+        def prepaid(months, **flag):
+            paid = {"DiskChargeType": "PREPAID", "DiskChargePrepaid": {"Period": months, **flag}}
+            return self.ready_disk(DiskName="paid", **paid)
+
+        year, month = prepaid(12, RenewFlag="NOTIFY_AND_AUTO_RENEW"), prepaid(1)
+        hourly = self.ready_disk(DiskName="paid")
+        seen = self.disk(month)
+        made, ends = (datetime.datetime.fromisoformat(time) for time in [seen.CreateTime, seen.DeadlineTime])
+        self.assertEqual((ends.year * 12 + ends.month) - (made.year * 12 + made.month), 1)
+        self.assertEqual(ends.time(), made.time())
+        self.assertIn(made.day - ends.day, range(4))
+        # One less when midnight has passed since.
+        self.assertIn(seen.DifferDaysOfDeadline, range(27, 32))
+        self.assertEqual(seen.RenewFlag, "NOTIFY_AND_MANUAL_RENEW")
+        self.assertEqual(self.disk(year).RenewFlag, "NOTIFY_AND_AUTO_RENEW")
+        seen = self.disk(hourly)
+        self.assertEqual((seen.DeadlineTime, seen.DifferDaysOfDeadline, seen.RenewFlag), ("", None, ""))
+        paid, ordered = [{"Name": "disk-name", "Values": ["paid"]}], [month, year, hourly]
+        for order, expected in [("ASC", ordered), ("DESC", ordered[::-1])]:
+            found = self.call("DescribeDisks", Filters=paid, OrderField="DEADLINE", Order=order).DiskSet
+            self.assertEqual([disk.DiskId for disk in found], expected)
 
     def test_a_disk_is_encrypted_under_the_key_that_is_named(self):
         key = self.world.cli("kms", "create", "--region", GUANGZHOU)

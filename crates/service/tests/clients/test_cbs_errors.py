@@ -88,7 +88,7 @@ MODELLED = {
 
 # Not reached, and why: operation and codes.
 UNREACHED = [
-    # Nothing is bought, paid for in advance, refunded or run out.
+    # Nothing is really bought, refunded or run out: disks that are paid in advance only tell until when.
     ("CreateDisks", "TradeDealConflict UnauthorizedOperation.NotHavePaymentRight"),
     ("TerminateDisks", "InsufficientRefundQuota InvalidDisk.Expire ResourceInsufficient.OverRefundQuota"),
     ("TerminateDisks", "ResourceUnavailable.Expire ResourceUnavailable.NotSupportRefund"),

@@ -116,10 +116,12 @@ words! {
 
 words! {
     /// What happens when a prepaid disk's time is over.
+    #[derive(Default)]
     RenewFlag {
         /// Tell, and renew.
         NotifyAndAutoRenew = "NOTIFY_AND_AUTO_RENEW",
         /// Tell, and let it end.
+        #[default]
         NotifyAndManualRenew = "NOTIFY_AND_MANUAL_RENEW",
         /// Let it end.
         DisableNotifyAndManualRenew = "DISABLE_NOTIFY_AND_MANUAL_RENEW",

@@ -2,9 +2,10 @@
 
 use catalog::{BackupRow, ResourceRow};
 use engine::managed::path_of;
-use model::PolicyId;
+use model::{PolicyId, Timestamp};
 use serde::{Deserialize, Serialize};
-use wire::cbs::values::{DiskChargeType, DiskType, DiskUsage};
+use wire::cbs::time::{months_after, utc_plus_8};
+use wire::cbs::values::{DiskChargeType, DiskType, DiskUsage, RenewFlag};
 
 const GIB: u64 = 1 << 30;
 
@@ -20,6 +21,8 @@ pub(super) struct DiskAttributes {
     pub(super) disk_type: String,
     pub(super) charge_type: String,
     pub(super) renew_flag: Option<String>,
+    /// For how long it is paid in advance, from when it was made.
+    pub(super) prepaid_months: Option<i64>,
     pub(super) zone: Option<String>,
     pub(super) project_id: i64,
     pub(super) delete_snapshot: bool,
@@ -65,6 +68,17 @@ impl DiskAttributes {
 
     pub(super) fn charge_type(&self) -> DiskChargeType {
         DiskChargeType::find(&self.charge_type).unwrap_or_default()
+    }
+
+    /// What is to happen at its deadline, if it can have one.
+    pub(super) fn renew_flag(&self) -> Option<RenewFlag> {
+        let given = || self.renew_flag.as_deref().and_then(RenewFlag::find);
+        (self.charge_type() == DiskChargeType::Prepaid).then(|| given().unwrap_or_default())
+    }
+
+    /// When the time is over for which it is paid, if it is paid in advance.
+    pub(super) fn deadline(&self, row: &ResourceRow) -> Option<Timestamp> {
+        months_after(row.created_at, self.prepaid_months?, &utc_plus_8())
     }
 }
 

@@ -8,7 +8,7 @@ use engine::{Acceptance, EngineError, ErrorKind};
 use model::{BackupState, KmsKeyId, ResourceKind};
 use wire::cbs::reply::CreateDisksReply;
 use wire::cbs::request::CreateDisks;
-use wire::cbs::values::DiskUsage;
+use wire::cbs::values::{DiskChargeType, DiskUsage};
 use wire::cbs::{CbsCode, CbsError};
 use wire::tencent::CommonCode;
 
@@ -109,12 +109,14 @@ async fn find_key(call: &Call, given: &str) -> Result<KmsKeyId, CbsError> {
 }
 
 fn attributes(request: &CreateDisks, size_gib: i64, snapshot: Option<&BackupRow>) -> DiskAttributes {
-    let prepaid = request.disk_charge_prepaid.as_ref();
+    let is_prepaid = request.disk_charge_type == DiskChargeType::Prepaid;
+    let prepaid = request.disk_charge_prepaid.as_ref().filter(|_| is_prepaid);
     DiskAttributes {
         size_gib: Some(size_gib),
         disk_type: request.disk_type.as_str().to_owned(),
         charge_type: request.disk_charge_type.as_str().to_owned(),
         renew_flag: prepaid.and_then(|prepaid| prepaid.renew_flag).map(|flag| flag.as_str().to_owned()),
+        prepaid_months: prepaid.map(|prepaid| prepaid.period),
         zone: Some(request.placement.zone.clone()),
         project_id: request.placement.project_id.unwrap_or_default(),
         delete_snapshot: request.delete_snapshot == Some(1),

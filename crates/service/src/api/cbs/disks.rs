@@ -5,11 +5,11 @@ use engine::backups::delete_backup;
 use engine::medium::Outline;
 use futures::future::join_all;
 use model::{PolicyId, ResourceId, ResourceState, Service};
-use wire::cbs::listing::Order;
+use wire::cbs::listing::{Order, OrderField};
 use wire::cbs::reply::{DescribeDisksReply, Disk, Empty, Placement, Tag};
 use wire::cbs::request::{DescribeDisks, TerminateDisks};
-use wire::cbs::time::{date_time, utc_plus_8};
-use wire::cbs::values::{DiskState, EncryptType, RenewFlag};
+use wire::cbs::time::{date_time, days_until, utc_plus_8};
+use wire::cbs::values::{DiskState, EncryptType};
 use wire::cbs::{CbsCode, CbsError, UNNAMED};
 use wire::tencent::CommonCode;
 
@@ -32,7 +32,14 @@ pub(super) fn as_tags(tags: &[(String, String)]) -> Vec<Tag> {
 
 pub(super) async fn describe(call: &Call, request: &DescribeDisks) -> Result<DescribeDisksReply, CbsError> {
     let mut rows = all(call).await?;
-    rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    rows.sort_by_cached_key(|row| {
+        let deadline = match request.order_field {
+            OrderField::CreateTime => None,
+            OrderField::Deadline => DiskAttributes::of(row).deadline(row),
+        };
+        // One without a deadline outlasts those that have one.
+        (deadline.is_none(), deadline, row.created_at, row.id.clone())
+    });
     if request.listing.order == Order::Desc {
         rows.reverse();
     }
@@ -74,7 +81,8 @@ async fn all(call: &Call) -> Result<Vec<ResourceRow>, CbsError> {
 
 /// A disk as its row tells of it.
 fn view(call: &Call, row: &ResourceRow) -> Disk {
-    let known = DiskAttributes::of(row);
+    let (known, zone) = (DiskAttributes::of(row), utc_plus_8());
+    let deadline = known.deadline(row);
     let rollbacking = known.rollback && row.state == ResourceState::Creating;
     Disk {
         disk_id: row.id.to_string(),
@@ -95,8 +103,10 @@ fn view(call: &Call, row: &ResourceRow) -> Disk {
             project_id: known.project_id,
             ..Placement::default()
         },
-        create_time: date_time(row.created_at, &utc_plus_8()),
-        renew_flag: known.renew_flag.as_deref().and_then(RenewFlag::find),
+        create_time: date_time(row.created_at, &zone),
+        deadline_time: deadline.map(|time| date_time(time, &zone)).unwrap_or_default(),
+        differ_days_of_deadline: deadline.and_then(|time| days_until(call.server.clock.now(), time, &zone)),
+        renew_flag: known.renew_flag(),
         attached: known.is_attached(),
         instance_id: known.instances.first().cloned().unwrap_or_default(),
         instance_type: if known.is_attached() { "CVM" } else { "" },
