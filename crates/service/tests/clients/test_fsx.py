@@ -537,6 +537,42 @@ class FileSystems(FsxTest):
         self.assertEqual(configuration["DailyAutomaticBackupStartTime"], "05:00")
         self.refused("MissingFileSystemConfiguration", east.update_file_system, FileSystemId=file_system)
 
+    def test_an_update_keeps_what_it_does_not_name(self):
+        lustre = {"DeploymentType": "PERSISTENT_2", "PerUnitStorageThroughput": 125, "AutomaticBackupRetentionDays": 7}
+        directory = {"DomainName": "example.com", "UserName": "old", "Password": "p", "DnsIps": ["10.0.0.1"]}
+        disks = {"Mode": "USER_PROVISIONED", "Iops": 3000}
+        for kind, capacity, name, settings, member, nested, change in [
+            (
+                "LUSTRE", 1200, "LustreConfiguration", lustre,
+                "MetadataConfiguration", {"Mode": "USER_PROVISIONED", "Iops": 1500}, {"Iops": 3000},
+            ),
+            (
+                "WINDOWS", 32, "WindowsConfiguration", {"ThroughputCapacity": 32},
+                "SelfManagedActiveDirectoryConfiguration", directory, {"UserName": "new", "Password": "q"},
+            ),
+            (
+                "OPENZFS", 64, "OpenZFSConfiguration", {"DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64},
+                "DiskIopsConfiguration", disks, {"Iops": 6000},
+            ),
+        ]:
+            with self.subTest(kind):
+                parameters = {"OpenZFSConfiguration": None, name: {**settings, member: nested}}
+                file_system = self.file_system(FileSystemType=kind, StorageCapacity=capacity, **parameters)
+                before = self.ready(file_system)
+                self.client().update_file_system(FileSystemId=file_system, **{name: {member: change}})
+                after = self.ready(file_system)
+                wanted = {**before[name][member], **change}
+                wanted.pop("Password", None)
+                self.assertEqual(after, {**before, name: {**before[name], member: wanted}})
+
+    def test_metadata_settings_change_only_where_there_are_some(self):
+        lustre = {"DeploymentType": "PERSISTENT_2", "PerUnitStorageThroughput": 125}
+        parameters = {"OpenZFSConfiguration": None, "LustreConfiguration": lustre}
+        file_system = self.file_system(FileSystemType="LUSTRE", StorageCapacity=1200, **parameters)
+        change = {"MetadataConfiguration": {"Iops": 3000}}
+        update = self.client().update_file_system
+        self.refused("BadRequest", update, FileSystemId=file_system, LustreConfiguration=change)
+
 
 class DailyBackups(FsxTest):
     """Their times are moved in the catalog, as a day is long."""
@@ -631,6 +667,20 @@ class DailyBackups(FsxTest):
         self.retain(file_system, 9)
         self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [young])
         self.assertEqual(self.backup(mine)["Lifecycle"], "AVAILABLE")
+
+    def test_a_description_that_cannot_be_read_removes_nothing(self):
+        file_system = self.daily()
+        backup = self.take_daily(file_system)["BackupId"]
+        ((kept,),) = self.sql(EAST, "SELECT attributes FROM resource WHERE id = ?", file_system)
+        keep = lambda text: self.sql(EAST, "UPDATE resource SET attributes = ? WHERE id = ?", text, file_system)
+        keep('{"FileSystemType": "ZFS"}')
+        self.refused("InternalServerError", self.retain, file_system, 3)
+        self.refused("InternalServerError", self.client().describe_file_systems, FileSystemIds=[file_system])
+        self.refused("InternalServerError", self.client().delete_file_system, FileSystemId=file_system)
+        self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [backup])
+        keep(kept)
+        self.retain(file_system, 3)
+        self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [backup])
 
     def test_they_go_when_their_retention_ends_and_with_their_file_system(self):
         file_system = self.daily(days=2)

@@ -1,24 +1,25 @@
 //! Backups as callers see them.
 
 use catalog::{BackupRow, ResourceRow};
-use engine::RegionContext;
+use engine::{EngineError, RegionContext};
 use model::{BackupState, Origin};
 use wire::aws::arn::Namespace;
+use wire::fsx::FsxError;
 use wire::fsx::reply::{Backup, BackupReply, FailureDetails, FileSystem, KeptFileSystem};
 use wire::fsx::words::{BackupLifecycle, BackupType, ResourceType};
 
-use super::{Call, file_system_view, shown_tags};
+use super::{Call, file_system_view, internal, shown_tags};
 use crate::api::reason;
 
 /// The reply that describes a backup.
-pub(super) fn reply(call: &Call, row: &BackupRow) -> BackupReply {
-    BackupReply { backup: view(call, row) }
+pub(super) fn reply(call: &Call, row: &BackupRow) -> Result<BackupReply, FsxError> {
+    Ok(BackupReply { backup: view(call, row)? })
 }
 
 /// A backup as it is now.
-pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
+pub(super) fn view(call: &Call, row: &BackupRow) -> Result<Backup, FsxError> {
     let names = call.names();
-    Backup {
+    Ok(Backup {
         backup_id: row.id.to_string(),
         lifecycle: match row.state {
             BackupState::Creating => BackupLifecycle::Creating,
@@ -32,7 +33,7 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
             Origin::Automatic => BackupType::Automatic,
         },
         creation_time: row.created_at.into(),
-        file_system: shown_file_system(call, row),
+        file_system: shown_file_system(call, row)?,
         failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         progress_percent: row.state.is_in_progress().then(|| percent(call, row)),
         kms_key_id: Some(names.kms_key(row.kms_key.as_str())),
@@ -46,50 +47,54 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Backup {
         volume: None,
         // Until it is known, nothing is said.
         size_in_bytes: (row.state == BackupState::Available || row.size_bytes > 0).then_some(row.size_bytes),
-    }
+    })
 }
 
 /// The same, without reading what was kept.
-fn shown_file_system(call: &Call, row: &BackupRow) -> KeptFileSystem {
-    KeptFileSystem::from_kept(&row.attributes).unwrap_or_else(|| (&file_system(call, row)).into())
+fn shown_file_system(call: &Call, row: &BackupRow) -> Result<KeptFileSystem, FsxError> {
+    match KeptFileSystem::from_kept(&row.attributes) {
+        Some(kept) => Ok(kept),
+        None => Ok((&file_system(call, row)?).into()),
+    }
 }
 
 /// The file system as the backup remembers it.
-pub(super) fn file_system(call: &Call, row: &BackupRow) -> FileSystem {
-    let kept = kept(row);
+pub(super) fn file_system(call: &Call, row: &BackupRow) -> Result<FileSystem, FsxError> {
+    let kept = kept(row)?;
     if kept.file_system_id.is_some() {
-        return kept;
+        return Ok(kept);
     }
     // The command line makes backups without a description.
     let region = row.source_region.as_ref().unwrap_or(&call.ctx.region);
     let names = Namespace { region: region.as_str(), ..call.names() };
-    FileSystem {
+    Ok(FileSystem {
         file_system_id: Some(row.resource_id.to_string()),
         owner_id: Some(row.account.to_string()),
         resource_arn: Some(names.fsx_file_system(row.resource_id.as_str())),
         ..file_system_view::default_of(row.resource_kind)
-    }
+    })
 }
 
-/// The description that a backup has kept, if it has one.
-pub(super) fn kept(row: &BackupRow) -> FileSystem {
-    serde_json::from_str(&row.attributes).unwrap_or_default()
+/// The description that a backup has kept, if it has one. One that cannot be read is a failure: a copy and a restore
+/// go by it.
+pub(super) fn kept(row: &BackupRow) -> Result<FileSystem, FsxError> {
+    file_system_view::read_kept(&row.id, &row.attributes).map_err(internal)
 }
 
 /// What a new backup keeps of its file system.
-pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> String {
-    let frozen = FileSystem { tags: None, ..file_system_view::frozen(names, row) };
-    serde_json::to_string(&frozen).expect("descriptions are structures of plain data")
+pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> Result<String, EngineError> {
+    let frozen = FileSystem { tags: None, ..file_system_view::frozen(names, row)? };
+    Ok(serde_json::to_string(&frozen).expect("descriptions are structures of plain data"))
 }
 
 /// What a copy keeps: the same, whose names go on to point at the source's region.
-pub(super) fn frozen_for_copy(call: &Call, source: &RegionContext, row: &BackupRow) -> String {
-    let mut frozen = file_system(call, row);
+pub(super) fn frozen_for_copy(call: &Call, source: &RegionContext, row: &BackupRow) -> Result<String, FsxError> {
+    let mut frozen = file_system(call, row)?;
     let names = Namespace { region: source.region.as_str(), ..call.names() };
     if !row.is_copy() {
         frozen.resource_arn = Some(names.fsx_file_system(row.resource_id.as_str()));
     }
-    serde_json::to_string(&frozen).expect("descriptions are structures of plain data")
+    Ok(serde_json::to_string(&frozen).expect("descriptions are structures of plain data"))
 }
 
 fn percent(call: &Call, row: &BackupRow) -> u8 {

@@ -23,7 +23,7 @@ pub(super) async fn copy(
     token: Option<RequestToken>,
 ) -> Result<BackupReply, FsxError> {
     if let Some(earlier) = call.find_earlier(token.as_ref()).await? {
-        return Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?));
+        return backup_view::reply(call, &call.load_backup(&earlier.subject).await?);
     }
     let source = source_region(call, request.source_region.as_deref().unwrap_or(call.ctx.region.as_str()))?;
     check_opt_in(call, &source)?;
@@ -31,7 +31,7 @@ pub(super) async fn copy(
     if row.state != BackupState::Available {
         return Err(unavailable(&row));
     }
-    if backup_view::kept(&row).storage_type == Some(StorageType::IntelligentTiering) {
+    if backup_view::kept(&row)?.storage_type == Some(StorageType::IntelligentTiering) {
         let message = "Backups of Intelligent-Tiering file systems cannot be copied.";
         return Err(FsxError::new(FsxCode::UnsupportedOperation, message));
     }
@@ -54,7 +54,7 @@ pub(super) async fn copy(
     let copy = CopyRequest {
         kms_key: Some(kms_key),
         tags: as_pairs(&tags),
-        attributes: Some(backup_view::frozen_for_copy(call, &source, &row)),
+        attributes: Some(backup_view::frozen_for_copy(call, &source, &row)?),
         call: Some(call.request_id.clone()),
         ..CopyRequest::of(call.account.id.clone(), row.id.clone())
     };
@@ -87,7 +87,7 @@ fn check_opt_in(call: &Call, source: &RegionContext) -> Result<(), FsxError> {
 }
 
 fn check_multi_az(call: &Call, row: &BackupRow) -> Result<(), FsxError> {
-    let windows = backup_view::kept(row).windows_configuration;
+    let windows = backup_view::kept(row)?.windows_configuration;
     let is_multi_az = windows.and_then(|known| known.deployment_type) == Some(WindowsDeploymentType::MultiAz1);
     let target = call.server.regions.settings(&call.ctx.region);
     if is_multi_az && target.is_some_and(|settings| settings.no_windows_multi_az) {
@@ -135,13 +135,13 @@ async fn accept(
     match accepted {
         Acceptance::New(job) => {
             let id = job.id().to_string();
-            let reply = backup_view::reply(call, &call.load_backup(&id).await?);
+            let reply = backup_view::reply(call, &call.load_backup(&id).await?)?;
             call.server.jobs.run_copies(vec![job]);
             Ok(reply)
         }
         Acceptance::Earlier(earlier) => {
             check_same(&earlier, terms.token.as_ref())?;
-            Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?))
+            backup_view::reply(call, &call.load_backup(&earlier.subject).await?)
         }
         Acceptance::OverQuota(Quota::CopiesInProgress { .. }) => {
             Err(limit_exceeded(ServiceLimit::TotalInProgressCopyBackups))

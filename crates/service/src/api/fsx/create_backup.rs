@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use catalog::{Quota, RequestToken, ResourceRow, Terms};
 use engine::backup::{BackupRequest, accept_backup};
-use engine::{Acceptance, Progress};
+use engine::{Acceptance, EngineError, Progress};
 use wire::fsx::reply::BackupReply;
 use wire::fsx::request::{CreateBackup, Subject};
 use wire::fsx::words::ServiceLimit;
@@ -21,27 +21,31 @@ pub(super) async fn create(
     token: Option<RequestToken>,
 ) -> Result<BackupReply, FsxError> {
     if let Some(earlier) = call.find_earlier(token.as_ref()).await? {
-        return Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?));
+        return backup_view::reply(call, &call.load_backup(&earlier.subject).await?);
     }
     let id = match request.subject()? {
         Subject::FileSystem(id) => id,
         Subject::Volume(volume) => return Err(volume_not_found(volume)),
     };
     let file_system = call.load_file_system(id).await?;
-    if let Some(why) = file_system_view::why_no_backups(&file_system_view::described(&file_system)) {
+    let described = file_system_view::described(&file_system).map_err(internal)?;
+    if let Some(why) = file_system_view::why_no_backups(&described) {
         return Err(FsxError::new(FsxCode::UnsupportedOperation, why));
     }
     check_at_rest(&file_system)?;
-    let tags = request.tags.as_deref().map_or_else(|| inherited(&file_system), as_pairs);
+    let tags = match request.tags.as_deref() {
+        Some(tags) => as_pairs(tags),
+        None => inherited(&file_system).map_err(internal)?,
+    };
     accept(call, &file_system, tags, token).await
 }
 
 /// The tags that a backup gets when none are given.
-pub(super) fn inherited(file_system: &ResourceRow) -> Vec<(String, String)> {
-    match file_system_view::copies_tags(&file_system_view::described(file_system)) {
+pub(super) fn inherited(file_system: &ResourceRow) -> Result<Vec<(String, String)>, EngineError> {
+    Ok(match file_system_view::copies_tags(&file_system_view::described(file_system)?) {
         true => file_system.tags.clone(),
         false => Vec::new(),
-    }
+    })
 }
 
 pub(super) async fn accept(
@@ -52,7 +56,7 @@ pub(super) async fn accept(
 ) -> Result<BackupReply, FsxError> {
     let request = BackupRequest {
         tags,
-        attributes: backup_view::frozen(call.names(), file_system),
+        attributes: backup_view::frozen(call.names(), file_system).map_err(internal)?,
         call: Some(call.request_id.clone()),
         ..BackupRequest::of(call.account.id.clone(), file_system.id.clone())
     };
@@ -66,13 +70,13 @@ pub(super) async fn accept(
     match accepted.map_err(internal)? {
         Acceptance::New(job) => {
             let id = job.id().to_string();
-            let reply = backup_view::reply(call, &call.load_backup(&id).await?);
+            let reply = backup_view::reply(call, &call.load_backup(&id).await?)?;
             call.server.jobs.run_backup(job, progress);
             Ok(reply)
         }
         Acceptance::Earlier(earlier) => {
             check_same(&earlier, terms.token.as_ref())?;
-            Ok(backup_view::reply(call, &call.load_backup(&earlier.subject).await?))
+            backup_view::reply(call, &call.load_backup(&earlier.subject).await?)
         }
         Acceptance::OverQuota(Quota::BeingMade { .. }) => {
             let message = format!("A backup of file system '{}' is in progress.", file_system.id);

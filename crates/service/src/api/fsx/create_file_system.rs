@@ -33,7 +33,7 @@ pub(super) async fn create(
     request.check_settings()?;
     let kind = kind_of(request.file_system_type)
         .ok_or_else(|| FsxError::bad_request("ONTAP file systems are not offered here."))?;
-    let described = file_system_view::of_request(&request);
+    let described = file_system_view::of_request(&request).map_err(internal)?;
     accept(call, kind, described, request.tags, request.kms_key_id, None, token).await
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn create_from_backup(
 
 /// The description in the backup, with what the request changes of it.
 fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupRow) -> Result<FileSystem, FsxError> {
-    let mut before = backup_view::file_system(call, backup);
+    let mut before = backup_view::file_system(call, backup)?;
     forget_replaced(&mut before, request);
     let kind = before.file_system_type.unwrap_or(FileSystemType::Lustre);
     let bad = |message: &str| Err(FsxError::bad_request(message));
@@ -98,7 +98,9 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
     };
     check_storage_type(&asked, request.storage_type, &before)?;
     let asked = completed(asked, &before)?;
-    let described = file_system_view::restored(&before, &file_system_view::of_request(&asked), &asked);
+    let described = file_system_view::of_request(&asked)
+        .and_then(|described| file_system_view::restored(&backup.id, &before, &described, &asked))
+        .map_err(internal)?;
     check_subnets(&asked, &described)?;
     Ok(described)
 }
@@ -239,7 +241,7 @@ async fn accept(
         _ => internal(error),
     })?;
     match accepted {
-        Acceptance::New(row) => Ok(FileSystemReply { file_system: file_system_view::view(call, &row) }),
+        Acceptance::New(row) => Ok(FileSystemReply { file_system: file_system_view::view(call, &row)? }),
         Acceptance::Earlier(earlier) => {
             check_same(&earlier, terms.token.as_ref())?;
             reply(call, &earlier.subject).await
@@ -251,5 +253,5 @@ async fn accept(
 
 async fn reply(call: &Call, id: &str) -> Result<FileSystemReply, FsxError> {
     let row = call.load_file_system(id).await?;
-    Ok(FileSystemReply { file_system: file_system_view::view(call, &row) })
+    Ok(FileSystemReply { file_system: file_system_view::view(call, &row)? })
 }

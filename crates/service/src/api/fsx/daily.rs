@@ -108,12 +108,20 @@ impl Server {
     pub(crate) async fn take_daily_backups(&self, ctx: &Arc<RegionContext>) -> Result<(), EngineError> {
         for row in ctx.catalog.due_resources(Service::Fsx).await? {
             let Some(due) = row.next_backup_at else { continue };
-            let (file_system, now) = (file_system_view::described(&row), ctx.catalog.now().await?);
+            let (region, id) = (&ctx.region, &row.id);
+            let file_system = match file_system_view::described(&row) {
+                Ok(file_system) => file_system,
+                // It stays due until a person has mended it; the others' backups are not held up by it.
+                Err(error) => {
+                    tracing::error!(%region, file_system = %id, error = describe(&error), "no daily backup is taken");
+                    continue;
+                }
+            };
+            let now = ctx.catalog.now().await?;
             let taken = match due.0.saturating_add(DAY_MILLISECONDS) <= now.0 {
                 true => Ok(Taken::Done("it was missed for too long")),
                 false => self.take_daily(ctx, &row, &file_system, now).await,
             };
-            let (region, id) = (&ctx.region, &row.id);
             match taken {
                 Ok(Taken::Later) => continue,
                 Ok(Taken::Done(outcome)) => tracing::info!(%region, file_system = %id, %due, outcome, "a daily backup"),
@@ -142,9 +150,9 @@ impl Server {
         }
         let call = format!("{}/{}", row.id, row.next_backup_at.unwrap_or_default().0);
         let request = BackupRequest {
-            tags: create_backup::inherited(row),
+            tags: create_backup::inherited(row)?,
             origin: Origin::Automatic,
-            attributes: backup_view::frozen(names_of(ctx, &row.account), row),
+            attributes: backup_view::frozen(names_of(ctx, &row.account), row)?,
             expires_at: Some(kept_until(now, retention_days(file_system))),
             call: Some(call.clone()),
             ..BackupRequest::of(row.account.clone(), row.id.clone())

@@ -7,7 +7,9 @@ use wire::fsx::request::DeleteFileSystem;
 use wire::fsx::words::{FileSystemLifecycle, FileSystemType};
 use wire::fsx::{FsxCode, FsxError};
 
-use super::{Call, as_pairs, as_tags, create_backup, file_system_not_found, file_system_view, internal, shown_tags};
+use super::{
+    Call, as_pairs, as_tags, backup_view, create_backup, file_system_not_found, file_system_view, internal, shown_tags,
+};
 
 pub(super) async fn delete(
     call: &Call,
@@ -33,7 +35,7 @@ async fn remove(
     if row.state == ResourceState::Deleting {
         return Ok(deleting(id));
     }
-    let described = file_system_view::described(&row);
+    let described = file_system_view::described(&row).map_err(internal)?;
     let kind = described.file_system_type.unwrap_or(FileSystemType::Lustre);
     let wish = request.final_backup(kind)?;
     // Nothing of a file system that could not be made is worth keeping.
@@ -43,7 +45,10 @@ async fn remove(
         mark(call, id, token).await?;
         return Ok(deleting(id));
     };
-    let tags = wish.tags.map_or_else(|| create_backup::inherited(&row), as_pairs);
+    let tags = match wish.tags {
+        Some(tags) => as_pairs(tags),
+        None => create_backup::inherited(&row).map_err(internal)?,
+    };
     // The token is taken with the last backup, which a call that is repeated goes on from.
     let made = create_backup::accept(call, &row, tags.clone(), token.cloned()).await.map_err(|refusal| {
         let in_progress = refusal.code == FsxCode::BackupInProgress;
@@ -62,7 +67,8 @@ async fn again(call: &Call, request: &DeleteFileSystem, earlier: &Earlier) -> Re
         mark(call, id, None).await?;
     }
     let backup = call.ctx.catalog.find_backup(&call.account.id, &last).await.map_err(internal)?;
-    let kind = backup.as_ref().and_then(|row| super::backup_view::file_system(call, row).file_system_type);
+    let described = backup.as_ref().map(|row| backup_view::file_system(call, row)).transpose()?;
+    let kind = described.and_then(|described| described.file_system_type);
     let last = FinalBackup {
         final_backup_id: Some(last.to_string()),
         final_backup_tags: backup.and_then(|row| shown_tags(&row.tags)),

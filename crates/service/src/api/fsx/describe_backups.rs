@@ -16,7 +16,7 @@ pub(super) async fn describe(call: &Call, request: &DescribeBackups) -> Result<D
     if let Some(ids) = request.backup_ids.as_ref().filter(|ids| !ids.is_empty()) {
         let mut backups = Vec::new();
         for id in ids {
-            backups.push(backup_view::view(call, &call.load_backup(id).await?));
+            backups.push(backup_view::view(call, &call.load_backup(id).await?)?);
         }
         return Ok(DescribeBackupsReply { backups, next_token: None });
     }
@@ -43,7 +43,8 @@ pub(super) async fn describe(call: &Call, request: &DescribeBackups) -> Result<D
     rows.truncate(items);
     let cursor = |row: &BackupRow| format!("{}/{}", row.created_at.0, row.id);
     let next_token = rows.last().filter(|_| !is_last).map(|row| encode(DESCRIBE, request, &cursor(row)));
-    Ok(DescribeBackupsReply { backups: rows.iter().map(|row| backup_view::view(call, row)).collect(), next_token })
+    let backups = rows.iter().map(|row| backup_view::view(call, row)).collect::<Result<_, _>>()?;
+    Ok(DescribeBackupsReply { backups, next_token })
 }
 
 fn parse_cursor(cursor: &str) -> Result<(Timestamp, BackupId), FsxError> {

@@ -1,17 +1,27 @@
 //! File systems as callers see them: what their rows say, and the description that was made with them.
 
+use std::fmt::Display;
+
 use catalog::ResourceRow;
-use model::{ResourceKind, ResourceState};
+use engine::{EngineError, ErrorKind};
+use model::{BackupId, ResourceId, ResourceKind, ResourceState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wire::aws::arn::Namespace;
-use wire::fsx::reply::{FailureDetails, FileSystem};
+use wire::fsx::FsxError;
+use wire::fsx::reply::{
+    FailureDetails, FileSystem, LustreFileSystemConfiguration, OpenZfsFileSystemConfiguration,
+    WindowsFileSystemConfiguration,
+};
 use wire::fsx::request::{CreateFileSystem, UpdateFileSystem};
 use wire::fsx::settings::{automatic_backup_retention_days_default, lustre_version_default};
-use wire::fsx::words::{FileSystemLifecycle, FileSystemType, LustreDeploymentType, NetworkType, StorageType};
+use wire::fsx::words::{
+    FileSystemLifecycle, FileSystemType, LustreDeploymentType, NetworkType, OpenZfsDeploymentType, StorageType,
+    WindowsDeploymentType,
+};
 
-use super::{Call, shown_tags};
+use super::{Call, internal, shown_tags};
 use crate::api::reason;
 
 /// When daily backups are taken where nothing is said.
@@ -21,39 +31,65 @@ pub(super) const DAILY_TIME: &str = "05:00";
 pub(super) const CAPACITY: &str = "StorageCapacity";
 
 /// What a row keeps of a file system: the part of its description that callers decide.
-pub(super) fn described(row: &ResourceRow) -> FileSystem {
-    let kept: FileSystem = serde_json::from_str(&row.attributes).unwrap_or_default();
+///
+/// # Errors
+/// `Damaged` for one that cannot be read. Nothing may go on with defaults in its place: their retention of 0 days would
+/// have its automatic backups removed.
+pub(super) fn described(row: &ResourceRow) -> Result<FileSystem, EngineError> {
+    let kept = read_kept(&row.id, &row.attributes)?;
     // The command line registers directories without a description.
-    if kept.file_system_type.is_some() { kept } else { default_of(row.kind) }
+    Ok(if kept.file_system_type.is_some() { kept } else { default_of(row.kind) })
+}
+
+/// Reads the description that a row of that id keeps; `{}` describes nothing.
+///
+/// # Errors
+/// `Damaged`, as [`described`] says.
+pub(super) fn read_kept(id: &impl Display, attributes: &str) -> Result<FileSystem, EngineError> {
+    serde_json::from_str(attributes).map_err(|cause| unreadable(id, &cause))
 }
 
 pub(super) fn default_of(kind: ResourceKind) -> FileSystem {
-    let (members, capacity) = match kind {
-        ResourceKind::Windows => {
-            (json!({ "WindowsConfiguration": { "DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 8 } }), 32)
-        }
-        ResourceKind::OpenZfs => {
-            (json!({ "OpenZFSConfiguration": { "DeploymentType": "SINGLE_AZ_1", "ThroughputCapacity": 64 } }), 64)
-        }
-        _ => {
-            let settings = json!({ "DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50 });
-            (json!({ "LustreConfiguration": settings }), 1200)
-        }
-    };
-    FileSystem {
-        file_system_type: Some(match kind {
-            ResourceKind::Windows => FileSystemType::Windows,
-            ResourceKind::OpenZfs => FileSystemType::OpenZfs,
-            _ => FileSystemType::Lustre,
-        }),
+    let on_disks = |kind, capacity| FileSystem {
+        file_system_type: Some(kind),
         storage_capacity: Some(capacity),
         storage_type: Some(StorageType::Ssd),
-        ..read(&members)
+        ..FileSystem::default()
+    };
+    match kind {
+        ResourceKind::Windows => FileSystem {
+            windows_configuration: Some(WindowsFileSystemConfiguration {
+                deployment_type: Some(WindowsDeploymentType::SingleAz1),
+                throughput_capacity: Some(8),
+                ..WindowsFileSystemConfiguration::default()
+            }),
+            ..on_disks(FileSystemType::Windows, 32)
+        },
+        ResourceKind::OpenZfs => FileSystem {
+            openzfs_configuration: Some(OpenZfsFileSystemConfiguration {
+                deployment_type: Some(OpenZfsDeploymentType::SingleAz1),
+                throughput_capacity: Some(64),
+                ..OpenZfsFileSystemConfiguration::default()
+            }),
+            ..on_disks(FileSystemType::OpenZfs, 64)
+        },
+        _ => FileSystem {
+            lustre_configuration: Some(LustreFileSystemConfiguration {
+                deployment_type: Some(LustreDeploymentType::Persistent1),
+                per_unit_storage_throughput: Some(50),
+                ..LustreFileSystemConfiguration::default()
+            }),
+            ..on_disks(FileSystemType::Lustre, 1200)
+        },
     }
 }
 
 /// The description of a file system that is asked for.
-pub(super) fn of_request(request: &CreateFileSystem) -> FileSystem {
+///
+/// # Errors
+/// `Damaged` if what is asked for makes none.
+pub(super) fn of_request(request: &CreateFileSystem) -> Result<FileSystem, EngineError> {
+    let new = "the new file system";
     let kind = request.file_system_type;
     let defaults = json!({
         "AutomaticBackupRetentionDays": automatic_backup_retention_days_default(kind),
@@ -72,11 +108,11 @@ pub(super) fn of_request(request: &CreateFileSystem) -> FileSystem {
     match kind {
         FileSystemType::Windows => {
             let given = settings(request.windows_configuration.as_ref().map(|given| given as _));
-            file_system.windows_configuration = given.map(|given| read(&with_alias_states(given)));
+            file_system.windows_configuration = given.map(|given| read(&new, &with_alias_states(given))).transpose()?;
         }
         FileSystemType::OpenZfs => {
             let given = settings(request.openzfs_configuration.as_ref().map(|given| given as _));
-            file_system.openzfs_configuration = given.map(|given| read(&given));
+            file_system.openzfs_configuration = given.map(|given| read(&new, &given)).transpose()?;
         }
         FileSystemType::Lustre => {
             let given = request.lustre_configuration.as_ref();
@@ -85,15 +121,23 @@ pub(super) fn of_request(request: &CreateFileSystem) -> FileSystem {
                 Some(request.file_system_type_version.clone().unwrap_or_else(|| version.to_owned()));
             let none = json!({ "DeploymentType": LustreDeploymentType::Scratch1 });
             let given = settings(given.map(|given| given as _)).unwrap_or_else(|| overlaid(&defaults, &none));
-            file_system.lustre_configuration = Some(read(&with_repository(overlaid(&none, &given))));
+            file_system.lustre_configuration = Some(read(&new, &with_repository(overlaid(&none, &given)))?);
         }
         FileSystemType::Ontap => {}
     }
-    file_system
+    Ok(file_system)
 }
 
-/// The description after an update: what is given replaces what was there, member by member.
-pub(super) fn updated(before: &FileSystem, request: &UpdateFileSystem) -> FileSystem {
+/// The description of a file system after an update: what is given replaces what was there, member by member, also of
+/// structures within its settings.
+///
+/// # Errors
+/// `Damaged` if the two together make no description.
+pub(super) fn updated(
+    id: &ResourceId,
+    before: &FileSystem,
+    request: &UpdateFileSystem,
+) -> Result<FileSystem, EngineError> {
     let mut members = json_of(before);
     for (name, given) in [
         ("WindowsConfiguration", request.windows_configuration.as_ref().map(json_of)),
@@ -101,20 +145,20 @@ pub(super) fn updated(before: &FileSystem, request: &UpdateFileSystem) -> FileSy
         ("OpenZFSConfiguration", request.openzfs_configuration.as_ref().map(json_of)),
     ] {
         if let Some(given) = given {
-            members[name] = overlaid(&members[name], &given);
+            merge(&mut members[name], given);
         }
     }
     if let Ok(Some(tables)) = request.route_tables(&route_tables(before)) {
         members["OpenZFSConfiguration"]["RouteTableIds"] = json!(tables);
     }
-    let after: FileSystem = read(&members);
-    FileSystem {
+    let after: FileSystem = read(id, &members)?;
+    Ok(FileSystem {
         storage_capacity: request.storage_capacity.or(after.storage_capacity),
         storage_type: request.storage_type.or(after.storage_type),
         file_system_type_version: request.file_system_type_version.clone().or(after.file_system_type_version),
         network_type: request.network_type.or(after.network_type),
         ..after
-    }
+    })
 }
 
 /// The tables that lead to it.
@@ -124,8 +168,16 @@ pub(super) fn route_tables(file_system: &FileSystem) -> Vec<String> {
 }
 
 /// The description of a file system that is made from a backup: the settings of the backup, but for those that
-/// the request names.
-pub(super) fn restored(before: &FileSystem, asked: &FileSystem, request: &CreateFileSystem) -> FileSystem {
+/// the request names. Structures within the settings of a new file system are whole as they are given.
+///
+/// # Errors
+/// `Damaged` if these together make no description.
+pub(super) fn restored(
+    id: &BackupId,
+    before: &FileSystem,
+    asked: &FileSystem,
+    request: &CreateFileSystem,
+) -> Result<FileSystem, EngineError> {
     let before = json_of(before);
     let mut members = json_of(asked);
     for (name, given) in [
@@ -137,13 +189,13 @@ pub(super) fn restored(before: &FileSystem, asked: &FileSystem, request: &Create
             members[name] = overlaid(&before[name], &given.unwrap_or_default());
         }
     }
-    read(&with_aliases(members))
+    read(id, &with_aliases(members))
 }
 
 /// A file system as it is now.
-pub(super) fn view(call: &Call, row: &ResourceRow) -> FileSystem {
+pub(super) fn view(call: &Call, row: &ResourceRow) -> Result<FileSystem, FsxError> {
     let id = row.id.as_str();
-    FileSystem {
+    Ok(FileSystem {
         lifecycle: Some(match row.state {
             ResourceState::Creating => FileSystemLifecycle::Creating,
             ResourceState::Available => FileSystemLifecycle::Available,
@@ -155,18 +207,18 @@ pub(super) fn view(call: &Call, row: &ResourceRow) -> FileSystem {
         kms_key_id: Some(call.names().kms_key(row.kms_key.as_str())),
         dns_name: Some(format!("{id}.fsx.{}.amazonaws.com", call.ctx.region)),
         tags: shown_tags(&row.tags),
-        ..frozen(call.names(), row)
-    }
+        ..frozen(call.names(), row).map_err(internal)?
+    })
 }
 
 /// What a backup keeps of its file system.
-pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> FileSystem {
-    FileSystem {
+pub(super) fn frozen(names: Namespace<'_>, row: &ResourceRow) -> Result<FileSystem, EngineError> {
+    Ok(FileSystem {
         owner_id: Some(names.account.to_owned()),
         file_system_id: Some(row.id.to_string()),
         resource_arn: Some(names.fsx_file_system(row.id.as_str())),
-        ..described(row)
-    }
+        ..described(row)?
+    })
 }
 
 /// Whether its backups get its tags.
@@ -223,13 +275,30 @@ fn overlaid(under: &Value, over: &Value) -> Value {
     Value::Object(members(under).into_iter().chain(members(over)).collect())
 }
 
+/// Changes the members that `over` has, and of structures those that the structures in it have; lists are replaced.
+fn merge(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (name, value) in over {
+                merge(under.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
 fn json_of(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("descriptions are structures of plain data")
 }
 
-/// Reads a description; members of another structure's are passed over.
-fn read<T: DeserializeOwned + Default>(value: &Value) -> T {
-    T::deserialize(value).unwrap_or_default()
+/// Reads the description of what has that id, or a part of it; members of another structure's are passed over.
+fn read<T: DeserializeOwned>(id: &impl Display, value: &Value) -> Result<T, EngineError> {
+    T::deserialize(value).map_err(|cause| unreadable(id, &cause))
+}
+
+fn unreadable(id: &impl Display, cause: &serde_json::Error) -> EngineError {
+    let message = format!("the description of {id} cannot be read: {cause}");
+    EngineError::Refused { kind: ErrorKind::Damaged, message, hint: None }
 }
 
 /// Settings of whichever type, as JSON.
@@ -245,5 +314,93 @@ mod erased {
         fn members(&self) -> Value {
             super::json_of(self)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::fsx::request::Request;
+    use wire::fsx::{Parsed, parse};
+
+    use super::*;
+
+    const ID: &str = "fs-0123456789abcdef0";
+
+    /// A file system of that type with those settings, after an update of some of them.
+    fn after_update(name: &str, before: &Value, change: &Value) -> Value {
+        let kind = name.trim_end_matches("Configuration").to_uppercase();
+        let before = json!({ "FileSystemType": kind, "StorageCapacity": 1200, name: before });
+        let body = json!({ "FileSystemId": ID, name: change });
+        let Ok(Parsed::Served(Request::UpdateFileSystem(request))) =
+            parse("UpdateFileSystem", body.to_string().as_bytes())
+        else {
+            panic!("the body is one of UpdateFileSystem");
+        };
+        let before = read_kept(&ID, &before.to_string()).unwrap();
+        let mut after = json_of(&updated(&ID.parse().unwrap(), &before, &request).unwrap());
+        assert_eq!(after["StorageCapacity"], 1200);
+        after[name].take()
+    }
+
+    /// A structure in an update took the place of the one before, and what it left out was lost. Where it had to be
+    /// there, the whole description was.
+    #[test]
+    fn an_update_changes_the_members_that_are_there_and_no_others() {
+        let metadata = |iops: i64| json!({ "Iops": iops, "Mode": "USER_PROVISIONED" });
+        let days = json!({ "AutomaticBackupRetentionDays": 7, "DeploymentType": "PERSISTENT_2" });
+        let with = |name: &str, value: Value| {
+            let mut settings = days.clone();
+            settings[name] = value;
+            settings
+        };
+        let before = with("MetadataConfiguration", metadata(1500));
+        let change = json!({ "MetadataConfiguration": { "Iops": 3000 } });
+        assert_eq!(
+            after_update("LustreConfiguration", &before, &change),
+            with("MetadataConfiguration", metadata(3000))
+        );
+
+        let directory = |user: &str| {
+            json!({ "SelfManagedActiveDirectoryConfiguration": {
+                "DomainName": "example.com", "UserName": user, "DnsIps": ["10.0.0.1", "10.0.0.2"]
+            } })
+        };
+        let change =
+            json!({ "SelfManagedActiveDirectoryConfiguration": { "UserName": "new", "Password": "correct horse" } });
+        assert_eq!(after_update("WindowsConfiguration", &directory("old"), &change), directory("new"));
+
+        let disks = |iops: i64| json!({ "DiskIopsConfiguration": { "Mode": "USER_PROVISIONED", "Iops": iops } });
+        let change = json!({ "DiskIopsConfiguration": { "Iops": 6000 } });
+        assert_eq!(after_update("OpenZFSConfiguration", &disks(3000), &change), disks(6000));
+    }
+
+    #[test]
+    fn an_update_replaces_lists_whole() {
+        let squash =
+            |hosts: &[&str]| json!({ "RootSquashConfiguration": { "RootSquash": "0:0", "NoSquashNids": hosts } });
+        let change = json!({ "RootSquashConfiguration": { "NoSquashNids": ["10.0.0.3@tcp"] } });
+        let before = squash(&["10.0.0.1@tcp", "10.0.0.2@tcp"]);
+        assert_eq!(after_update("LustreConfiguration", &before, &change), squash(&["10.0.0.3@tcp"]));
+    }
+
+    /// What could not be read was taken for a file system with defaults, and with a retention of 0 days.
+    #[test]
+    fn what_cannot_be_read_is_a_failure_that_names_it() {
+        for kept in ["", "[]", r#"{"FileSystemType":"ZFS"}"#, r#"{"LustreConfiguration":{"MetadataConfiguration":{}}}"#]
+        {
+            let error = read_kept(&ID, kept).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Damaged, "{kept}");
+            assert!(error.to_string().contains(ID), "{error}");
+        }
+        assert_eq!(read_kept(&ID, "{}").unwrap(), FileSystem::default());
+    }
+
+    #[test]
+    fn what_has_no_description_is_the_least_of_its_type() {
+        let settings = json!({ "DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50 });
+        let least = json!({
+            "FileSystemType": "LUSTRE", "StorageCapacity": 1200, "StorageType": "SSD", "LustreConfiguration": settings
+        });
+        assert_eq!(json_of(&default_of(ResourceKind::Lustre)), least);
     }
 }

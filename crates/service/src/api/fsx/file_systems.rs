@@ -17,7 +17,7 @@ pub(super) async fn describe(call: &Call, request: &DescribeFileSystems) -> Resu
     if let Some(ids) = request.file_system_ids.as_ref().filter(|ids| !ids.is_empty()) {
         let mut file_systems = Vec::new();
         for id in ids {
-            file_systems.push(file_system_view::view(call, &call.load_file_system(id).await?));
+            file_systems.push(file_system_view::view(call, &call.load_file_system(id).await?)?);
         }
         return Ok(DescribeFileSystemsReply { file_systems, next_token: None });
     }
@@ -33,7 +33,7 @@ pub(super) async fn describe(call: &Call, request: &DescribeFileSystems) -> Resu
     let is_last = rows.len() <= items;
     rows.truncate(items);
     let next_token = rows.last().filter(|_| !is_last).map(|row| encode(DESCRIBE, request, row.id.as_str()));
-    let file_systems = rows.iter().map(|row| file_system_view::view(call, row)).collect();
+    let file_systems = rows.iter().map(|row| file_system_view::view(call, row)).collect::<Result<_, _>>()?;
     Ok(DescribeFileSystemsReply { file_systems, next_token })
 }
 
@@ -49,10 +49,12 @@ pub(super) async fn update(
         }
         updated => updated?,
     };
-    // Also for a call that is repeated: the one before may have failed in this.
-    let days = daily::retention_days(&file_system_view::described(&row));
-    daily::apply_retention(&call.ctx, &row, days).await.map_err(internal)?;
-    Ok(FileSystemReply { file_system: file_system_view::view(call, &row) })
+    if request.automatic_backup_retention_days().is_some() {
+        // Also for a call that is repeated: the one before may have failed in this.
+        let days = daily::retention_days(&file_system_view::described(&row).map_err(internal)?);
+        daily::apply_retention(&call.ctx, &row, days).await.map_err(internal)?;
+    }
+    Ok(FileSystemReply { file_system: file_system_view::view(call, &row)? })
 }
 
 async fn update_once(
@@ -66,7 +68,7 @@ async fn update_once(
         return Ok(row);
     }
     check_at_rest(&row)?;
-    check(&file_system_view::described(&row), request)?;
+    check(&file_system_view::described(&row).map_err(internal)?, request)?;
     let now = call.ctx.catalog.now().await.map_err(internal)?;
     let token = token.map(|token| (token, id.as_str()));
     call.edit_file_systems(token, |rows| change(call, rows, request, now)).await
@@ -81,7 +83,7 @@ fn change(
 ) -> Result<ResourceRow, FsxError> {
     let (of_it, others): (Vec<_>, Vec<_>) = rows.iter_mut().partition(|row| row.id.as_str() == request.file_system_id);
     let row = of_it.into_iter().next().ok_or_else(|| file_system_not_found(&request.file_system_id))?;
-    let before = file_system_view::described(row);
+    let before = file_system_view::described(row).map_err(internal)?;
     // Others may have changed it since it was looked at.
     check_at_rest(row)?;
     check(&before, request)?;
@@ -92,7 +94,7 @@ fn change(
             return Err(limit_exceeded(ServiceLimit::TotalStorage));
         }
     }
-    let after = file_system_view::updated(&before, request);
+    let after = file_system_view::updated(&row.id, &before, request).map_err(internal)?;
     row.next_backup_at = daily::after_update((&before, row.next_backup_at), &after, now);
     row.attributes = serde_json::to_string(&after).expect("descriptions are structures of plain data");
     Ok(row.clone())
@@ -114,9 +116,14 @@ fn check(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError
 /// What the user guides say that some types of file systems do not do.
 fn check_offered(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError> {
     let refuse = |why: &str| Err(FsxError::new(FsxCode::UnsupportedOperation, why));
-    let days = request.lustre_configuration.as_ref().and_then(|settings| settings.automatic_backup_retention_days);
-    if let Some(why) = file_system_view::why_no_backups(before).filter(|_| days.is_some_and(|days| days > 0)) {
+    let is_backed_up = request.automatic_backup_retention_days().is_some_and(|days| days > 0);
+    if let Some(why) = file_system_view::why_no_backups(before).filter(|_| is_backed_up) {
         return refuse(why);
+    }
+    let metadata = before.lustre_configuration.as_ref().map(|settings| settings.metadata_configuration.is_some());
+    let changed = request.lustre_configuration.as_ref().and_then(|settings| settings.metadata_configuration.as_ref());
+    if metadata == Some(false) && changed.is_some() {
+        return Err(FsxError::bad_request("The file system was made without MetadataConfiguration."));
     }
     let deployment = before.lustre_configuration.as_ref().and_then(|settings| settings.deployment_type);
     match request.storage_capacity {

@@ -101,6 +101,16 @@ structure! {
     }
 }
 
+impl UpdateFileSystem {
+    /// For how many days automatic backups are to be kept from now on, if anything is said of that.
+    pub fn automatic_backup_retention_days(&self) -> Option<i64> {
+        let windows = self.windows_configuration.as_ref().and_then(|s| s.automatic_backup_retention_days);
+        let lustre = self.lustre_configuration.as_ref().and_then(|s| s.automatic_backup_retention_days);
+        let openzfs = self.openzfs_configuration.as_ref().and_then(|s| s.automatic_backup_retention_days);
+        windows.or(lustre).or(openzfs)
+    }
+}
+
 impl DeleteFileSystem {
     /// The tags given for a last backup, in whichever settings.
     pub fn final_backup_tags(&self) -> impl Iterator<Item = &[Tag]> {
