@@ -305,7 +305,14 @@ class Errors(ErrorsTest):
         east, backup = self.client(), self.take(self.file_system())
         wanted = {"BackupId": backup, "SubnetIds": [SUBNET]}
         used = self.used(east.create_file_system_from_backup, **wanted)
-        lustre = self.take(self.file_system(**{**LUSTRE, "OpenZFSConfiguration": None}, LustreConfiguration=PERSISTENT))
+        lustre, newer = (
+            self.take(
+                self.file_system(
+                    **LUSTRE, OpenZFSConfiguration=None, LustreConfiguration=PERSISTENT, FileSystemTypeVersion=version
+                )
+            )
+            for version in ["2.10", "2.12"]
+        )
         self.table(
             east.create_file_system_from_backup,
             wanted,
@@ -331,7 +338,12 @@ class Errors(ErrorsTest):
                 "InvalidPerUnitStorageThroughput",
                 {"BackupId": lustre, "LustreConfiguration": {**PERSISTENT, "PerUnitStorageThroughput": 60}},
             ),
+            ("a version before the backup's", "BadRequest", {"BackupId": newer, "FileSystemTypeVersion": "2.10"}),
+            ("a version that there is not", "BadRequest", {"BackupId": newer, "FileSystemTypeVersion": "2.16"}),
+            ("a version of what has none", "BadRequest", {"FileSystemTypeVersion": "2.15"}),
         )
+        made = east.create_file_system_from_backup(**{**wanted, "BackupId": newer}, FileSystemTypeVersion="2.15")
+        self.assertEqual(made["FileSystem"]["FileSystemTypeVersion"], "2.15")
         self.limited(fsx_file_systems=0)
         count = ("one too many", "ServiceLimitExceeded", {}, {"Limit": "FILE_SYSTEM_COUNT"})
         self.table(east.create_file_system_from_backup, wanted, count)
@@ -424,6 +436,10 @@ class Errors(ErrorsTest):
             ("nothing to change", "MissingFileSystemConfiguration", {"OpenZFSConfiguration": None}),
             ("another type's configuration", "BadRequest", {"LustreConfiguration": {"AutomaticBackupRetentionDays": 3}}),
             ("a little more", "BadRequest", {"StorageCapacity": 65}),
+            ("more than there is", "BadRequest", {"StorageCapacity": 524289}),
+            ("an odd throughput", "BadRequest", {"OpenZFSConfiguration": {"ThroughputCapacity": 100}}),
+            ("storage that it cannot have", "BadRequest", {"StorageType": "HDD"}),
+            ("a version of what has none", "BadRequest", {"FileSystemTypeVersion": "2.15"}),
             (
                 "a route table that it does not have",
                 NETWORK,
@@ -441,6 +457,21 @@ class Errors(ErrorsTest):
             ("what does not grow", "UnsupportedOperation", {"StorageCapacity": 2400}),
         )
         east.update_file_system(**scratch, LustreConfiguration={"AutomaticBackupRetentionDays": 0})
+        lustre = {"FileSystemId": self.file_system(**LUSTRE, OpenZFSConfiguration=None, LustreConfiguration=PERSISTENT)}
+        self.table(
+            east.update_file_system,
+            lustre,
+            ("a capacity between two steps", "BadRequest", {"StorageCapacity": 3600}),
+            ("an odd throughput", "BadRequest", {"LustreConfiguration": {"PerUnitStorageThroughput": 125}}),
+            ("a version that there is not", "BadRequest", {"FileSystemTypeVersion": "2.11"}),
+            ("the version that it has", "BadRequest", {"FileSystemTypeVersion": "2.10"}),
+        )
+        faster = {"StorageCapacity": 2400, "LustreConfiguration": {"PerUnitStorageThroughput": 200}}
+        seen = east.update_file_system(**lustre, **faster, FileSystemTypeVersion="2.12")["FileSystem"]
+        self.assertEqual((seen["StorageCapacity"], seen["FileSystemTypeVersion"]), (2400, "2.12"))
+        self.assertEqual(seen["LustreConfiguration"]["PerUnitStorageThroughput"], 200)
+        row = ("the version that it had", "BadRequest", {"FileSystemTypeVersion": "2.10"})
+        self.table(east.update_file_system, lustre, row)
         tables = lambda **change: east.update_file_system(FileSystemId=file_system, OpenZFSConfiguration=change)
         tables(AddRouteTableIds=[TABLE])
         twice = {"OpenZFSConfiguration": {"AddRouteTableIds": [TABLE]}}

@@ -80,6 +80,7 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
         }
         _ => {}
     }
+    request.check_version(&before)?;
     let asked = CreateFileSystem {
         client_request_token: None,
         file_system_type: kind,

@@ -68,7 +68,7 @@ async fn update_once(
         return Ok(row);
     }
     check_at_rest(&row)?;
-    check(&file_system_view::described(&row).map_err(internal)?, request)?;
+    described_after(&row, request)?;
     let now = call.ctx.catalog.now().await.map_err(internal)?;
     let token = token.map(|token| (token, id.as_str()));
     call.edit_file_systems(token, |rows| change(call, rows, request, now)).await
@@ -83,10 +83,9 @@ fn change(
 ) -> Result<ResourceRow, FsxError> {
     let (of_it, others): (Vec<_>, Vec<_>) = rows.iter_mut().partition(|row| row.id.as_str() == request.file_system_id);
     let row = of_it.into_iter().next().ok_or_else(|| file_system_not_found(&request.file_system_id))?;
-    let before = file_system_view::described(row).map_err(internal)?;
     // Others may have changed it since it was looked at.
     check_at_rest(row)?;
-    check(&before, request)?;
+    let (before, after) = described_after(row, request)?;
     if let (Some(asked), Some(max)) = (request.storage_capacity, call.account.limits.fsx_storage_gib) {
         let asked = u64::try_from(asked).unwrap_or_default();
         let others = others.iter().filter(|other| other.kind == row.kind).map(|other| other.number(CAPACITY));
@@ -94,23 +93,28 @@ fn change(
             return Err(limit_exceeded(ServiceLimit::TotalStorage));
         }
     }
-    let after = file_system_view::updated(&row.id, &before, request).map_err(internal)?;
     row.next_backup_at = daily::after_update((&before, row.next_backup_at), &after, now);
     row.attributes = serde_json::to_string(&after).expect("descriptions are structures of plain data");
     Ok(row.clone())
 }
 
-fn check(before: &FileSystem, request: &UpdateFileSystem) -> Result<(), FsxError> {
+/// The description of a file system before and after a change, if it may be changed so. Pure.
+fn described_after(row: &ResourceRow, request: &UpdateFileSystem) -> Result<(FileSystem, FileSystem), FsxError> {
+    let before = file_system_view::described(row).map_err(internal)?;
     request.check_settings(before.file_system_type.unwrap_or(FileSystemType::Lustre))?;
-    request.route_tables(&file_system_view::route_tables(before))?;
-    check_offered(before, request)?;
+    request.check_version(&before)?;
+    request.route_tables(&file_system_view::route_tables(&before))?;
+    check_offered(&before, request)?;
     match (request.storage_capacity, before.storage_capacity) {
         // An increase of a tenth at least.
         (Some(asked), Some(now)) if asked.saturating_mul(10) < now.saturating_mul(11) => {
-            Err(FsxError::bad_request("StorageCapacity must grow by at least 10 percent."))
+            return Err(FsxError::bad_request("StorageCapacity must grow by at least 10 percent."));
         }
-        _ => Ok(()),
+        _ => {}
     }
+    let after = file_system_view::updated(&row.id, &before, request).map_err(internal)?;
+    request.check_storage(&after)?;
+    Ok((before, after))
 }
 
 /// What the user guides say that some types of file systems do not do.

@@ -1,9 +1,11 @@
 //! Settings in requests that change or remove a file system: they must be those of its type.
 
 use super::super::error::{FsxCode, FsxError};
+use super::super::reply::FileSystem;
 use super::super::request::{DeleteFileSystem, Tag, UpdateFileSystem};
 use super::super::words::FileSystemType;
 use super::refuse;
+use super::storage::Storage;
 
 /// A last backup, to be taken before a file system goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,29 @@ impl UpdateFileSystem {
             return Ok(());
         }
         Err(FsxError::new(FsxCode::MissingFileSystemConfiguration, "The request names nothing to change."))
+    }
+
+    /// Checks the storage that a file system has after this, as far as this changes it.
+    ///
+    /// # Errors
+    /// `BadRequest` for a type, a capacity or a throughput that no such file system could be made with.
+    pub fn check_storage(&self, after: &FileSystem) -> Result<(), FsxError> {
+        let Some(storage) = Storage::of(after) else { return Ok(()) };
+        let windows = self.windows_configuration.as_ref().and_then(|settings| settings.throughput_capacity);
+        let lustre = self.lustre_configuration.as_ref().and_then(|settings| settings.per_unit_storage_throughput);
+        let openzfs = self.openzfs_configuration.as_ref().and_then(|settings| settings.throughput_capacity);
+        if self.storage_type.is_some() {
+            storage.check_type()?;
+        }
+        if self.storage_type.is_some() || windows.or(lustre).or(openzfs).is_some() {
+            // The operation has no error for a throughput of Lustre alone.
+            storage.check_throughput().map_err(|refusal| FsxError::bad_request(refusal.message))?;
+        }
+        // On disks of Lustre, the steps of the capacity depend on the throughput.
+        if self.storage_type.is_some() || self.storage_capacity.is_some() || lustre.is_some() {
+            storage.check_capacity()?;
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +129,112 @@ mod tests {
         assert_eq!(update(FileSystemType::Windows, retention), "BadRequest");
         assert_eq!(update(FileSystemType::Windows, json!({"StorageCapacity": 64})), "ok");
         assert_eq!(update(FileSystemType::Windows, json!({})), "MissingFileSystemConfiguration");
+    }
+
+    /// The answer to an update of a file system of that description, which has these members after it.
+    fn change(before: &Value, members: &Value) -> &'static str {
+        let Request::UpdateFileSystem(request) = request("UpdateFileSystem", members.clone()) else { panic!() };
+        let mut after = before.clone();
+        for (name, value) in members.as_object().unwrap() {
+            match value.as_object() {
+                Some(settings) => after[name].as_object_mut().unwrap().extend(settings.clone()),
+                None => after[name] = value.clone(),
+            }
+        }
+        let read = |described: &Value| serde_json::from_value(described.clone()).unwrap();
+        let checked = request.check_version(&read(before)).and_then(|()| request.check_storage(&read(&after)));
+        checked.map_or_else(|error| error.code.as_str(), |()| "ok")
+    }
+
+    #[test]
+    fn a_file_system_is_changed_to_what_could_be_made() {
+        let windows = json!({
+            "FileSystemType": "WINDOWS", "StorageCapacity": 2000, "StorageType": "HDD",
+            "WindowsConfiguration": {"DeploymentType": "SINGLE_AZ_2", "ThroughputCapacity": 16}
+        });
+        let openzfs = json!({
+            "FileSystemType": "OPENZFS", "StorageCapacity": 64,
+            "OpenZFSConfiguration": {"DeploymentType": "SINGLE_AZ_2", "ThroughputCapacity": 160}
+        });
+        let ssd = json!({
+            "FileSystemType": "LUSTRE", "StorageCapacity": 2400, "StorageType": "SSD",
+            "LustreConfiguration": {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50}
+        });
+        let hdd = json!({
+            "FileSystemType": "LUSTRE", "StorageCapacity": 6000, "StorageType": "HDD", "LustreConfiguration": {
+                "DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 12, "DriveCacheType": "NONE"
+            }
+        });
+        let rows = [
+            (&windows, json!({"StorageCapacity": 65_536}), "ok"),
+            (&windows, json!({"StorageCapacity": 65_537}), "BadRequest"),
+            (&windows, json!({"StorageType": "SSD"}), "ok"),
+            (&windows, json!({"StorageType": "INTELLIGENT_TIERING"}), "BadRequest"),
+            (&windows, json!({"WindowsConfiguration": {"ThroughputCapacity": 2048}}), "ok"),
+            (&windows, json!({"WindowsConfiguration": {"ThroughputCapacity": 24}}), "BadRequest"),
+            (&openzfs, json!({"StorageCapacity": 524_288}), "ok"),
+            (&openzfs, json!({"StorageCapacity": 524_289}), "BadRequest"),
+            (&openzfs, json!({"StorageType": "HDD"}), "BadRequest"),
+            (&openzfs, json!({"OpenZFSConfiguration": {"ThroughputCapacity": 320}}), "ok"),
+            (&openzfs, json!({"OpenZFSConfiguration": {"ThroughputCapacity": 64}}), "BadRequest"),
+            (&ssd, json!({"StorageCapacity": 4800}), "ok"),
+            (&ssd, json!({"StorageCapacity": 3600}), "BadRequest"),
+            (&ssd, json!({"StorageType": "HDD"}), "BadRequest"),
+            (&ssd, json!({"LustreConfiguration": {"PerUnitStorageThroughput": 200}}), "ok"),
+            (&ssd, json!({"LustreConfiguration": {"PerUnitStorageThroughput": 125}}), "BadRequest"),
+            (&hdd, json!({"StorageCapacity": 12_000}), "ok"),
+            (&hdd, json!({"StorageCapacity": 7200}), "BadRequest"),
+            (&hdd, json!({"LustreConfiguration": {"PerUnitStorageThroughput": 40}}), "BadRequest"),
+            (&hdd, json!({"StorageCapacity": 18_000, "LustreConfiguration": {"PerUnitStorageThroughput": 40}}), "ok"),
+        ];
+        for (before, members, wanted) in rows {
+            assert_eq!(change(before, &members), wanted, "{before} {members}");
+        }
+    }
+
+    #[test]
+    fn what_an_update_leaves_alone_is_not_looked_at() {
+        let odd = json!({
+            "FileSystemType": "LUSTRE", "StorageCapacity": 1300, "StorageType": "SSD",
+            "LustreConfiguration": {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 60}
+        });
+        assert_eq!(change(&odd, &json!({"LustreConfiguration": {"AutomaticBackupRetentionDays": 5}})), "ok");
+    }
+
+    #[test]
+    fn a_version_is_of_lustre_and_newer() {
+        let lustre = json!({"FileSystemType": "LUSTRE", "FileSystemTypeVersion": "2.12", "StorageCapacity": 1200});
+        for (version, wanted) in
+            [("2.15", "ok"), ("2.12", "BadRequest"), ("2.10", "BadRequest"), ("2.16", "BadRequest")]
+        {
+            assert_eq!(change(&lustre, &json!({"FileSystemTypeVersion": version})), wanted, "{version}");
+        }
+        let attached = json!({"FileSystemType": "LUSTRE"});
+        assert_eq!(change(&attached, &json!({"FileSystemTypeVersion": "2.10"})), "ok");
+        assert_eq!(
+            change(&json!({"FileSystemType": "OPENZFS"}), &json!({"FileSystemTypeVersion": "2.15"})),
+            "BadRequest"
+        );
+    }
+
+    #[test]
+    fn a_version_of_a_restore_is_not_before_that_of_the_backup() {
+        let lustre = FileSystem {
+            file_system_type: Some(FileSystemType::Lustre),
+            file_system_type_version: Some("2.12".to_owned()),
+            ..FileSystem::default()
+        };
+        for (version, wanted) in [("2.15", "ok"), ("2.12", "ok"), ("2.10", "BadRequest"), ("3", "BadRequest")] {
+            let body = json!({
+                "BackupId": "backup-0123456789abcdef0", "SubnetIds": ["subnet-0123456789abcdef0"],
+                "FileSystemTypeVersion": version
+            });
+            let Request::CreateFileSystemFromBackup(request) = request("CreateFileSystemFromBackup", body) else {
+                panic!()
+            };
+            let checked = request.check_version(&lustre);
+            assert_eq!(checked.map_or_else(|error| error.code.as_str(), |()| "ok"), wanted, "{version}");
+        }
     }
 
     #[test]

@@ -1,10 +1,15 @@
-//! Settings of new Lustre file systems.
+//! Settings of Lustre file systems: those of new ones, and versions.
 
 use super::super::error::{FsxCode, FsxError};
-use super::super::request::{CreateFileSystem, CreateFileSystemLustreConfiguration};
-use super::super::words::{LustreDeploymentType, StorageType};
+use super::super::reply::FileSystem;
+use super::super::request::{
+    CreateFileSystem, CreateFileSystemFromBackup, CreateFileSystemLustreConfiguration, UpdateFileSystem,
+};
+use super::super::words::{FileSystemType, LustreDeploymentType};
+use super::storage::Deployment;
 use super::{Zones, refuse};
 
+/// In the order in which they came.
 const VERSIONS: &[&str] = &["2.10", "2.12", "2.15"];
 
 /// The Lustre version when nothing is said.
@@ -20,57 +25,67 @@ pub fn lustre_version_default(settings: Option<&CreateFileSystemLustreConfigurat
 impl CreateFileSystem {
     pub(super) fn check_lustre(&self, settings: Option<&CreateFileSystemLustreConfiguration>) -> Result<(), FsxError> {
         self.check_subnets(Zones::One, None)?;
-        if self.file_system_type_version.as_deref().is_some_and(|version| !VERSIONS.contains(&version)) {
-            return refuse(format!("FileSystemTypeVersion must be one of {}.", VERSIONS.join(", ")));
-        }
-        let deployment = settings.and_then(|settings| settings.deployment_type);
-        let deployment = deployment.unwrap_or(LustreDeploymentType::Scratch1);
-        let per_unit = settings.and_then(|settings| settings.per_unit_storage_throughput);
-        let has_drive_cache = settings.is_some_and(|settings| settings.drive_cache_type.is_some());
-        if has_drive_cache != (self.storage_type() == StorageType::Hdd) {
-            return refuse("DriveCacheType is required for the storage type HDD, and only allowed there.");
-        }
-        self.check_lustre_throughput(deployment, per_unit)?;
-        self.check_lustre_capacity(deployment, per_unit)?;
+        let deployment = Deployment::Lustre {
+            kind: settings.and_then(|settings| settings.deployment_type).unwrap_or(LustreDeploymentType::Scratch1),
+            throughput_per_unit: settings.and_then(|settings| settings.per_unit_storage_throughput),
+            has_drive_cache: settings.is_some_and(|settings| settings.drive_cache_type.is_some()),
+        };
+        self.storage(deployment).check()?;
         settings.map_or(Ok(()), check_paths)
     }
+}
 
-    fn check_lustre_throughput(&self, deployment: LustreDeploymentType, given: Option<i64>) -> Result<(), FsxError> {
-        use {LustreDeploymentType as D, StorageType as S};
-        let allowed: &[i64] = match (deployment, self.storage_type()) {
-            (D::Persistent1, S::Ssd) => &[50, 100, 200],
-            (D::Persistent1, S::Hdd) => &[12, 40],
-            (D::Persistent2, S::Ssd) => &[125, 250, 500, 1000],
-            (D::Persistent2, S::IntelligentTiering) | (D::Scratch1 | D::Scratch2, S::Ssd) => &[],
-            _ => return self.refuse_storage_type(),
-        };
-        match given {
-            Some(given) if !allowed.contains(&given) => {
-                let message = format!("PerUnitStorageThroughput {given} is not offered for {deployment}.");
-                Err(FsxError::new(FsxCode::InvalidPerUnitStorageThroughput, message))
+impl CreateFileSystemFromBackup {
+    /// Checks that the version that is asked for is none before that of the backup.
+    ///
+    /// # Errors
+    /// `BadRequest` for such a one, one that there is not, and any but of Lustre.
+    pub fn check_version(&self, before: &FileSystem) -> Result<(), FsxError> {
+        let Some(given) = self.file_system_type_version.as_deref() else { return Ok(()) };
+        check_version_of(before, given)?;
+        match &before.file_system_type_version {
+            Some(before) if place(given) < place(before) => {
+                refuse(format!("FileSystemTypeVersion must not be older than the {before} of the backup."))
             }
-            None if !allowed.is_empty() => refuse(format!("PerUnitStorageThroughput is required for {deployment}.")),
             _ => Ok(()),
         }
     }
+}
 
-    fn check_lustre_capacity(&self, deployment: LustreDeploymentType, per_unit: Option<i64>) -> Result<(), FsxError> {
-        if self.storage_type() == StorageType::IntelligentTiering {
-            return self.check_no_capacity();
+impl UpdateFileSystem {
+    /// Checks that the version that is asked for is newer than the file system's.
+    ///
+    /// # Errors
+    /// `BadRequest` for one that is not, one that there is not, and any but of Lustre.
+    pub fn check_version(&self, before: &FileSystem) -> Result<(), FsxError> {
+        let Some(given) = self.file_system_type_version.as_deref() else { return Ok(()) };
+        check_version_of(before, given)?;
+        match &before.file_system_type_version {
+            Some(before) if place(given) <= place(before) => {
+                refuse(format!("FileSystemTypeVersion must be newer than {before}, which the file system has."))
+            }
+            _ => Ok(()),
         }
-        let capacity = self.load_capacity()?;
-        let (small, step): (&[i64], i64) = match (self.storage_type(), deployment, per_unit) {
-            (StorageType::Hdd, _, Some(12)) => (&[], 6000),
-            (StorageType::Hdd, _, _) => (&[], 1800),
-            (_, LustreDeploymentType::Scratch1, _) => (&[1200, 2400], 3600),
-            _ => (&[1200], 2400),
-        };
-        if small.contains(&capacity) || (capacity > 0 && capacity % step == 0) {
-            return Ok(());
-        }
-        let small: String = small.iter().map(|size| format!("{size}, ")).collect();
-        refuse(format!("StorageCapacity must be {small}or a multiple of {step} GiB."))
     }
+}
+
+/// Checks that there is such a version of such a file system: Lustre alone has any.
+pub(super) fn check_version(kind: FileSystemType, given: &str) -> Result<(), FsxError> {
+    if kind != FileSystemType::Lustre {
+        return refuse("FileSystemTypeVersion can be given for the type LUSTRE only.");
+    }
+    match place(given) {
+        Some(_) => Ok(()),
+        None => refuse(format!("FileSystemTypeVersion must be one of {}.", VERSIONS.join(", "))),
+    }
+}
+
+fn check_version_of(described: &FileSystem, given: &str) -> Result<(), FsxError> {
+    check_version(described.file_system_type.unwrap_or(FileSystemType::Lustre), given)
+}
+
+fn place(version: &str) -> Option<usize> {
+    VERSIONS.iter().position(|known| *known == version)
 }
 
 fn check_paths(settings: &CreateFileSystemLustreConfiguration) -> Result<(), FsxError> {

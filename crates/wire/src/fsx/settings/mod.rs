@@ -6,12 +6,15 @@
 mod existing;
 mod lustre;
 mod network;
+mod storage;
 
 pub use existing::FinalBackupWish;
 pub use lustre::lustre_version_default;
 pub use network::Zones;
 
+use lustre::check_version;
 use network::check_route_tables;
+use storage::{Deployment, Storage};
 
 use super::error::{FsxCode, FsxError};
 use super::request::{
@@ -19,10 +22,6 @@ use super::request::{
     CreateFileSystemWindowsConfiguration,
 };
 use super::words::{FileSystemType, OntapDeploymentType, OpenZfsDeploymentType, StorageType, WindowsDeploymentType};
-
-const WINDOWS_THROUGHPUTS: &[i64] = &[8, 16, 32, 64, 128, 256, 512, 1024, 2048];
-const OPENZFS_THROUGHPUTS_FIRST: &[i64] = &[64, 128, 256, 512, 1024, 2048, 3072, 4096];
-const OPENZFS_THROUGHPUTS_SECOND: &[i64] = &[160, 320, 640, 1280, 2560, 3840, 5120, 7680, 10_240];
 
 /// How long automatic backups are kept when nothing is said, in days; 0 means that there are none.
 pub fn automatic_backup_retention_days_default(kind: FileSystemType) -> i64 {
@@ -65,26 +64,14 @@ impl CreateFileSystem {
         if let Some((_, name, _)) = foreign {
             return refuse(format!("{name} cannot be given for the type {}.", self.file_system_type));
         }
-        if self.file_system_type != FileSystemType::Lustre && self.file_system_type_version.is_some() {
-            return refuse("FileSystemTypeVersion can be given for the type LUSTRE only.");
-        }
-        Ok(())
+        self.file_system_type_version.as_deref().map_or(Ok(()), |given| check_version(self.file_system_type, given))
     }
 
     fn check_windows(&self, settings: &CreateFileSystemWindowsConfiguration) -> Result<(), FsxError> {
         let deployment = settings.deployment_type.unwrap_or(WindowsDeploymentType::SingleAz1);
         let zones = Zones::of(deployment == WindowsDeploymentType::MultiAz1);
         self.check_preferring_subnets(zones, settings.preferred_subnet_id.as_deref())?;
-        let least = match self.storage_type() {
-            StorageType::Ssd => 32,
-            StorageType::Hdd if deployment == WindowsDeploymentType::SingleAz1 => {
-                return refuse("StorageType HDD needs the deployment type SINGLE_AZ_2 or MULTI_AZ_1.");
-            }
-            StorageType::Hdd => 2000,
-            StorageType::IntelligentTiering => return self.refuse_storage_type(),
-        };
-        check_capacity(self.load_capacity()?, least, 65_536)?;
-        check_throughput(settings.throughput_capacity, WINDOWS_THROUGHPUTS)
+        self.storage(Deployment::Windows { kind: deployment, throughput: settings.throughput_capacity }).check()
     }
 
     fn check_ontap(&self, settings: &CreateFileSystemOntapConfiguration) -> Result<(), FsxError> {
@@ -92,9 +79,6 @@ impl CreateFileSystem {
         let zones = Zones::of(matches!(settings.deployment_type, D::MultiAz1 | D::MultiAz2));
         self.check_preferring_subnets(zones, settings.preferred_subnet_id.as_deref())?;
         check_route_tables(settings.route_table_ids.as_ref())?;
-        if self.storage_type() != StorageType::Ssd {
-            return self.refuse_storage_type();
-        }
         let pairs = settings.ha_pairs.unwrap_or(1);
         if pairs > 1 && settings.deployment_type != D::SingleAz2 {
             return refuse("More than one of HAPairs needs the deployment type SINGLE_AZ_2.");
@@ -102,7 +86,7 @@ impl CreateFileSystem {
         if settings.throughput_capacity.is_some() == settings.throughput_capacity_per_ha_pair.is_some() {
             return refuse("Exactly one of ThroughputCapacity and ThroughputCapacityPerHAPair must be given.");
         }
-        check_capacity(self.load_capacity()?, 1024 * pairs, 524_288 * pairs)
+        self.storage(Deployment::Ontap { ha_pairs: pairs }).check()
     }
 
     fn check_openzfs(&self, settings: &CreateFileSystemOpenZfsConfiguration) -> Result<(), FsxError> {
@@ -110,55 +94,14 @@ impl CreateFileSystem {
         let zones = Zones::of(settings.deployment_type == D::MultiAz1);
         self.check_subnets(zones, settings.preferred_subnet_id.as_deref())?;
         check_route_tables(settings.route_table_ids.as_ref())?;
-        match self.storage_type() {
-            StorageType::Ssd => check_capacity(self.load_capacity()?, 64, 524_288)?,
-            StorageType::Hdd => return self.refuse_storage_type(),
-            StorageType::IntelligentTiering => self.check_no_capacity()?,
-        }
-        let allowed = match settings.deployment_type {
-            D::SingleAz1 | D::SingleAzHa1 => OPENZFS_THROUGHPUTS_FIRST,
-            D::SingleAz2 | D::SingleAzHa2 | D::MultiAz1 => OPENZFS_THROUGHPUTS_SECOND,
-        };
-        check_throughput(settings.throughput_capacity, allowed)
+        let (kind, throughput) = (settings.deployment_type, settings.throughput_capacity);
+        self.storage(Deployment::OpenZfs { kind, throughput }).check()
     }
 
-    fn storage_type(&self) -> StorageType {
-        self.storage_type.unwrap_or(StorageType::Ssd)
+    fn storage(&self, deployment: Deployment) -> Storage {
+        let storage_type = self.storage_type.unwrap_or(StorageType::Ssd);
+        Storage { deployment, storage_type, capacity: self.storage_capacity }
     }
-
-    fn load_capacity(&self) -> Result<i64, FsxError> {
-        self.storage_capacity.ok_or_else(|| FsxError::bad_request("StorageCapacity is required."))
-    }
-
-    fn check_no_capacity(&self) -> Result<(), FsxError> {
-        if self.storage_capacity.is_none() {
-            return Ok(());
-        }
-        refuse("StorageCapacity cannot be given for the storage type INTELLIGENT_TIERING.")
-    }
-
-    fn refuse_storage_type(&self) -> Result<(), FsxError> {
-        refuse(format!(
-            "StorageType {} is not offered for this {} file system.",
-            self.storage_type(),
-            self.file_system_type
-        ))
-    }
-}
-
-fn check_capacity(capacity: i64, least: i64, most: i64) -> Result<(), FsxError> {
-    if (least..=most).contains(&capacity) {
-        return Ok(());
-    }
-    refuse(format!("StorageCapacity must be between {least} and {most} GiB."))
-}
-
-fn check_throughput(throughput: i64, allowed: &[i64]) -> Result<(), FsxError> {
-    if allowed.contains(&throughput) {
-        return Ok(());
-    }
-    let allowed: Vec<String> = allowed.iter().map(i64::to_string).collect();
-    refuse(format!("ThroughputCapacity must be one of {}.", allowed.join(", ")))
 }
 
 fn refuse(message: impl Into<String>) -> Result<(), FsxError> {
