@@ -251,6 +251,19 @@ class Denials(Policies):
         self.assertIsNone(self.fsx_code("DescribeFileSystems", {}))
         self.assertIsNone(self.cbs_code("DescribeSnapshots", {}))
 
+    def test_a_file_system_with_a_last_backup_is_deleted_only_by_who_may_back_it_up(self):
+        folder = self.world.dir / "doomed"
+        folder.mkdir()
+        doomed = self.world.cli("resource", "add", folder, "--region", EAST, "--type", "lustre")
+        keep = {"FileSystemId": doomed, "LustreConfiguration": {"SkipFinalBackup": False}}
+        for scope in [f'resource == FileSystem::"{doomed}"', f'resource == Region::"{EAST}"']:
+            with self.subTest(scope):
+                self.decide(PERMIT + forbid("fsx::CreateBackup", scope))
+                self.assertEqual(self.fsx_code("DeleteFileSystem", keep), DENIED)
+                self.assertIn("fsx:CreateBackup", self.last["Error"]["Message"])
+        # Without one, nothing is backed up.
+        self.assertIsNone(self.fsx_code("DeleteFileSystem", {"FileSystemId": doomed}))
+
     def test_a_denial_does_not_tell_what_exists(self):
         self.decide(PERMIT + forbid("fsx::DeleteBackup"))
         self.assertEqual(self.fsx_code("DeleteBackup", {"BackupId": GONE}), DENIED)

@@ -2,8 +2,9 @@
 
 use catalog::{Earlier, RequestToken, ResourceRow};
 use model::{BackupId, ResourceState};
-use wire::fsx::reply::{DeleteFileSystemReply, FinalBackup};
+use wire::fsx::reply::{DeleteFileSystemReply, FileSystem, FinalBackup};
 use wire::fsx::request::DeleteFileSystem;
+use wire::fsx::settings::FinalBackupWish;
 use wire::fsx::words::{FileSystemLifecycle, FileSystemType};
 use wire::fsx::{FsxCode, FsxError};
 
@@ -35,13 +36,9 @@ async fn remove(
     if row.state == ResourceState::Deleting {
         return Ok(deleting(id));
     }
-    let described = file_system_view::described(&row).map_err(internal)?;
-    let kind = described.file_system_type.unwrap_or(FileSystemType::Lustre);
-    let wish = request.final_backup(kind)?;
+    let kind = type_of(&file_system_view::described(&row).map_err(internal)?);
     // Nothing of a file system that could not be made is worth keeping.
-    let can_be_backed_up =
-        row.state == ResourceState::Available && file_system_view::why_no_backups(&described).is_none();
-    let Some(wish) = wish.filter(|_| can_be_backed_up) else {
+    let Some(wish) = last_backup(request, &row)?.filter(|_| row.state == ResourceState::Available) else {
         mark(call, id, token).await?;
         return Ok(deleting(id));
     };
@@ -57,6 +54,20 @@ async fn remove(
     mark(call, id, None).await?;
     let tags = (!tags.is_empty()).then(|| as_tags(&tags));
     Ok(with_last(id, kind, FinalBackup { final_backup_id: Some(made.backup.backup_id), final_backup_tags: tags }))
+}
+
+/// The last backup that is to be taken of a file system, if it is available and so can be backed up.
+pub(super) fn last_backup<'a>(
+    request: &'a DeleteFileSystem,
+    row: &ResourceRow,
+) -> Result<Option<FinalBackupWish<'a>>, FsxError> {
+    let described = file_system_view::described(row).map_err(internal)?;
+    let wish = request.final_backup(type_of(&described))?;
+    Ok(wish.filter(|_| file_system_view::why_no_backups(&described).is_none()))
+}
+
+fn type_of(described: &FileSystem) -> FileSystemType {
+    described.file_system_type.unwrap_or(FileSystemType::Lustre)
 }
 
 /// The reply to a call that was made before. A crash may have come between its last backup and the rest.

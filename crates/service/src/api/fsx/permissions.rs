@@ -4,6 +4,7 @@
 //! Listings are decided as a whole, for the region. Tags that a new thing gets need `fsx::TagResource` in the region it
 //! will be in.
 
+use catalog::ResourceRow;
 use engine::RegionContext;
 use model::KmsKeyId;
 use wire::aws::error::CommonCode;
@@ -11,7 +12,7 @@ use wire::fsx::request::{CopyBackup, Request, Subject};
 use wire::fsx::{FsxCode, FsxError, tags};
 
 use super::tagging::Named;
-use super::{Call, as_pairs, as_tags, keys, tagging};
+use super::{Call, as_pairs, as_tags, delete_file_system, keys, tagging};
 use crate::api::authorize::Denied;
 use crate::authorization::{Circumstances, Copying, Permission, Resource, ResourceType};
 use crate::serve::Unserved;
@@ -28,7 +29,7 @@ pub(super) async fn check(call: &Call, request: &Request) -> Result<Vec<String>,
 async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, FsxError> {
     let here = || Resource::region(call.ctx.region.as_str(), &call.account.id);
     let mut circumstances = Circumstances::default();
-    let mut tagged = Vec::new();
+    let (mut tagged, mut backed_up) = (Vec::new(), Vec::new());
     let resources = match request {
         Request::CopyBackup(request) => {
             let source = find_source(call, request).await?;
@@ -56,7 +57,15 @@ async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, FsxEr
         Request::UpdateFileSystem(request) => vec![file_system(call, &request.file_system_id).await?],
         Request::DeleteFileSystem(request) => {
             tagged = request.final_backup_tags().flat_map(as_pairs).collect();
-            vec![file_system(call, &request.file_system_id).await?]
+            let id = &request.file_system_id;
+            let row = call.find_file_system(id).await?;
+            let this = file_system_of(call, id, row.as_ref());
+            // Whoever may not back it up may not have that done by removing it. What is wrong with the wish is said
+            // once it is known that it may be uttered.
+            if row.is_some_and(|row| delete_file_system::last_backup(request, &row).is_ok_and(|wish| wish.is_some())) {
+                backed_up = vec![this.clone(), here()];
+            }
+            vec![this]
         }
         Request::TagResource(request) => {
             circumstances.request_tags = as_pairs(&request.tags);
@@ -76,8 +85,14 @@ async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, FsxEr
         circumstances.request_tags.clone_from(&tagged);
     }
     let action = format!("fsx::{}", request.operation());
-    let permission = |resource| Permission { action: action.clone(), resource, circumstances: circumstances.clone() };
-    let mut permissions: Vec<Permission> = resources.into_iter().map(permission).collect();
+    let permission = |action: &str, resource| Permission {
+        action: action.to_owned(),
+        resource,
+        circumstances: circumstances.clone(),
+    };
+    let own = resources.into_iter().map(|resource| permission(&action, resource));
+    let of_last_backup = backed_up.into_iter().map(|resource| permission("fsx::CreateBackup", resource));
+    let mut permissions: Vec<Permission> = own.chain(of_last_backup).collect();
     if !tagged.is_empty() {
         let circumstances = Circumstances { request_tags: tagged, ..Circumstances::default() };
         permissions.push(Permission { action: "fsx::TagResource".to_owned(), resource: here(), circumstances });
@@ -129,11 +144,15 @@ async fn backup(call: &Call, id: &str) -> Result<Resource, FsxError> {
 }
 
 async fn file_system(call: &Call, id: &str) -> Result<Resource, FsxError> {
+    Ok(file_system_of(call, id, call.find_file_system(id).await?.as_ref()))
+}
+
+fn file_system_of(call: &Call, id: &str, row: Option<&ResourceRow>) -> Resource {
     let region = &call.ctx.region;
-    Ok(match call.find_file_system(id).await? {
-        Some(row) => Resource::of_row(&row, region),
+    match row {
+        Some(row) => Resource::of_row(row, region),
         None => Resource::unknown(ResourceType::FileSystem, id, &call.account.id, region.as_str()),
-    })
+    }
 }
 
 /// What an ARN names. One that can be nothing of the caller's is refused as what it is: that tells nothing.
