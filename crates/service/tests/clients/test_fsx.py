@@ -565,6 +565,21 @@ class FileSystems(FsxTest):
                 wanted.pop("Password", None)
                 self.assertEqual(after, {**before, name: {**before[name], member: wanted}})
 
+    def test_a_lustre_file_system_has_a_mount_name_of_its_own(self):
+        lustre = {"FileSystemType": "LUSTRE", "StorageCapacity": 1200, "OpenZFSConfiguration": None}
+        persistent = {"DeploymentType": "PERSISTENT_1", "PerUnitStorageThroughput": 50}
+        first = self.file_system(**lustre, LustreConfiguration=persistent)
+        restored = self.client().create_file_system_from_backup(BackupId=self.take(first), SubnetIds=[SUBNET])
+        second = restored["FileSystem"]["FileSystemId"]
+        mount_name = lambda file_system: self.ready(file_system)["LustreConfiguration"]["MountName"]
+        names = [mount_name(file_system) for file_system in [first, second]]
+        for name in names:
+            self.assertRegex(name, "^[0-9a-f]{8}$")
+        self.assertNotEqual(*names)
+        self.client().update_file_system(FileSystemId=first, StorageCapacity=2400)
+        self.assertEqual(mount_name(first), names[0])
+        self.assertEqual(mount_name(self.file_system(**lustre, LustreConfiguration={"DeploymentType": "SCRATCH_1"})), "fsx")
+
     def test_metadata_settings_change_only_where_there_are_some(self):
         lustre = {"DeploymentType": "PERSISTENT_2", "PerUnitStorageThroughput": 125}
         parameters = {"OpenZFSConfiguration": None, "LustreConfiguration": lustre}

@@ -68,6 +68,12 @@ impl Namespace<'_> {
         self.name("fsx", "file-system", id)
     }
 
+    /// Under which name clients reach a file system of FSx. China's regions are in a domain of their own.
+    pub fn fsx_dns_name(&self, id: &str) -> String {
+        let domain = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        format!("{id}.fsx.{}.{domain}", self.region)
+    }
+
     /// `backup/backup-…` of FSx.
     pub fn fsx_backup(&self, id: &str) -> String {
         self.name("fsx", "backup", id)
@@ -115,6 +121,15 @@ mod tests {
             assert_eq!(name, text);
             assert!(HERE.contains(&text.parse().unwrap()));
         }
+    }
+
+    #[test]
+    fn a_file_system_is_in_the_domain_of_its_partition() {
+        assert_eq!(HERE.fsx_dns_name("fs-1"), "fs-1.fsx.us-west-1.amazonaws.com");
+        let china = Namespace { partition: "aws-cn", region: "cn-north-1", ..HERE };
+        assert_eq!(china.fsx_dns_name("fs-1"), "fs-1.fsx.cn-north-1.amazonaws.com.cn");
+        let government = Namespace { partition: "aws-us-gov", region: "us-gov-west-1", ..HERE };
+        assert_eq!(government.fsx_dns_name("fs-1"), "fs-1.fsx.us-gov-west-1.amazonaws.com");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) const DAILY_TIME: &str = "05:00";
 /// What the storage of a file system, in GiB, is called in its description.
 pub(super) const CAPACITY: &str = "StorageCapacity";
 
+/// As long as the model lets it be.
+const MOUNT_NAME_LEN: usize = 8;
+
 /// What a row keeps of a file system: the part of its description that callers decide.
 ///
 /// # Errors
@@ -195,6 +198,10 @@ pub(super) fn restored(
 /// A file system as it is now.
 pub(super) fn view(call: &Call, row: &ResourceRow) -> Result<FileSystem, FsxError> {
     let id = row.id.as_str();
+    let mut frozen = frozen(call.names(), row).map_err(internal)?;
+    if let Some(lustre) = &mut frozen.lustre_configuration {
+        lustre.mount_name = Some(mount_name(lustre.deployment_type, id).to_owned());
+    }
     Ok(FileSystem {
         lifecycle: Some(match row.state {
             ResourceState::Creating => FileSystemLifecycle::Creating,
@@ -205,10 +212,19 @@ pub(super) fn view(call: &Call, row: &ResourceRow) -> Result<FileSystem, FsxErro
         failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         creation_time: Some(row.created_at.into()),
         kms_key_id: Some(call.names().kms_key(row.kms_key.as_str())),
-        dns_name: Some(format!("{id}.fsx.{}.amazonaws.com", call.ctx.region)),
+        dns_name: Some(call.names().fsx_dns_name(id)),
         tags: shown_tags(&row.tags),
-        ..frozen(call.names(), row).map_err(internal)?
+        ..frozen
     })
+}
+
+/// The name that clients mount a Lustre file system by: the end of its id, which stays and tells it from others. It is the
+/// file system's own, which neither a backup nor what is made from one has.
+fn mount_name(deployment: Option<LustreDeploymentType>, id: &str) -> &str {
+    match deployment {
+        Some(LustreDeploymentType::Scratch1) => "fsx",
+        _ => id.get(id.len().saturating_sub(MOUNT_NAME_LEN)..).unwrap_or(id),
+    }
 }
 
 /// What a backup keeps of its file system.
@@ -393,6 +409,12 @@ mod tests {
             assert!(error.to_string().contains(ID), "{error}");
         }
         assert_eq!(read_kept(&ID, "{}").unwrap(), FileSystem::default());
+    }
+
+    #[test]
+    fn a_mount_name_is_the_end_of_the_id_but_for_the_first_type() {
+        assert_eq!(mount_name(Some(LustreDeploymentType::Scratch1), ID), "fsx");
+        assert_eq!(mount_name(Some(LustreDeploymentType::Persistent2), ID), "9abcdef0");
     }
 
     #[test]
