@@ -31,6 +31,8 @@ pub enum OmissionKind {
     Socket,
     /// An attribute (owner, mode, xattr, time) that could not be set on restore.
     Attribute,
+    /// A device that the user who restores may not make.
+    Device,
     /// An entry that could not be made on restore.
     NotRestored,
 }
@@ -72,6 +74,7 @@ impl std::fmt::Display for OmissionKind {
             Self::MountPoint => "is a mount point, not crossed",
             Self::Socket => "is a socket, not restored",
             Self::Attribute => "lacks an attribute",
+            Self::Device => "is a device, not made without the right to",
             Self::NotRestored => "was not restored",
         })
     }

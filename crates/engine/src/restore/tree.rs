@@ -270,7 +270,12 @@ impl Writer {
                 if full {
                     return Err(EngineError::file(format!("restore {}", entry.path))(error));
                 }
-                self.omit(&entry.path, OmissionKind::NotRestored, &error.to_string());
+                let is_device = matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_));
+                let kind = match is_device && error.kind() == std::io::ErrorKind::PermissionDenied {
+                    true => OmissionKind::Device,
+                    false => OmissionKind::NotRestored,
+                };
+                self.omit(&entry.path, kind, &error.to_string());
                 Ok(())
             }
         }
