@@ -5,13 +5,15 @@
 //! wakes: its writes match no row. Expiry uses the database's clock, never the worker's.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::{BackupRow, Catalog, CatalogError, Fence};
 use model::BackupId;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
 use crate::worker::{Worker, is_dead};
 
 // Renew at a third of the lease, so that two renewals in a row can be lost before it expires.
@@ -53,6 +55,39 @@ impl Renewal {
 impl Drop for Renewal {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Until when a lease holds, as far as this process knows: what a fence in the catalog cannot keep from being done, in a file
+/// that others use, asks here first. Clones are of the same lease.
+#[derive(Clone, Debug)]
+pub(crate) struct Term(Arc<Mutex<Instant>>);
+
+impl Term {
+    pub(crate) fn until(end: Instant) -> Self {
+        Self(Arc::new(Mutex::new(end)))
+    }
+
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// `Conflict` when it does not.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        if Instant::now() < self.end() {
+            return Ok(());
+        }
+        Err(EngineError::refused(
+            ErrorKind::Conflict,
+            "the lease on it has run out, and another may have it".to_owned(),
+        ))
+    }
+
+    pub(crate) fn end(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn move_end(&self, to: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
     }
 }
 

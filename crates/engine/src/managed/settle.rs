@@ -20,9 +20,8 @@ use crate::backup::describe;
 use crate::backups::delete_backup;
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
-use crate::lease::{RENEWALS_PER_LEASE, Renewal, is_lost};
-use crate::progress::Progress;
-use crate::restore::{RestoreRequest, restore};
+use crate::lease::{RENEWALS_PER_LEASE, Renewal, Term, is_lost};
+use crate::restore::{RestoreRequest, restore_within};
 use crate::worker::{Worker, is_dead, is_free};
 
 /// What one lease on a resource has come to.
@@ -41,6 +40,8 @@ struct Claim<'a> {
     row: ResourceRow,
     fence: Fence,
     lease: Duration,
+    /// Until when it holds.
+    term: Term,
 }
 
 /// Whether there is something to do for a resource that is not settled: nobody is at work on it, and it waits for nothing.
@@ -66,8 +67,9 @@ pub async fn settle(ctx: &RegionContext, worker: &Worker, found: &UnsettledRow) 
     let dead_owner = found.lease_owner.as_deref().filter(|owner| is_dead(owner));
     let claimed = ctx.catalog.claim_resource(id, &worker.lease_request(), dead_owner).await?;
     let Some((row, fence)) = claimed else { return Ok(()) };
-    let mut renewal = Renewal::spawn(renew_until_lost(ctx.clone(), id.clone(), fence, worker.lease, asked));
-    let claim = Claim { ctx, row, fence, lease: worker.lease };
+    let term = Term::until(asked + worker.lease);
+    let mut renewal = Renewal::spawn(renew_until_lost(ctx.clone(), id.clone(), fence, worker.lease, term.clone()));
+    let claim = Claim { ctx, row, fence, lease: worker.lease, term };
     let settled = tokio::select! {
         settled = claim.work() => settled,
         () = renewal.ended() => {
@@ -102,15 +104,14 @@ pub async fn settle(ctx: &RegionContext, worker: &Worker, found: &UnsettledRow) 
 }
 
 /// Keeps the lease until another has it or may have it. While the catalog does not answer, nobody can tell.
-async fn renew_until_lost(ctx: RegionContext, id: ResourceId, fence: Fence, lease: Duration, claimed: Instant) {
-    let mut end = claimed + lease;
+async fn renew_until_lost(ctx: RegionContext, id: ResourceId, fence: Fence, lease: Duration, term: Term) {
     loop {
         tokio::time::sleep(lease / RENEWALS_PER_LEASE).await;
         let asked = Instant::now();
-        match tokio::time::timeout_at(end, ctx.catalog.renew_resource(&id, fence, lease)).await {
-            Ok(Ok(())) => end = asked + lease,
-            Ok(Err(error)) if !is_lost(&error) && asked < end => {}
-            _ => return,
+        match tokio::time::timeout_at(term.end(), ctx.catalog.renew_resource(&id, fence, lease)).await {
+            Ok(Ok(())) => term.move_end(asked + lease),
+            Ok(Err(error)) if !is_lost(&error) && asked < term.end() => {}
+            _ => return term.move_end(asked),
         }
     }
 }
@@ -143,7 +144,7 @@ impl Claim<'_> {
         let fill = async |target: PathBuf, overwrite| {
             let (account, backup, paths) = (owner, backup.clone(), Vec::new());
             let request = RestoreRequest { account, backup, target, paths, overwrite };
-            let report = restore(ctx, request, Arc::<Progress>::default()).await?;
+            let report = restore_within(ctx, request, Arc::default(), Some(self.term.clone())).await?;
             // Nobody is there to be shown a list, and what lacks files must not be taken for what was backed up.
             match Omission::summary(&report.omissions, OmissionKind::fails_a_resource) {
                 Some(lost) => Err(EngineError::refused(ErrorKind::Damaged, format!("not all of it is there: {lost}"))),

@@ -17,12 +17,14 @@ use super::plan::{Step, Window};
 use super::syncing::Syncing;
 use super::{RestoreReport, RestoreRequest, undurable};
 use crate::error::{EngineError, ErrorKind};
+use crate::lease::Term;
 use crate::progress::Progress;
 
 pub(super) async fn restore_image(
     manifest: ManifestReader,
     request: RestoreRequest,
     progress: Arc<Progress>,
+    term: Option<Term>,
 ) -> Result<RestoreReport, EngineError> {
     if !request.paths.is_empty() {
         let message = format!("{} is the backup of an image, which has no paths in it", request.backup);
@@ -31,10 +33,11 @@ pub(super) async fn restore_image(
     let damaged =
         |what: &str| EngineError::refused(ErrorKind::Damaged, format!("the manifest of {} {what}", request.backup));
     let entry = manifest.entries().next().await?.ok_or_else(|| damaged("is empty"))?;
+    super::check(term.as_ref())?;
     let target = open_target(&request, entry.entry.size())?;
     let (planned, to_fetch) = mpsc::channel(1);
     let (fetched, to_write) = mpsc::channel(1);
-    let writer = Writer::new(target, &request, progress);
+    let writer = Writer::new(target, &request, progress, term);
     let writing = tokio::task::spawn_blocking(move || writer.write_windows(to_write));
     let planning = plan_windows(&manifest, &entry.content, planned);
     let (planned, fetched) = tokio::join!(planning, fetch_windows(manifest.source(), to_fetch, fetched));
@@ -91,15 +94,16 @@ struct Writer {
     shown: String,
     syncing: Syncing,
     progress: Arc<Progress>,
+    term: Option<Term>,
     offset: u64,
 }
 
 impl Writer {
-    fn new(target: ImageTarget, request: &RestoreRequest, progress: Arc<Progress>) -> Self {
+    fn new(target: ImageTarget, request: &RestoreRequest, progress: Arc<Progress>, term: Option<Term>) -> Self {
         let target = Arc::new(target);
         let synced = Arc::clone(&target);
         let syncing = Syncing::by(move || synced.sync());
-        Self { target, shown: request.target.display().to_string(), syncing, progress, offset: 0 }
+        Self { target, shown: request.target.display().to_string(), syncing, progress, term, offset: 0 }
     }
 
     fn write_windows(mut self, mut windows: mpsc::Receiver<Window>) -> Result<Self, EngineError> {
@@ -110,6 +114,7 @@ impl Writer {
                     let message = format!("{} cannot be restored from byte {} on: {why}", self.shown, self.offset);
                     EngineError::refused(ErrorKind::Damaged, message)
                 })?;
+                super::check(self.term.as_ref())?;
                 let written = self.write(&extent, bytes);
                 written.map_err(EngineError::file(format!("write {}", self.shown)))?;
             }

@@ -19,6 +19,7 @@ use model::{AccountId, BackupId, Omission, RelPath, SourceKind};
 
 use crate::context::RegionContext;
 use crate::error::EngineError;
+use crate::lease::Term;
 use crate::manifest_view::open_manifest;
 use crate::progress::Progress;
 
@@ -62,13 +63,29 @@ pub async fn restore(
     request: RestoreRequest,
     progress: Arc<Progress>,
 ) -> Result<RestoreReport, EngineError> {
+    restore_within(ctx, request, progress, None).await
+}
+
+/// The same as long as a lease holds: no file is changed after its end, whether this process was paused till then or is still
+/// busy with what it had begun.
+pub(crate) async fn restore_within(
+    ctx: &RegionContext,
+    request: RestoreRequest,
+    progress: Arc<Progress>,
+    term: Option<Term>,
+) -> Result<RestoreReport, EngineError> {
     let manifest = open_manifest(ctx, &request.account, &request.backup).await?;
     let row = crate::backups::load_available(ctx, &request.account, &request.backup).await?;
     progress.begin("restoring", if request.paths.is_empty() { row.size_bytes } else { 0 });
     match manifest.root().kind {
-        SourceKind::Tree => tree::restore_tree(manifest, request, progress).await,
-        SourceKind::Image => image::restore_image(manifest, request, progress).await,
+        SourceKind::Tree => tree::restore_tree(manifest, request, progress, term).await,
+        SourceKind::Image => image::restore_image(manifest, request, progress, term).await,
     }
+}
+
+/// Whether there is still the right to change the target.
+fn check(term: Option<&Term>) -> Result<(), EngineError> {
+    term.map_or(Ok(()), Term::check)
 }
 
 /// The error of a target that does not keep what was written to it.

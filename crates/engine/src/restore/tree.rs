@@ -19,16 +19,18 @@ use super::plan::{Step, Window, is_wanted};
 use super::syncing::Syncing;
 use super::{RestoreReport, RestoreRequest, undurable};
 use crate::error::{EngineError, ErrorKind};
+use crate::lease::Term;
 use crate::progress::Progress;
 
 pub(super) async fn restore_tree(
     manifest: ManifestReader,
     request: RestoreRequest,
     progress: Arc<Progress>,
+    term: Option<Term>,
 ) -> Result<RestoreReport, EngineError> {
     let (planned, to_fetch) = mpsc::channel(1);
     let (fetched, to_write) = mpsc::channel(1);
-    let writer = open_writer(&request, Arc::clone(&progress))?;
+    let writer = open_writer(&request, progress, term)?;
     let writing = tokio::task::spawn_blocking(move || writer.write_windows(to_write));
     let planning = plan_windows(&manifest, &request, planned);
     let (found, fetched) = tokio::join!(planning, fetch_windows(manifest.source(), to_fetch, fetched));
@@ -47,7 +49,8 @@ pub(super) async fn restore_tree(
     tokio::task::spawn_blocking(move || writer.finish(&request.target)).await.expect("restoring does not panic")
 }
 
-fn open_writer(request: &RestoreRequest, progress: Arc<Progress>) -> Result<Writer, EngineError> {
+fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<Term>) -> Result<Writer, EngineError> {
+    super::check(term.as_ref())?;
     let target = &request.target;
     let opened = TreeTarget::open(target, mark::existing(request)).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
@@ -62,6 +65,7 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>) -> Result<Writ
         target: opened,
         syncing: Syncing::of_file_system(target).map_err(undurable(target))?,
         progress,
+        term,
         report: RestoreReport::default(),
         open: None,
         first_names: HashMap::new(),
@@ -142,6 +146,7 @@ struct Writer {
     target: TreeTarget,
     syncing: Syncing,
     progress: Arc<Progress>,
+    term: Option<Term>,
     report: RestoreReport,
     open: Option<OpenFile>,
     /// The first name under which each hard-linked file was restored.
@@ -163,6 +168,7 @@ impl Writer {
     fn write_windows(mut self, mut windows: mpsc::Receiver<Window>) -> Result<Self, EngineError> {
         while let Some(mut window) = windows.blocking_recv() {
             for step in std::mem::take(&mut window.steps) {
+                super::check(self.term.as_ref())?;
                 self.take_step(step, &window)?;
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use catalog::{LeaseRequest, ResourceRow, Terms, UnsettledRow};
 use engine::backup::{BackupRequest, create_backup};
 use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, roll_back, settle};
+use engine::resources::{NewResource, add_resource};
 use engine::{Acceptance, EngineError, ErrorKind, Worker};
 use model::{AccountId, Origin, ResourceKind, ResourceState};
 
@@ -288,6 +289,28 @@ async fn of_two_roll_backs_the_first_is_done() {
     begin_removal(&region, &disk).await;
     let refused = roll_back(&region.ctx, &disk, &backups[1], |_| {}).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict, "what is being removed goes");
+}
+
+/// What its owner attached is filled where it is, so that nothing but the lease keeps a server from it that wakes too late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_attached_is_not_touched_after_the_lease_has_run_out() {
+    let folder = scratch();
+    let region = region(folder.path(), "us-east-1").await;
+    let path = folder.path().join("disk");
+    let attached = NewResource { kind: ResourceKind::Disk, path: path.clone(), name: None, kms_key: None };
+    std::fs::write(&path, "of the backup").unwrap();
+    let id = add_resource(&region.ctx, &account(), attached).await.unwrap().id;
+    let backup = back_up(&region.ctx, &id).await.unwrap();
+    std::fs::write(&path, "of its owner").unwrap();
+    let disk = region.ctx.catalog.find_resource(&account(), &id).await.unwrap().unwrap();
+    roll_back(&region.ctx, &disk, &backup, |_| {}).await.unwrap();
+
+    for _ in 0..20 {
+        settle_by(&region, &server("slow", Duration::ZERO), &disk).await.unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"of its owner");
+    }
+    assert_eq!(settled(&region, &disk).await.unwrap().state, ResourceState::Available);
+    assert_eq!(std::fs::read(&path).unwrap(), b"of the backup");
 }
 
 /// Beside a resource may lie what is its owner's.
