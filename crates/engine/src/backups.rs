@@ -159,11 +159,16 @@ pub(crate) async fn update_record(ctx: &RegionContext, row: &BackupRow, mut reco
         ctx.store.check_owner().await?;
         match ctx.catalog.find_backup(account, id).await? {
             Some(now) if now.state == BackupState::Available => row = now,
-            // A rebuild must not bring it back.
-            _ => return Ok(ctx.store.delete_record(account, id).await?),
+            _ => return remove_record(ctx, account, id).await,
         }
     }
     Ok(())
+}
+
+/// Removes the record of a backup that is not, or no longer: a rebuild must not bring it back.
+pub(crate) async fn remove_record(ctx: &RegionContext, account: &AccountId, id: &BackupId) -> Result<(), EngineError> {
+    ctx.store.check_owner().await?;
+    Ok(ctx.store.delete_record(account, id).await?)
 }
 
 fn is_in_line(record: &Record, row: &BackupRow) -> bool {

@@ -207,7 +207,8 @@ pub async fn resume_backup(
     go_on(ctx, worker, request, row, fence, progress).await.map(Some)
 }
 
-/// The job of a backup that was interrupted. One that cannot be gone on with ends as one that fails at work.
+/// The job of a backup that was interrupted. One that cannot be gone on with ends as one that fails at work; if its key may not
+/// be used now, it waits until that may be used again.
 async fn go_on(
     ctx: &RegionContext,
     worker: &Worker,
@@ -216,10 +217,14 @@ async fn go_on(
     fence: Fence,
     progress: Arc<Progress>,
 ) -> Result<BackupJob, EngineError> {
-    let id = row.id.clone();
+    let (account, id) = (row.account.clone(), row.id.clone());
     match interrupted_job(ctx, request, row, fence, progress).await {
         Ok(job) => Ok(BackupJob::keep(job, worker)),
-        Err(error) => Err(give_up(ctx, &id, fence, error).await),
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            drop(ctx.catalog.release(&id, fence).await);
+            Err(error)
+        }
+        Err(error) => Err(give_up(ctx, &account, &id, fence, error).await),
     }
 }
 
@@ -274,12 +279,12 @@ impl BackupJob {
     /// # Errors
     /// As those of [`create_backup`].
     pub async fn run(self) -> Result<BackupReport, EngineError> {
-        let Job { ctx, id, fence, .. } = &*self.job;
+        let Job { ctx, request, id, fence, .. } = &*self.job;
         let done = run(Arc::clone(&self.job)).await;
         drop(self.lease);
         match done {
             Ok(report) => Ok(report),
-            Err(error) => Err(give_up(ctx, id, *fence, error).await),
+            Err(error) => Err(give_up(ctx, &request.account, id, *fence, error).await),
         }
     }
 }
@@ -296,14 +301,20 @@ async fn run(job: Arc<Job>) -> Result<BackupReport, EngineError> {
 }
 
 /// Ends the work on a backup that failed: for good when trying again cannot help, else so that it can be resumed.
-async fn give_up(ctx: &RegionContext, id: &BackupId, fence: Fence, error: EngineError) -> EngineError {
-    let ended = if error.is_worth_retrying() {
-        ctx.catalog.release(id, fence).await
-    } else {
-        ctx.catalog.fail(id, fence, &describe(&error)).await
-    };
+async fn give_up(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &BackupId,
+    fence: Fence,
+    error: EngineError,
+) -> EngineError {
     // The first error is the one to tell; a lease that is not given back ends by itself.
-    drop(ended);
+    if error.is_worth_retrying() {
+        drop(ctx.catalog.release(id, fence).await);
+    } else if ctx.catalog.fail(id, fence, &describe(&error)).await.is_ok() {
+        // An earlier attempt may have come as far as the record.
+        drop(crate::backups::remove_record(ctx, account, id).await);
+    }
     error
 }
 

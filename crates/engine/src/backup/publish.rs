@@ -130,7 +130,7 @@ async fn check_wanted(ctx: &RegionContext, record: &Record, fence: Fence) -> Res
     if is_lost(&error) {
         let state = ctx.catalog.find_backup(account, backup).await?.map(|row| row.state);
         if matches!(state, None | Some(BackupState::Deleting | BackupState::Failed)) {
-            ctx.store.delete_record(account, backup).await?;
+            crate::backups::remove_record(ctx, account, backup).await?;
         }
     }
     Err(error.into())
