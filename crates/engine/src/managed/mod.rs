@@ -112,7 +112,9 @@ pub async fn accept_all_managed(
     .await;
     let accepted = match accepted {
         // What may be registered needs what was begun. If it is not, the hold runs out, and what was made is empty.
-        Err(EngineError::Catalog(error)) if error.is_in_doubt() => return Err(error.into()),
+        Err(EngineError::Catalog(error)) if begun.len() == rows.len() && error.is_in_doubt() => {
+            return Err(error.into());
+        }
         accepted => accepted,
     };
     // A refusal is alone.

@@ -490,23 +490,24 @@ impl RegionStore {
 fn remove_staging_below(directory: &std::path::Path, before: Timestamp) -> std::io::Result<u64> {
     let mut removed = 0;
     for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            removed += remove_staging_below(&entry.path(), before)?;
-        } else if is_staging(&entry.file_name().to_string_lossy()) {
-            let is_old = |meta: std::fs::Metadata| meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000 < before.0;
-            let removal = entry.metadata().and_then(|meta| match is_old(meta) {
-                true => std::fs::remove_file(entry.path()).map(|()| 1),
-                false => Ok(0),
-            });
-            match removal {
-                // Renamed since: it was no remainder.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                removal => removed += removal?,
-            }
+        match remove_if_staging(&entry?, before) {
+            // Renamed or removed since: it was no remainder.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            below => removed += below?,
         }
     }
     Ok(removed)
+}
+
+fn remove_if_staging(entry: &std::fs::DirEntry, before: Timestamp) -> std::io::Result<u64> {
+    if entry.file_type()?.is_dir() {
+        return remove_staging_below(&entry.path(), before);
+    }
+    let is_old = |meta: std::fs::Metadata| meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000 < before.0;
+    if !is_staging(&entry.file_name().to_string_lossy()) || !is_old(entry.metadata()?) {
+        return Ok(0);
+    }
+    std::fs::remove_file(entry.path()).map(|()| 1)
 }
 
 fn is_staging(name: &str) -> bool {
