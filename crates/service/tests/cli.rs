@@ -379,7 +379,10 @@ fn damage_is_reported_and_mended_from_another_region() {
     let theirs = scene.run(&theirs).ok().line();
     scene.run(&["backup", "create", &theirs, "--account", &other]).ok();
     let both = verified(&["--json"]).with_status(1).json();
-    assert_eq!(both["backups"].as_array().unwrap().len(), 2, "{both}");
+    let owners: Vec<&Value> = both["backups"].as_array().unwrap().iter().map(|backup| &backup["account"]).collect();
+    assert!(owners.len() == 2 && owners.contains(&&Value::from(other.as_str())), "{both}");
+    let named = verified(&[]).with_status(1).stdout;
+    assert!(named.contains(&format!("of account {other}:")), "{named}");
     let mended = scene.run(&["verify", "--region", "us-east-1", "--repair-from", "us-west-2", "--json"]).ok();
     assert_eq!(mended.json()["repaired"].as_array().unwrap().len(), 1, "{mended:?}");
     scene.run(&["backup", "verify", &backup, "--read-data"]).ok();

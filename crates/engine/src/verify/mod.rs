@@ -59,8 +59,8 @@ pub struct Fault {
 /// What verifying a region found.
 #[derive(Clone, Debug, Default)]
 pub struct RegionVerifyReport {
-    /// Each backup and what is wrong with it, after mending.
-    pub backups: Vec<(BackupId, VerifyReport)>,
+    /// Each backup, whose it is, and what is wrong with it, after mending. Those of one account come together.
+    pub backups: Vec<(AccountId, BackupId, VerifyReport)>,
     /// Packs that were fetched from the other region.
     pub repaired: Vec<PackId>,
 }
@@ -127,7 +127,7 @@ async fn verify_account(
                 report.repaired.extend(repaired);
             }
         }
-        report.backups.push((backup, found));
+        report.backups.push((account.clone(), backup, found));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use engine::verify::{Fault, RegionVerifyReport, VerifyReport, verify_region};
-use model::{BackupId, ByteSize, Region};
+use model::{AccountId, BackupId, ByteSize, Region};
 use serde_json::{Value, json};
 
 use super::Format;
@@ -42,7 +42,7 @@ pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome>
     } else {
         print_region(&args.region, &report)?;
     }
-    let damaged = report.backups.iter().filter(|(_, report)| !report.faults.is_empty()).count();
+    let damaged = report.backups.iter().filter(|(.., report)| !report.faults.is_empty()).count();
     if damaged == 0 {
         return Ok(Outcome::Done);
     }
@@ -61,7 +61,13 @@ pub(super) fn repair_hint(region: &Region) -> String {
 }
 
 fn print_region(region: &Region, report: &RegionVerifyReport) -> std::io::Result<()> {
-    for (backup, report) in &report.backups {
+    let owner_of = |of: Option<&(AccountId, BackupId, VerifyReport)>| of.map(|(account, ..)| account.clone());
+    let has_several = owner_of(report.backups.first()) != owner_of(report.backups.last());
+    let mut shown = None;
+    for (account, backup, report) in &report.backups {
+        if has_several && shown.replace(account) != Some(account) {
+            print_line(format_args!("of account {account}:"))?;
+        }
         print_backup(region, backup, report)?;
     }
     if !report.repaired.is_empty() {
@@ -96,7 +102,12 @@ fn print_fault(fault: &Fault) -> std::io::Result<()> {
 }
 
 fn region_json(region: &Region, report: &RegionVerifyReport) -> Value {
-    let backups: Vec<Value> = report.backups.iter().map(|(id, report)| backup_json(region, id, report)).collect();
+    let backup = |(account, id, report): &(AccountId, BackupId, VerifyReport)| {
+        let mut backup = backup_json(region, id, report);
+        backup["account"] = json!(account);
+        backup
+    };
+    let backups: Vec<Value> = report.backups.iter().map(backup).collect();
     json!({ "region": region, "backups": backups, "repaired": report.repaired })
 }
 

@@ -204,10 +204,10 @@ impl Demo {
         let verifying = self.app.watch(|progress| verify_region(&second, accounts, Depth::ReadData, None, progress));
         let report = verifying.await?;
         let took = started.elapsed();
-        let bytes = report.backups.iter().map(|(_, report)| report.bytes).sum();
-        let chunks = report.backups.iter().map(|(_, report)| report.chunks).sum();
+        let bytes = report.backups.iter().map(|(.., report)| report.bytes).sum();
+        let chunks = report.backups.iter().map(|(.., report)| report.chunks).sum();
         for (copy, taken) in self.copies.iter().zip(&self.taken) {
-            let Some((_, report)) = report.backups.iter().find(|(id, _)| id == copy) else {
+            let Some((.., report)) = report.backups.iter().find(|(_, id, _)| id == copy) else {
                 bail!("{copy} is not among the backups of {}", self.second);
             };
             if let Some(fault) = report.faults.first() {
