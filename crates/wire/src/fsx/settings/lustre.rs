@@ -1,5 +1,7 @@
 //! Settings of Lustre file systems: those of new ones, and versions.
 
+use std::cmp::Ordering;
+
 use super::super::error::{FsxCode, FsxError};
 use super::super::reply::FileSystem;
 use super::super::request::{
@@ -42,9 +44,8 @@ impl CreateFileSystemFromBackup {
     /// `BadRequest` for such a one, one that there is not, and any but of Lustre.
     pub fn check_version(&self, before: &FileSystem) -> Result<(), FsxError> {
         let Some(given) = self.file_system_type_version.as_deref() else { return Ok(()) };
-        check_version_of(before, given)?;
-        match &before.file_system_type_version {
-            Some(before) if place(given) < place(before) => {
+        match beside(before, given)? {
+            Some((Ordering::Less, before)) => {
                 refuse(format!("FileSystemTypeVersion must not be older than the {before} of the backup."))
             }
             _ => Ok(()),
@@ -59,9 +60,8 @@ impl UpdateFileSystem {
     /// `BadRequest` for one that is not, one that there is not, and any but of Lustre.
     pub fn check_version(&self, before: &FileSystem) -> Result<(), FsxError> {
         let Some(given) = self.file_system_type_version.as_deref() else { return Ok(()) };
-        check_version_of(before, given)?;
-        match &before.file_system_type_version {
-            Some(before) if place(given) <= place(before) => {
+        match beside(before, given)? {
+            Some((Ordering::Less | Ordering::Equal, before)) => {
                 refuse(format!("FileSystemTypeVersion must be newer than {before}, which the file system has."))
             }
             _ => Ok(()),
@@ -80,8 +80,11 @@ pub(super) fn check_version(kind: FileSystemType, given: &str) -> Result<(), Fsx
     }
 }
 
-fn check_version_of(described: &FileSystem, given: &str) -> Result<(), FsxError> {
-    check_version(described.file_system_type.unwrap_or(FileSystemType::Lustre), given)
+/// How a version that there is compares with the one that a file system has, and that one.
+fn beside<'a>(described: &'a FileSystem, given: &str) -> Result<Option<(Ordering, &'a str)>, FsxError> {
+    check_version(described.file_system_type.unwrap_or(FileSystemType::Lustre), given)?;
+    let before = described.file_system_type_version.as_deref();
+    Ok(before.map(|before| (place(given).cmp(&place(before)), before)))
 }
 
 fn place(version: &str) -> Option<usize> {
