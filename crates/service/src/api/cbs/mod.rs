@@ -73,7 +73,7 @@ impl Call {
 
     /// [`Call::load_snapshot`], or one that is listed no more, as its removal has begun: it can be gone on with.
     async fn load_removable_snapshot(&self, id: &str) -> Result<BackupRow, CbsError> {
-        let found = self.find_snapshot(id).await?.filter(|row| is_listed(row) || row.state == BackupState::Deleting);
+        let found = self.find_snapshot(id).await?.filter(is_removable);
         self.own(found.ok_or_else(|| unknown_snapshot(id))?)
     }
 
@@ -180,6 +180,11 @@ fn unknown_snapshot(id: &str) -> CbsError {
 /// Whether callers see a snapshot.
 fn is_listed(row: &BackupRow) -> bool {
     !matches!(row.state, BackupState::Failed | BackupState::Deleting)
+}
+
+/// Whether a snapshot may be named to be removed: also when that has begun, and is to be gone on with.
+fn is_removable(row: &BackupRow) -> bool {
+    is_listed(row) || row.state == BackupState::Deleting
 }
 
 /// The ids of disks; of another form they are nobody's.

@@ -14,7 +14,7 @@ use wire::tencent::CommonCode;
 use super::attributes::DiskAttributes;
 use super::disks::tags;
 use super::snapshots::passing_snapshots;
-use super::{Call, internal};
+use super::{Call, internal, is_removable};
 use crate::api::authorize::Denied;
 use crate::api::default_key;
 use crate::authorization::{Circumstances, Copying, Permission, Resource, ResourceType};
@@ -51,7 +51,7 @@ async fn needed(call: &Call, request: &Request) -> Result<Vec<Permission>, CbsEr
             // What is not made of a disk is refused as not supported.
             disks(call, request.disk_id.as_slice()).await?.into_iter().chain([here()]).collect()
         }
-        Request::DeleteSnapshots(request) => snapshots(call, &request.snapshot_ids).await?,
+        Request::DeleteSnapshots(request) => removable_snapshots(call, &request.snapshot_ids).await?,
         Request::ModifySnapshotAttribute(request) => vec![snapshot(call, &request.snapshot_id).await?.resource],
         Request::DescribeSnapshotSharePermission(request) => vec![snapshot(call, &request.snapshot_id).await?.resource],
         Request::ModifySnapshotsSharePermission(request) => snapshots(call, &request.snapshot_ids).await?,
@@ -183,13 +183,26 @@ struct Asked {
 }
 
 async fn snapshot(call: &Call, id: &str) -> Result<Asked, CbsError> {
-    let (caller, region) = (&call.account.id, &call.ctx.region);
     let row = call.find_readable_snapshot(id).await?;
-    let resource = match &row {
+    Ok(Asked { resource: resource_of(call, id, row.as_ref()), row })
+}
+
+fn resource_of(call: &Call, id: &str, row: Option<&BackupRow>) -> Resource {
+    let (caller, region) = (&call.account.id, &call.ctx.region);
+    match row {
         Some(row) => Resource::backup(row, caller, region),
         None => Resource::unknown(ResourceType::Snapshot, id, caller, region.as_str()),
-    };
-    Ok(Asked { resource, row })
+    }
+}
+
+/// Those whose removal a call before this one has begun are still what they were to whoever wrote the policies.
+async fn removable_snapshots(call: &Call, ids: &[String]) -> Result<Vec<Resource>, CbsError> {
+    let mut resources = Vec::new();
+    for id in ids {
+        let row = call.find_snapshot(id).await?.filter(is_removable);
+        resources.push(resource_of(call, id, row.as_ref()));
+    }
+    Ok(resources)
 }
 
 async fn snapshots(call: &Call, ids: &[String]) -> Result<Vec<Resource>, CbsError> {
