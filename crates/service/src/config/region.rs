@@ -44,7 +44,8 @@ pub(crate) struct RegionEntry {
     /// Its name.
     #[schemars(with = "String")]
     pub(crate) name: Region,
-    /// The set of regions that copies may not leave.
+    /// The set of regions that copies may not leave, and whose clients find the region: AWS's where it is `aws` or begins with
+    /// `aws-`, Tencent's where it is `tencent` or begins with `tencent-`.
     #[schemars(with = "String")]
     pub(crate) partition: Partition,
     /// `file:<directory>`, `s3://<bucket>[/<prefix>][?endpoint=<URL>][&region=<name>]`,
