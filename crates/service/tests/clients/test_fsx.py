@@ -689,8 +689,15 @@ class DailyBackups(FsxTest):
         ((kept,),) = self.sql(EAST, "SELECT attributes FROM resource WHERE id = ?", file_system)
         keep = lambda text: self.sql(EAST, "UPDATE resource SET attributes = ? WHERE id = ?", text, file_system)
         keep('{"FileSystemType": "ZFS"}')
-        self.refused("InternalServerError", self.retain, file_system, 3)
+        settings = {"AutomaticBackupRetentionDays": 3}
+        update = self.client().update_file_system
+        self.refused("InternalServerError", update, FileSystemId=file_system, OpenZFSConfiguration=settings)
         self.refused("InternalServerError", self.client().describe_file_systems, FileSystemIds=[file_system])
+        # It hides none of the others.
+        listed = self.client().get_paginator("describe_file_systems").paginate().build_full_result()["FileSystems"]
+        (shown,) = [seen for seen in listed if seen["FileSystemId"] == file_system]
+        self.assertEqual(shown["Lifecycle"], "MISCONFIGURED")
+        self.assertTrue(shown["FailureDetails"]["Message"])
         self.refused("InternalServerError", self.client().delete_file_system, FileSystemId=file_system)
         self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [backup])
         keep(kept)

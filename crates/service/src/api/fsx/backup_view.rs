@@ -33,7 +33,7 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Result<Backup, FsxError> {
             Origin::Automatic => BackupType::Automatic,
         },
         creation_time: row.created_at.into(),
-        file_system: shown_file_system(call, row)?,
+        file_system: shown_file_system(call, row),
         failure_details: row.failure.as_deref().map(|failure| FailureDetails { message: reason(failure) }),
         progress_percent: row.state.is_in_progress().then(|| percent(call, row)),
         kms_key_id: Some(names.kms_key(row.kms_key.as_str())),
@@ -50,12 +50,12 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Result<Backup, FsxError> {
     })
 }
 
-/// The same, without reading what was kept.
-fn shown_file_system(call: &Call, row: &BackupRow) -> Result<KeptFileSystem, FsxError> {
-    match KeptFileSystem::from_kept(&row.attributes) {
-        Some(kept) => Ok(kept),
-        None => Ok((&file_system(call, row)?).into()),
-    }
+/// The same, without reading what was kept. Of one that cannot be read, what its row says: the backup is there all the same.
+fn shown_file_system(call: &Call, row: &BackupRow) -> KeptFileSystem {
+    KeptFileSystem::from_kept(&row.attributes).unwrap_or_else(|| {
+        let described = file_system(call, row);
+        (&described.unwrap_or_else(|_| undescribed(call, row))).into()
+    })
 }
 
 /// The file system as the backup remembers it.
@@ -65,14 +65,19 @@ pub(super) fn file_system(call: &Call, row: &BackupRow) -> Result<FileSystem, Fs
         return Ok(kept);
     }
     // The command line makes backups without a description.
+    Ok(undescribed(call, row))
+}
+
+/// A file system of which a backup has kept no description.
+fn undescribed(call: &Call, row: &BackupRow) -> FileSystem {
     let region = row.source_region.as_ref().unwrap_or(&call.ctx.region);
     let names = Namespace { region: region.as_str(), ..call.names() };
-    Ok(FileSystem {
+    FileSystem {
         file_system_id: Some(row.resource_id.to_string()),
         owner_id: Some(row.account.to_string()),
         resource_arn: Some(names.fsx_file_system(row.resource_id.as_str())),
         ..file_system_view::default_of(row.resource_kind)
-    })
+    }
 }
 
 /// The description that a backup has kept, if it has one. One that cannot be read is a failure: a copy and a restore

@@ -109,15 +109,17 @@ impl Server {
         for row in ctx.catalog.due_resources(Service::Fsx).await? {
             let Some(due) = row.next_backup_at else { continue };
             let (region, id) = (&ctx.region, &row.id);
+            let now = ctx.catalog.now().await?;
             let file_system = match file_system_view::described(&row) {
                 Ok(file_system) => file_system,
-                // It stays due until a person has mended it; the others' backups are not held up by it.
+                // A person has to mend it; meanwhile this is said once a day.
                 Err(error) => {
                     tracing::error!(%region, file_system = %id, error = describe(&error), "no daily backup is taken");
+                    let tomorrow = Timestamp(now.0.saturating_add(DAY_MILLISECONDS));
+                    ctx.catalog.move_next_backup(&row, Some(tomorrow)).await?;
                     continue;
                 }
             };
-            let now = ctx.catalog.now().await?;
             let taken = match due.0.saturating_add(DAY_MILLISECONDS) <= now.0 {
                 true => Ok(Taken::Done("it was missed for too long")),
                 false => self.take_daily(ctx, &row, &file_system, now).await,

@@ -56,14 +56,15 @@ async fn remove(
     Ok(with_last(id, kind, FinalBackup { final_backup_id: Some(made.backup.backup_id), final_backup_tags: tags }))
 }
 
-/// The last backup that is to be taken of a file system, if it is available and so can be backed up.
+/// The last backup that is to be taken of a file system, if it can be backed up, or may be a moment later.
 pub(super) fn last_backup<'a>(
     request: &'a DeleteFileSystem,
     row: &ResourceRow,
 ) -> Result<Option<FinalBackupWish<'a>>, FsxError> {
     let described = file_system_view::described(row).map_err(internal)?;
     let wish = request.final_backup(type_of(&described))?;
-    Ok(wish.filter(|_| file_system_view::why_no_backups(&described).is_none()))
+    let is_whole = !matches!(row.state, ResourceState::Failed | ResourceState::Deleting);
+    Ok(wish.filter(|_| is_whole && file_system_view::why_no_backups(&described).is_none()))
 }
 
 fn type_of(described: &FileSystem) -> FileSystemType {

@@ -7,7 +7,7 @@ use engine::{EngineError, ErrorKind};
 use model::{BackupId, ResourceId, ResourceKind, ResourceState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wire::aws::arn::Namespace;
 use wire::fsx::FsxError;
 use wire::fsx::reply::{
@@ -195,6 +195,20 @@ pub(super) fn restored(
     read(id, &with_aliases(members))
 }
 
+/// A file system among others, as it is now. One whose description cannot be read says so, and hides none of the others.
+pub(super) fn listed(call: &Call, row: &ResourceRow) -> FileSystem {
+    view(call, row).unwrap_or_else(|_| FileSystem {
+        file_system_id: Some(row.id.to_string()),
+        file_system_type: default_of(row.kind).file_system_type,
+        lifecycle: Some(FileSystemLifecycle::Misconfigured),
+        failure_details: Some(FailureDetails { message: "Its description cannot be read.".to_owned() }),
+        owner_id: Some(call.names().account.to_owned()),
+        resource_arn: Some(call.names().fsx_file_system(row.id.as_str())),
+        creation_time: Some(row.created_at.into()),
+        ..FileSystem::default()
+    })
+}
+
 /// A file system as it is now.
 pub(super) fn view(call: &Call, row: &ResourceRow) -> Result<FileSystem, FsxError> {
     let id = row.id.as_str();
@@ -295,12 +309,27 @@ fn overlaid(under: &Value, over: &Value) -> Value {
 fn merge(under: &mut Value, over: Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
+            if is_automatic_or_off(&over) {
+                under.clear();
+            }
             for (name, value) in over {
                 merge(under.entry(name).or_insert(Value::Null), value);
             }
         }
         (under, over) => *under = over,
     }
+}
+
+/// Whether a structure says that the service decides, or that nothing is done: what was said before of how is void then.
+fn is_automatic_or_off(structure: &Map<String, Value>) -> bool {
+    let says = |member: &str, values: &[&str]| {
+        structure.get(member).and_then(Value::as_str).is_some_and(|value| values.contains(&value))
+    };
+    says("Mode", &["AUTOMATIC"])
+        || says("SizingMode", &["NO_CACHE", "PROPORTIONAL_TO_THROUGHPUT_CAPACITY"])
+        || says("Level", &["DISABLED"])
+        || (says("FileAccessAuditLogLevel", &["DISABLED"]) && says("FileShareAccessAuditLogLevel", &["DISABLED"]))
+        || structure.get("FsrmServiceEnabled") == Some(&Value::Bool(false))
 }
 
 fn json_of(value: &impl Serialize) -> Value {
@@ -388,6 +417,34 @@ mod tests {
         let disks = |iops: i64| json!({ "DiskIopsConfiguration": { "Mode": "USER_PROVISIONED", "Iops": iops } });
         let change = json!({ "DiskIopsConfiguration": { "Iops": 6000 } });
         assert_eq!(after_update("OpenZFSConfiguration", &disks(3000), &change), disks(6000));
+    }
+
+    #[test]
+    fn what_is_left_to_the_service_or_turned_off_takes_with_it_how_it_was() {
+        for (settings, structure, before, change) in [
+            (
+                "OpenZFSConfiguration",
+                "DiskIopsConfiguration",
+                json!({ "Mode": "USER_PROVISIONED", "Iops": 6000 }),
+                json!({ "Mode": "AUTOMATIC" }),
+            ),
+            (
+                "OpenZFSConfiguration",
+                "ReadCacheConfiguration",
+                json!({ "SizingMode": "USER_PROVISIONED", "SizeGiB": 32 }),
+                json!({ "SizingMode": "NO_CACHE" }),
+            ),
+            (
+                "WindowsConfiguration",
+                "AuditLogConfiguration",
+                json!({ "FileAccessAuditLogLevel": "SUCCESS_ONLY", "FileShareAccessAuditLogLevel": "DISABLED",
+                        "AuditLogDestination": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/fsx/audit" }),
+                json!({ "FileAccessAuditLogLevel": "DISABLED", "FileShareAccessAuditLogLevel": "DISABLED" }),
+            ),
+        ] {
+            let [before, change] = [before, change].map(|value| json!({ structure: value }));
+            assert_eq!(after_update(settings, &before, &change), change);
+        }
     }
 
     #[test]

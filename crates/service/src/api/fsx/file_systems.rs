@@ -33,7 +33,7 @@ pub(super) async fn describe(call: &Call, request: &DescribeFileSystems) -> Resu
     let is_last = rows.len() <= items;
     rows.truncate(items);
     let next_token = rows.last().filter(|_| !is_last).map(|row| encode(DESCRIBE, request, row.id.as_str()));
-    let file_systems = rows.iter().map(|row| file_system_view::view(call, row)).collect::<Result<_, _>>()?;
+    let file_systems = rows.iter().map(|row| file_system_view::listed(call, row)).collect();
     Ok(DescribeFileSystemsReply { file_systems, next_token })
 }
 
