@@ -18,6 +18,7 @@ use catalog::{Accepted, BackupRow, Fence, NewBackup, PackRow, ResourceRow, Terms
 use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::DataKey;
+use store::keys::KeyErrorKind;
 
 pub(crate) use publish::{pack_ref, show, write_record};
 
@@ -220,9 +221,9 @@ async fn go_on(
     let (account, id) = (row.account.clone(), row.id.clone());
     match interrupted_job(ctx, request, row, fence, progress).await {
         Ok(job) => Ok(BackupJob::keep(job, worker)),
-        Err(error) if error.kind() == ErrorKind::Denied => {
+        Err(EngineError::Key(error)) if matches!(error.kind, KeyErrorKind::Disabled | KeyErrorKind::Denied) => {
             drop(ctx.catalog.release(&id, fence).await);
-            Err(error)
+            Err(error.into())
         }
         Err(error) => Err(give_up(ctx, &account, &id, fence, error).await),
     }

@@ -154,6 +154,7 @@ impl Claim<'_> {
         let path = path_of(row);
         // What its owner has attached may be a device, or be open: its bytes are replaced where they are.
         if !row.managed || row.rolls_back && row.kind.source_kind() == SourceKind::Tree {
+            ctx.catalog.renew_resource(&row.id, self.fence, self.lease).await?;
             return fill(path, true).await;
         }
         let (region, begun, fence, part) = (ctx.clone(), row.clone(), self.fence, self.part());

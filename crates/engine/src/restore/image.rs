@@ -48,8 +48,11 @@ pub(super) async fn restore_image(
     if written != entry.entry.size() {
         return Err(damaged("does not add up to the image's size"));
     }
+    super::check(writer.term.as_ref())?;
+    let term = writer.term.clone();
     let finished = tokio::task::spawn_blocking(move || writer.finish()).await.expect("syncing does not panic");
     finished.map_err(undurable(&request.target))?;
+    super::check(term.as_ref())?;
     mark::remove(&request.target);
     let attributes = set_attributes(&request, &entry.entry);
     Ok(RestoreReport { entries: 1, bytes: written, omissions: attributes })

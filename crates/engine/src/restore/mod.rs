@@ -66,8 +66,8 @@ pub async fn restore(
     restore_within(ctx, request, progress, None).await
 }
 
-/// The same as long as a lease holds: no file is changed after its end, whether this process was paused till then or is still
-/// busy with what it had begun.
+/// The same as long as a lease holds, which is looked at before each step: what this process does after it was stopped for longer,
+/// or has not come to by then, is left undone.
 pub(crate) async fn restore_within(
     ctx: &RegionContext,
     request: RestoreRequest,

@@ -306,8 +306,10 @@ impl Writer {
     fn finish(mut self, target: &Path) -> Result<RestoreReport, EngineError> {
         // Files were not synced one by one: that all of this file system is durable is known only here.
         // The root's attributes come after that, because setting them removes the mark.
+        super::check(self.term.as_ref())?;
         self.finish_directories_before(Some(&RelPath::root()));
         self.syncing.finish().map_err(undurable(target))?;
+        super::check(self.term.as_ref())?;
         mark::remove(target);
         self.finish_directories_before(None);
         Ok(self.report)

@@ -40,7 +40,7 @@ pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome>
     if args.format.json {
         print_json(&region_json(&args.region, &report))?;
     } else {
-        print_region(&args.region, &report)?;
+        print_region(&args.region, &report, accounts.len() > 1)?;
     }
     let damaged = report.backups.iter().filter(|(.., report)| !report.faults.is_empty()).count();
     if damaged == 0 {
@@ -60,12 +60,10 @@ pub(super) fn repair_hint(region: &Region) -> String {
     format!("mend it from another region with `offsite verify --region {region} --repair-from <region>`")
 }
 
-fn print_region(region: &Region, report: &RegionVerifyReport) -> std::io::Result<()> {
-    let owner_of = |of: Option<&(AccountId, BackupId, VerifyReport)>| of.map(|(account, ..)| account.clone());
-    let has_several = owner_of(report.backups.first()) != owner_of(report.backups.last());
+fn print_region(region: &Region, report: &RegionVerifyReport, names_accounts: bool) -> std::io::Result<()> {
     let mut shown = None;
     for (account, backup, report) in &report.backups {
-        if has_several && shown.replace(account) != Some(account) {
+        if names_accounts && shown.replace(account) != Some(account) {
             print_line(format_args!("of account {account}:"))?;
         }
         print_backup(region, backup, report)?;

@@ -53,14 +53,18 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Result<Backup, FsxError> {
 /// The same, without reading what was kept. Of one that cannot be read, what its row says: the backup is there all the same.
 fn shown_file_system(call: &Call, row: &BackupRow) -> KeptFileSystem {
     KeptFileSystem::from_kept(&row.attributes).unwrap_or_else(|| {
-        let described = file_system(call, row);
+        let described = remembered(call, row);
         (&described.unwrap_or_else(|_| undescribed(call, row))).into()
     })
 }
 
 /// The file system as the backup remembers it.
 pub(super) fn file_system(call: &Call, row: &BackupRow) -> Result<FileSystem, FsxError> {
-    let kept = kept(row)?;
+    remembered(call, row).map_err(internal)
+}
+
+fn remembered(call: &Call, row: &BackupRow) -> Result<FileSystem, EngineError> {
+    let kept = file_system_view::read_kept(&row.id, &row.attributes)?;
     if kept.file_system_id.is_some() {
         return Ok(kept);
     }

@@ -112,11 +112,11 @@ impl Server {
             let now = ctx.catalog.now().await?;
             let file_system = match file_system_view::described(&row) {
                 Ok(file_system) => file_system,
-                // A person has to mend it; meanwhile this is said once a day.
+                // A person has to mend it; meanwhile this is said once an hour.
                 Err(error) => {
                     tracing::error!(%region, file_system = %id, error = describe(&error), "no daily backup is taken");
-                    let tomorrow = Timestamp(now.0.saturating_add(DAY_MILLISECONDS));
-                    ctx.catalog.move_next_backup(&row, Some(tomorrow)).await?;
+                    let next = Timestamp(now.0.saturating_add(60 * MINUTE_MILLISECONDS));
+                    ctx.catalog.move_next_backup(&row, Some(next)).await?;
                     continue;
                 }
             };

@@ -197,10 +197,13 @@ pub(super) fn restored(
 
 /// A file system among others, as it is now. One whose description cannot be read says so, and hides none of the others.
 pub(super) fn listed(call: &Call, row: &ResourceRow) -> FileSystem {
-    view(call, row).unwrap_or_else(|_| FileSystem {
+    shown(call, row).unwrap_or_else(|_| FileSystem {
         file_system_id: Some(row.id.to_string()),
         file_system_type: default_of(row.kind).file_system_type,
-        lifecycle: Some(FileSystemLifecycle::Misconfigured),
+        lifecycle: Some(match row.state {
+            ResourceState::Deleting => FileSystemLifecycle::Deleting,
+            _ => FileSystemLifecycle::Misconfigured,
+        }),
         failure_details: Some(FailureDetails { message: "Its description cannot be read.".to_owned() }),
         owner_id: Some(call.names().account.to_owned()),
         resource_arn: Some(call.names().fsx_file_system(row.id.as_str())),
@@ -211,8 +214,12 @@ pub(super) fn listed(call: &Call, row: &ResourceRow) -> FileSystem {
 
 /// A file system as it is now.
 pub(super) fn view(call: &Call, row: &ResourceRow) -> Result<FileSystem, FsxError> {
+    shown(call, row).map_err(internal)
+}
+
+fn shown(call: &Call, row: &ResourceRow) -> Result<FileSystem, EngineError> {
     let id = row.id.as_str();
-    let mut frozen = frozen(call.names(), row).map_err(internal)?;
+    let mut frozen = frozen(call.names(), row)?;
     if let Some(lustre) = &mut frozen.lustre_configuration {
         lustre.mount_name = Some(mount_name(lustre.deployment_type, id).to_owned());
     }
