@@ -16,8 +16,9 @@ use rustix::io::Errno;
 /// server's clock.
 const RACY_WINDOW_MILLIS: u32 = 50;
 
-/// As a duration.
-pub(crate) const RACY_WINDOW: Duration = Duration::from_millis(RACY_WINDOW_MILLIS as u64);
+/// The same where times have no fractions: file systems that keep whole seconds (ext4 with small inodes), or every other one
+/// (vfat).
+const RACY_WINDOW_OF_SECONDS_MILLIS: u32 = 2_100;
 
 /// A device that holds a file system, by number.
 pub(crate) type Device = (u32, u32);
@@ -48,12 +49,21 @@ fn look(dir: impl AsFd, name: &CStr, flags: AtFlags, clock: &dyn Clock) -> Resul
 
 /// Whether any write from `now` on must give the file another ctime.
 fn is_settled(ctime: FileTime, now: Timestamp) -> bool {
-    age_millis(ctime, now) > i64::from(RACY_WINDOW_MILLIS)
+    age_millis(ctime, now) > i64::from(racy_window_millis(ctime))
 }
 
 /// Whether a ctime that is not settled will be soon: it is not one of a clock that has been set back.
 pub(crate) fn is_recent(ctime: FileTime, now: Timestamp) -> bool {
-    age_millis(ctime, now).unsigned_abs() <= u64::from(RACY_WINDOW_MILLIS)
+    age_millis(ctime, now).unsigned_abs() <= u64::from(racy_window_millis(ctime))
+}
+
+/// How long a ctime takes to settle.
+pub(crate) fn racy_window(ctime: FileTime) -> Duration {
+    Duration::from_millis(racy_window_millis(ctime).into())
+}
+
+fn racy_window_millis(ctime: FileTime) -> u32 {
+    if ctime.nanos == 0 { RACY_WINDOW_OF_SECONDS_MILLIS } else { RACY_WINDOW_MILLIS }
 }
 
 fn age_millis(ctime: FileTime, now: Timestamp) -> i64 {
@@ -152,5 +162,8 @@ mod tests {
         assert!(!is_settled(at(1_000_001), now));
         assert!(!is_settled(FileTime { seconds: i64::MAX, nanos: 999_999_999 }, now));
         assert!(is_settled(FileTime { seconds: i64::MIN, nanos: 0 }, now));
+        // Where whole seconds are kept, a write a second later may look the same; of FAT, two seconds.
+        assert!(!is_settled(at(998_000), now) && is_recent(at(998_000), now));
+        assert!(is_settled(at(997_000), now) && !is_recent(at(997_000), now));
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use catalog::Orphan;
 use model::{AccountId, ObjectName, PackId, Timestamp};
+use store::StoreErrorKind;
 use tokio::time::Instant;
 
 use crate::backups::finish_deletion;
@@ -149,12 +150,37 @@ async fn adopt_orphans(ctx: &RegionContext) -> Result<(), EngineError> {
         let objects = ctx.store.list_packs(&account).await?;
         let known = known_objects(ctx, &account).await?;
         let orphan = |(object_name, bytes)| Orphan { pack_id: PackId::random(&mut rand::rng()), object_name, bytes };
-        let orphans: Vec<Orphan> = objects.into_iter().filter(|(name, _)| !known.contains(name)).map(orphan).collect();
+        let mut unknown: Vec<(ObjectName, u64)> =
+            objects.into_iter().filter(|(name, _)| !known.contains(name)).collect();
+        if !unknown.is_empty() {
+            let named = named_by_left_out(ctx, &account).await?;
+            unknown.retain(|(name, _)| !named.contains(name));
+        }
+        let orphans: Vec<Orphan> = unknown.into_iter().map(orphan).collect();
         for batch in orphans.chunks(BATCH) {
             ctx.catalog.adopt_orphans(&account, batch).await?;
         }
     }
     Ok(())
+}
+
+/// What the records name that a rebuild left out, as some pack of theirs is missing: the others are still good, should that one
+/// be mended and the catalog be made again.
+async fn named_by_left_out(ctx: &RegionContext, account: &AccountId) -> Result<HashSet<ObjectName>, EngineError> {
+    let mut named = HashSet::new();
+    let records = ctx.store.list_records().await?.into_iter().filter(|(owner, _)| owner == account);
+    for (_, backup) in records {
+        if ctx.catalog.find_backup(account, &backup).await?.is_some() {
+            continue;
+        }
+        match ctx.store.read_record(account, &backup).await {
+            Ok(record) => named.extend(record.packs.iter().map(|pack| pack.object_name)),
+            // Gone meanwhile, or it says nothing.
+            Err(error) if matches!(error.kind, StoreErrorKind::Corrupt | StoreErrorKind::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(named)
 }
 
 async fn known_objects(ctx: &RegionContext, account: &AccountId) -> Result<HashSet<ObjectName>, EngineError> {

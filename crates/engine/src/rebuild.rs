@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use catalog::{BackupRow, Fence, NewPack, ResourceRow, RestoredBackup};
 use model::{AccountId, BackupState, ObjectName, ResourceId, ResourceState};
-use store::Record;
 use store::manifest::Root;
+use store::{Record, StoreErrorKind};
 
 use crate::backup::describe;
 use crate::context::RegionContext;
@@ -37,7 +37,7 @@ pub struct RebuildReport {
 /// backup is only shown as available when it is whole. What no record names is left to gc.
 ///
 /// # Errors
-/// When the store cannot be read or the catalog cannot be written, and when another rebuild took the store meanwhile.
+/// When the store cannot be read, be it for one record alone, or the catalog cannot be written, and when another rebuild took the store meanwhile.
 pub async fn rebuild(ctx: &RegionContext) -> Result<RebuildReport, EngineError> {
     ctx.store.take_over().await?;
     let mut report = RebuildReport::default();
@@ -47,10 +47,12 @@ pub async fn rebuild(ctx: &RegionContext) -> Result<RebuildReport, EngineError> 
     for (account, backup) in ctx.store.list_records().await? {
         let record = match ctx.store.read_record(&account, &backup).await {
             Ok(record) => record,
-            Err(error) => {
+            // Whoever asks again has the same answer.
+            Err(error) if matches!(error.kind, StoreErrorKind::Corrupt | StoreErrorKind::NotFound) => {
                 report.faults.push(describe(&error));
                 continue;
             }
+            Err(error) => return Err(error.into()),
         };
         if !objects.contains_key(&account) {
             let listed = ctx.store.list_packs(&account).await?.into_iter().collect();

@@ -353,6 +353,20 @@ fn packs(region: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_mistyped_path_leaves_the_target_of_a_restore_as_it_was() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    let restore = |more: &[&str]| scene.run(&[&["backup", "restore", &backup, "target"], more].concat());
+    let refused = restore(&["--path", "docs", "--path", "dosc"]).with_status(1);
+    assert!(refused.stderr.contains("has nothing at dosc"), "{refused:?}");
+    assert!(!scene.path("target").exists());
+    restore(&["--path", "docs"]).ok();
+    assert_eq!(fs::read(scene.path("target/docs/readme")).unwrap(), b"read me\n");
+    let refused = restore(&[]).with_status(1);
+    assert!(refused.stderr.contains("--overwrite"), "{refused:?}");
+}
+
+#[test]
 fn damage_is_reported_and_mended_from_another_region() {
     let scene = Scene::new();
     let backup = scene.back_up(&scene.add_tree());

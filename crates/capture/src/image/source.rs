@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{Clock, Entry, EntryKind, RelPath};
-use rustix::fs::{CWD, FileType, OFlags, SeekFrom, seek, stat};
+use rustix::fs::{Advice, CWD, FileType, OFlags, SeekFrom, fadvise, seek, stat};
 
 use crate::context::Context;
 use crate::open::open_to_read;
@@ -54,8 +54,13 @@ impl ImageSource {
 
     /// The image, cut into blocks of [`IMAGE_BLOCK_BYTES`]; blocks of zeros come as holes.
     pub fn pieces(&self) -> io::Result<Pieces> {
+        let action = || format!("read image {}", self.path.display());
         let size = self.entry()?.size();
-        let file = self.file.try_clone().context(|| format!("read image {}", self.path.display()))?;
+        let file = self.file.try_clone().context(action)?;
+        if stat_open(&file, &*self.clock).context(action)?.file_type() == FileType::BlockDevice {
+            // What was read of a device before is still in memory, but a file system that is mounted from it writes past that.
+            fadvise(&file, 0, None, Advice::DontNeed).context(action)?;
+        }
         Ok(Pieces::new(file, size, Cut::Fixed(IMAGE_BLOCK_BYTES)))
     }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::context::Context;
 use crate::open::open_to_read;
 use crate::piece::{Cut, Pieces};
-use crate::stat::{Device, RACY_WINDOW, Stat, is_recent, stat_open};
+use crate::stat::{Device, Stat, is_recent, racy_window, stat_open};
 use crate::xattr;
 
 /// One step of a walk.
@@ -113,7 +113,7 @@ impl OpenedFile {
         if first.settled || !is_recent(first.ctime, self.clock.now()) {
             return Ok(first);
         }
-        std::thread::sleep(RACY_WINDOW);
+        std::thread::sleep(racy_window(first.ctime));
         self.stat()
     }
 

@@ -111,6 +111,10 @@ fn a_block_device_is_read_and_written() {
         assert_eq!(compare_images(&a, &device).unwrap(), Some(3 << 20));
         restore(&device, &b, Existing::Refuse).unwrap();
         assert_eq!(fs::metadata(&b).unwrap().len(), 4 << 20);
+        // As a file system does that is mounted from the device: it is written to, and what was read of it before is not told.
+        File::options().write(true).open(&backing).unwrap().write_all_at(&noise(300_000, 3), 2 << 20).unwrap();
+        restore(&device, &b, Existing::Replace).unwrap();
+        assert_eq!(fs::read(&b).unwrap(), fs::read(&backing).unwrap());
         file.set_len(5 << 20).unwrap();
         let error = restore(&a, &device, Existing::Replace).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

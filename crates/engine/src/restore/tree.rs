@@ -1,6 +1,6 @@
 //! Restoring a tree: an async side that plans and fetches, a thread that writes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use capture::TreeTarget;
 use futures::TryStreamExt;
-use model::{Entry, EntryKind, Extent, Inode, Omission, OmissionKind, RelPath};
+use model::{Entry, EntryKind, Extent, FileTime, Inode, Omission, OmissionKind, RelPath};
 use store::manifest::{Content, ManifestEntry, ManifestReader};
 use tokio::sync::mpsc;
 
@@ -30,18 +30,18 @@ pub(super) async fn restore_tree(
 ) -> Result<RestoreReport, EngineError> {
     let (planned, to_fetch) = mpsc::channel(1);
     let (fetched, to_write) = mpsc::channel(1);
-    let writer = open_writer(&request, progress, term)?;
-    let writing = tokio::task::spawn_blocking(move || writer.write_windows(to_write));
-    let planning = plan_windows(&manifest, &request, planned);
-    let (found, fetched) = tokio::join!(planning, fetch_windows(manifest.source(), to_fetch, fetched));
-    let mut writer = writing.await.expect("restoring does not panic")?;
-    fetched?;
-    let found = found?;
-    if let Some(missing) = request.paths.iter().find(|path| !found.contains(*path)) {
+    if let Some(missing) = find_missing(&manifest, &request).await? {
         let message = format!("backup {} has nothing at {missing}", request.backup);
         let hint = format!("`offsite backup files {}` lists what it has", request.backup);
         return Err(EngineError::refused(ErrorKind::NotFound, message).with_hint(hint));
     }
+    let writer = open_writer(&request, progress, term)?;
+    let writing = tokio::task::spawn_blocking(move || writer.write_windows(to_write));
+    let planning = plan_windows(&manifest, &request, planned);
+    let (planned, fetched) = tokio::join!(planning, fetch_windows(manifest.source(), to_fetch, fetched));
+    let mut writer = writing.await.expect("restoring does not panic")?;
+    fetched?;
+    planned?;
     for directory in directories(&manifest, &request).await? {
         writer.finish_directories_before(Some(&directory.path));
         writer.open_directories.push(directory);
@@ -73,32 +73,49 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
     })
 }
 
-/// Sends the whole restore to the writer, window by window; returns the named paths that were met.
+/// A named path that the backup does not have. Looked for before anything is written: whoever has mistyped one finds the target
+/// as it was.
+async fn find_missing(manifest: &ManifestReader, request: &RestoreRequest) -> Result<Option<RelPath>, EngineError> {
+    let mut missing: BTreeSet<&RelPath> = request.paths.iter().collect();
+    let mut entries = manifest.entries();
+    while !missing.is_empty()
+        && let Some(ManifestEntry { entry, .. }) = entries.next().await?
+    {
+        missing.remove(&entry.path);
+    }
+    Ok(missing.first().map(|path| (*path).clone()))
+}
+
+/// Sends the whole restore to the writer, window by window.
 async fn plan_windows(
     manifest: &ManifestReader,
     request: &RestoreRequest,
     windows: mpsc::Sender<Window>,
-) -> Result<HashSet<RelPath>, EngineError> {
+) -> Result<(), EngineError> {
     let mut planner = Planner { manifest, windows, window: Window::default(), linked: HashSet::new() };
-    let mut found = HashSet::new();
     let mut entries = manifest.entries();
     while let Some(ManifestEntry { entry, content }) = entries.next().await? {
-        if request.paths.contains(&entry.path) {
-            found.insert(entry.path.clone());
-        }
         if is_wanted(&entry, &request.paths) && !planner.plan_entry(entry, &content).await? {
             break;
         }
     }
     planner.send().await;
-    Ok(found)
+    Ok(())
+}
+
+/// What the names of one file have in common. The number of an inode alone is not enough: it may have been given to another file
+/// while the tree was read.
+type LinkedFile = (Inode, FileTime, FileTime);
+
+fn linked_file(entry: &Entry) -> LinkedFile {
+    (entry.inode, entry.mtime, entry.ctime)
 }
 
 struct Planner<'a> {
     manifest: &'a ManifestReader,
     windows: mpsc::Sender<Window>,
     window: Window,
-    linked: HashSet<Inode>,
+    linked: HashSet<LinkedFile>,
 }
 
 impl Planner<'_> {
@@ -106,7 +123,7 @@ impl Planner<'_> {
     async fn plan_entry(&mut self, entry: Entry, content: &Content) -> Result<bool, EngineError> {
         if entry.is_directory() {
             self.window.push(Step::Directory(entry));
-        } else if entry.is_hard_linked() && !self.linked.insert(entry.inode) {
+        } else if entry.is_hard_linked() && !self.linked.insert(linked_file(&entry)) {
             self.window.push(Step::Link(entry));
         } else if entry.is_file() {
             self.window.push(Step::File(entry));
@@ -150,7 +167,7 @@ struct Writer {
     report: RestoreReport,
     open: Option<OpenFile>,
     /// The first name under which each hard-linked file was restored.
-    first_names: HashMap<Inode, RelPath>,
+    first_names: HashMap<LinkedFile, RelPath>,
     /// The directories whose attributes are still to be set, outermost first.
     open_directories: Vec<Entry>,
 }
@@ -185,7 +202,7 @@ impl Writer {
             Step::Run(extent) => self.write_run(&extent, window),
             Step::EndFile => self.end_file(),
             Step::Link(entry) => {
-                let Some(first) = self.first_names.get(&entry.inode) else {
+                let Some(first) = self.first_names.get(&linked_file(&entry)) else {
                     self.omit(
                         &entry.path,
                         OmissionKind::NotRestored,
@@ -259,7 +276,7 @@ impl Writer {
 
     fn remember_name(&mut self, entry: &Entry) {
         if entry.is_hard_linked() {
-            self.first_names.insert(entry.inode, entry.path.clone());
+            self.first_names.insert(linked_file(entry), entry.path.clone());
         }
     }
 

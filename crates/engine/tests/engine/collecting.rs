@@ -1,12 +1,14 @@
-//! gc beside gc.
+//! gc beside gc, and after a rebuild that left something out.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::{Catalog, Missing};
 use engine::RegionContext;
 use engine::backups::delete_backup;
 use engine::copy::copy_backup;
 use engine::gc::{GcOptions, collect};
+use engine::rebuild::rebuild;
 use engine::verify::{Depth, verify_backup};
 use model::BackupId;
 
@@ -56,4 +58,21 @@ async fn a_pack_that_one_gc_removes_is_left_alone_by_others_and_stored_anew_afte
     let verified = verify_backup(&fast, &account(), &again, Depth::ReadData, Arc::default()).await.unwrap();
     assert!(verified.faults.is_empty(), "{:?}", verified.faults);
     assert_eq!(fast.store.list_packs(&account()).await.unwrap(), packs);
+}
+
+/// What is left of a backup whose one pack is missing is good again once that pack was put back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn packs_stay_of_a_backup_that_a_rebuild_left_out() {
+    let folder = scratch();
+    let (region, _) = region_with_noise(folder.path(), 80 << 20).await;
+    let packs = region.ctx.store.list_packs(&account()).await.unwrap();
+    region.ctx.store.delete_pack(&account(), &packs[0].0).await.unwrap();
+    let catalog = Catalog::open(&region.place.new_catalog("new"), Missing::Create).await.unwrap();
+    let new = RegionContext { catalog, ..RegionContext::clone(&region.ctx) };
+    let report = rebuild(&new).await.unwrap();
+    assert_eq!((report.backups, report.faults.len()), (0, 1), "{report:?}");
+    for _ in 0..2 {
+        collect(&new, COLLECT).await.unwrap();
+    }
+    assert_eq!(new.store.list_packs(&account()).await.unwrap(), packs[1..]);
 }
