@@ -9,7 +9,9 @@ use engine::backup::{BackupRequest, create_backup};
 use engine::backups::{delete_backup, edit_backup};
 use model::{BackupState, ResourceId};
 
-use crate::support::{TestRegion, account, add, back_up, overtake, region, scratch, seen_by_another, worker};
+use crate::support::{
+    TestRegion, account, add, at_ever_later_steps, back_up, overtake, region, scratch, seen_by_another, worker,
+};
 
 async fn region_with_tree(folder: &tempfile::TempDir) -> (TestRegion, ResourceId) {
     let region = region(folder.path(), "us-east-1").await;
@@ -43,16 +45,15 @@ async fn of_two_edits_of_a_backup_the_record_has_the_one_that_the_row_has() {
     let (region, resource) = region_with_tree(&folder).await;
     let backup = back_up(&region.ctx, &resource).await.unwrap();
     let slow = seen_by_another(&region).await;
-    let (mut steps, mut ended_alone) = (0, false);
-    while !ended_alone {
-        ended_alone = overtake(edit_backup(&slow, &account(), &backup, tagged("slow")), steps, async {
+    at_ever_later_steps(async |steps| {
+        let ended_alone = overtake(edit_backup(&slow, &account(), &backup, tagged("slow")), steps, async {
             edit_backup(&region.ctx, &account(), &backup, tagged("fast")).await.unwrap();
         })
         .await;
         assert_in_line(&region.ctx, steps).await;
-        steps += 1 + steps / 16;
-    }
-    assert!(steps > 2, "it stood still nowhere");
+        ended_alone
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,17 +61,16 @@ async fn a_backup_that_is_removed_while_it_is_edited_leaves_no_record() {
     let folder = scratch();
     let (region, resource) = region_with_tree(&folder).await;
     let slow = seen_by_another(&region).await;
-    let (mut steps, mut ended_alone) = (0, false);
-    while !ended_alone {
+    at_ever_later_steps(async |steps| {
         let backup = back_up(&region.ctx, &resource).await.unwrap();
-        ended_alone = overtake(edit_backup(&slow, &account(), &backup, tagged("slow")), steps, async {
+        let ended_alone = overtake(edit_backup(&slow, &account(), &backup, tagged("slow")), steps, async {
             delete_backup(&region.ctx, &account(), &backup, None).await.unwrap();
         })
         .await;
         assert_in_line(&region.ctx, steps).await;
-        steps += 1 + steps / 16;
-    }
-    assert!(steps > 2, "it stood still nowhere");
+        ended_alone
+    })
+    .await;
 }
 
 /// Whoever makes it has lost its lease by then, and wakes with the record in its hands.
@@ -79,10 +79,9 @@ async fn a_backup_that_is_removed_while_it_is_made_leaves_no_record() {
     let folder = scratch();
     let (region, resource) = region_with_tree(&folder).await;
     let (catalog, slow) = (&region.ctx.catalog, seen_by_another(&region).await);
-    let (mut steps, mut ended_alone) = (0, false);
-    while !ended_alone {
+    at_ever_later_steps(async |steps| {
         let request = BackupRequest { call: Some(steps.to_string()), ..BackupRequest::of(account(), resource.clone()) };
-        ended_alone = overtake(create_backup(&slow, &worker(), request, Arc::default()), steps, async {
+        let ended_alone = overtake(create_backup(&slow, &worker(), request, Arc::default()), steps, async {
             for row in catalog.all_backups(&account()).await.unwrap() {
                 let expired = LeaseRequest { owner: "between".to_owned(), ttl: Duration::ZERO };
                 catalog.claim(&row.id, &expired, row.lease_owner.as_deref()).await.unwrap();
@@ -91,7 +90,7 @@ async fn a_backup_that_is_removed_while_it_is_made_leaves_no_record() {
         })
         .await;
         assert_in_line(&region.ctx, steps).await;
-        steps += 1 + steps / 16;
-    }
-    assert!(steps > 2, "it stood still nowhere");
+        ended_alone
+    })
+    .await;
 }

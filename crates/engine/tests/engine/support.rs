@@ -197,6 +197,16 @@ pub(crate) async fn overtake(slow: impl Future, steps: usize, other: impl Future
     has_ended
 }
 
+/// Does `overtaken` with ever more steps after which someone is to stand still, until it says that they had ended before that.
+pub(crate) async fn at_ever_later_steps(mut overtaken: impl AsyncFnMut(usize) -> bool) {
+    let mut steps = 0;
+    while !overtaken(steps).await {
+        // By more each time: on servers an operation takes very many steps.
+        steps += 1 + steps / 16;
+    }
+    assert!(steps > 2, "nobody stood still anywhere");
+}
+
 /// A region with a backup of `bytes` of noise.
 pub(crate) async fn region_with_noise(folder: &Path, bytes: usize) -> (TestRegion, BackupId) {
     let tree = folder.join("tree");
