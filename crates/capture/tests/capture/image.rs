@@ -109,9 +109,11 @@ fn a_block_device_is_read_and_written() {
         assert_eq!(restore(&a, &device, Existing::Refuse).unwrap_err().kind(), ErrorKind::AlreadyExists);
         restore(&a, &device, Existing::Replace).unwrap();
         assert_eq!(compare_images(&a, &device).unwrap(), Some(3 << 20));
+        // As a file system does that is mounted from the device: what was read of it stays in memory as long as someone has it
+        // open, and it is written to past that.
+        let _mounted = File::open(&device).unwrap();
         restore(&device, &b, Existing::Refuse).unwrap();
         assert_eq!(fs::metadata(&b).unwrap().len(), 4 << 20);
-        // As a file system does that is mounted from the device: it is written to, and what was read of it before is not told.
         File::options().write(true).open(&backing).unwrap().write_all_at(&noise(300_000, 3), 2 << 20).unwrap();
         restore(&device, &b, Existing::Replace).unwrap();
         assert_eq!(fs::read(&b).unwrap(), fs::read(&backing).unwrap());
