@@ -61,9 +61,10 @@ pub(super) async fn modify(call: &Call, request: &ModifyBackupAttributes) -> Res
     .await
 }
 
-/// Refuses what needs a backup in another state.
+/// Refuses what needs a backup in another state. One that is going, since it was looked up, is not found any more.
 pub(super) fn check_state(row: &BackupRow, wanted: BackupState) -> Result<(), CloudHsmError> {
     match backup_view::state(row) {
+        _ if !backup_view::is_listed(row) => Err(backup_not_found(row.id.as_str())),
         state if state == wanted => Ok(()),
         state => Err(CloudHsmError::invalid(format!("Backup {} is in state {state}, not in {wanted}.", row.id))),
     }
