@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod found;
+pub mod new_file;
 pub mod source;
 pub mod target;
 
@@ -10,5 +11,6 @@ mod descent;
 mod metadata;
 
 pub use found::{Found, FoundEntry, OpenedFile};
+pub use new_file::NewFile;
 pub use source::{TreeOptions, TreeWalk};
 pub use target::TreeTarget;

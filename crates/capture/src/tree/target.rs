@@ -3,6 +3,7 @@
 //! Paths come from a manifest that may be hostile, and others may change the target meanwhile: see
 //! `descent` for how a path is reached. The last name is made exclusively, never opened.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,13 +12,12 @@ use std::path::Path;
 
 use model::effect::effect;
 use model::{DeviceNumber, Entry, EntryKind, Omission, RelPath};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ftruncate, linkat, makedev, mknodat, openat, symlinkat, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, linkat, makedev, mknodat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 use super::descent::{Descent, Missing, make_private_directory};
 use super::metadata::{Handle, Stray, lacking, make_writable, set_all};
+use super::new_file::NewFile;
 use super::source::list_names;
 use crate::Existing;
 use crate::context::Context;
@@ -30,6 +30,8 @@ use crate::open::{open_to_enter, open_to_list, open_to_read};
 pub struct TreeTarget {
     descent: Descent,
     existing: Existing,
+    /// The numbers of the file systems that directories were made on.
+    file_systems: HashSet<u64>,
 }
 
 impl TreeTarget {
@@ -50,49 +52,72 @@ impl TreeTarget {
                     .context(|| format!("restore into {shown}"));
             }
         }
-        Ok(Self { descent: Descent::new(dir), existing })
+        let file_systems = HashSet::from([fstat(&dir)?.st_dev]);
+        Ok(Self { descent: Descent::new(dir), existing, file_systems })
     }
 
-    /// Makes a directory for its owner alone, until [`Self::set_metadata`]. One that is there is kept.
+    /// Makes a directory for its owner alone, until [`Self::set_metadata`]. One that is there is kept, and returned where it
+    /// is on a file system that none before it was on: a file system that is mounted there has to be made durable by itself.
     ///
     /// # Errors
     /// Of kind `AlreadyExists` when something else is there and may not be replaced.
-    pub fn make_directory(&mut self, path: &RelPath) -> io::Result<()> {
+    pub fn make_directory(&mut self, path: &RelPath) -> io::Result<Option<OwnedFd>> {
         if path.is_root() {
-            return Ok(());
+            return Ok(None);
         }
         let existing = self.existing;
         let (parent, name) = self.descent.parent(path, Missing::Make)?;
         let made = match make_private_directory(&parent, name) {
             Err(Errno::EXIST) => match open_to_enter(&parent, name) {
-                Ok(kept) => make_writable(kept.as_fd()),
-                Err(Errno::NOTDIR) => make_anew(&parent, name, existing, || make_private_directory(&parent, name)),
+                Ok(kept) => make_writable(kept.as_fd()).and_then(|()| self.as_new_file_system(&kept)),
+                Err(Errno::NOTDIR) => {
+                    make_anew(&parent, name, existing, || make_private_directory(&parent, name)).map(|()| None)
+                }
                 Err(error) => Err(error),
             },
-            made => made,
+            made => made.map(|()| None),
         };
         made.context(|| format!("make directory {path}"))
     }
 
-    /// Makes a regular file of `size` bytes, all hole, and opens it to be written.
+    /// The directory, opened to be synced, where it is on a file system that was not met before.
+    fn as_new_file_system(&mut self, directory: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
+        if !self.file_systems.insert(fstat(directory)?.st_dev) {
+            return Ok(None);
+        }
+        open_to_list(directory, c".").map(Some)
+    }
+
+    /// Makes a regular file of `size` bytes, all hole, and opens it to be written. What is replaced stays until
+    /// [`Self::keep_file`].
     ///
     /// # Errors
     /// Of kind `AlreadyExists` when something is there and may not be replaced, `IsADirectory` when a
     /// directory is.
-    pub fn create_file(&mut self, path: &RelPath, size: u64) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = self.make("restore.create_file", path, |parent, name| {
-            let file = openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
-            if size > 0
-                && let Err(error) = ftruncate(&file, size)
-            {
-                // An empty file must not be taken for the one that did not fit.
-                let _unchecked = unlinkat(parent, name, AtFlags::empty());
-                return Err(error);
+    pub fn create_file(&mut self, path: &RelPath, size: u64) -> io::Result<NewFile> {
+        let existing = self.existing;
+        self.act("restore.create_file", "create", path, Missing::Make, |parent, name| {
+            match NewFile::create(parent, name, size) {
+                Err(Errno::EXIST) if existing == Existing::Replace => NewFile::create_beside(parent, name, size),
+                made => made,
             }
-            Ok(file)
-        });
-        Ok(File::from(made?))
+        })
+    }
+
+    /// Puts a file in its place, once it has all its bytes and attributes. One for which there is no place is removed.
+    ///
+    /// # Errors
+    /// Of kind `IsADirectory` when a directory has come to lie there.
+    pub fn keep_file(&mut self, path: &RelPath, file: &NewFile) -> io::Result<()> {
+        self.act("restore.keep_file", "put in place", path, Missing::Fail, |parent, name| file.keep(parent, name))
+    }
+
+    /// Removes a file that must not stay. What it was to replace does.
+    ///
+    /// # Errors
+    /// Of kind `NotFound` when it is not there.
+    pub fn discard_file(&mut self, path: &RelPath, file: &NewFile) -> io::Result<()> {
+        self.act("restore.discard_file", "remove", path, Missing::Fail, |parent, name| file.discard(parent, name))
     }
 
     /// Makes a symbolic link, named pipe or device node.
@@ -132,18 +157,6 @@ impl TreeTarget {
         })
     }
 
-    /// Removes a file that was restored but must not stay.
-    ///
-    /// # Errors
-    /// Of kind `NotFound` when it is not there, `IsADirectory` when it is a directory.
-    pub fn remove_file(&mut self, path: &RelPath) -> io::Result<()> {
-        let (parent, name) = self.descent.parent(path, Missing::Fail)?;
-        effect("restore.remove_file");
-        let removed = unlinkat(&parent, name, AtFlags::empty());
-        effect("restore.remove_file");
-        removed.context(|| format!("remove {path}"))
-    }
-
     /// Sets owner, mode, extended attributes and modification time; returns what could not be set.
     ///
     /// For directories: after all that is in them, the innermost first. A symbolic link has no mode.
@@ -177,32 +190,44 @@ impl TreeTarget {
         openat(&parent, name, flags, Mode::empty()).context(|| format!("open {path}"))
     }
 
-    /// Calls `make_at` for the directory that `path` lies in and the last name of `path`.
-    fn make<T>(
+    /// Makes a name for something that needs no time to be whole, in place of what has it if that may be replaced.
+    fn make(
         &mut self,
         what: &'static str,
         path: &RelPath,
-        make_at: impl Fn(&OwnedFd, &[u8]) -> Result<T, Errno>,
-    ) -> io::Result<T> {
+        make_at: impl Fn(&OwnedFd, &[u8]) -> Result<(), Errno>,
+    ) -> io::Result<()> {
         let existing = self.existing;
-        let (parent, name) = self.descent.parent(path, Missing::Make)?;
-        effect(what);
-        let made = match make_at(&parent, name) {
-            Err(Errno::EXIST) => make_anew(&parent, name, existing, || make_at(&parent, name)),
+        self.act(what, "create", path, Missing::Make, |parent, name| match make_at(parent, name) {
+            Err(Errno::EXIST) => make_anew(parent, name, existing, || make_at(parent, name)),
             made => made,
-        };
+        })
+    }
+
+    /// Calls `act_at` for the directory that `path` lies in and the last name of `path`.
+    fn act<T>(
+        &mut self,
+        what: &'static str,
+        verb: &str,
+        path: &RelPath,
+        missing: Missing,
+        act_at: impl FnOnce(&OwnedFd, &[u8]) -> Result<T, Errno>,
+    ) -> io::Result<T> {
+        let (parent, name) = self.descent.parent(path, missing)?;
         effect(what);
-        made.context(|| format!("create {path}"))
+        let done = act_at(&parent, name);
+        effect(what);
+        done.context(|| format!("{verb} {path}"))
     }
 }
 
 /// Makes what could not be made because something else was there, if that may be replaced.
-fn make_anew<T>(
+fn make_anew(
     parent: &OwnedFd,
     name: &[u8],
     existing: Existing,
-    make: impl FnOnce() -> Result<T, Errno>,
-) -> Result<T, Errno> {
+    make: impl FnOnce() -> Result<(), Errno>,
+) -> Result<(), Errno> {
     if existing == Existing::Refuse {
         return Err(Errno::EXIST);
     }

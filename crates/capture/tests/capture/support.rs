@@ -139,6 +139,7 @@ pub(crate) fn restore(source: &Path, target: &Path, existing: Existing) -> Vec<O
                 let file = target.create_file(&entry.path, *size).unwrap();
                 write_pieces(&file, found.open().unwrap().pieces(*size).unwrap());
                 unset.extend(TreeTarget::set_file_metadata(&file, &entry));
+                target.keep_file(&entry.path, &file).unwrap();
                 first_names.push((entry.inode, entry.path));
             }
             _ => {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::process::Command;
 
 use capture::{Existing, TreeTarget, compare_trees};
 use model::{EntryKind, OmissionKind};
@@ -187,8 +188,62 @@ fn an_entry_below_nothing_gets_the_directories_it_needs() {
     assert_eq!(fs::metadata(dir.path().join("a/c")).unwrap().mode() & 0o777, 0o700);
     let twice = target.create_file(&path("a/b/file"), 3).unwrap_err();
     assert_eq!(twice.kind(), ErrorKind::AlreadyExists);
-    target.remove_file(&path("z/y")).unwrap();
-    assert_eq!(target.remove_file(&path("z/y")).unwrap_err().kind(), ErrorKind::NotFound);
+    let file = target.create_file(&path("z/x"), 3).unwrap();
+    target.discard_file(&path("z/x"), &file).unwrap();
+    assert_eq!(target.discard_file(&path("z/x"), &file).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!dir.path().join("z/x").exists());
+}
+
+/// A restore may find that it cannot have a file's bytes, or be interrupted, at any time.
+#[test]
+fn what_is_replaced_stays_until_its_successor_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, long) = (dir.path().join("old"), "x".repeat(255));
+    let mut target = TreeTarget::open(dir.path(), Existing::Replace).unwrap();
+    for name in ["old", &long] {
+        fs::write(dir.path().join(name), b"theirs").unwrap();
+        // Interrupted: nobody keeps or discards it.
+        target.create_file(&path(name), 8).unwrap();
+        let file = target.create_file(&path(name), 8).unwrap();
+        file.write_all_at(b"restored", 0).unwrap();
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"theirs");
+        target.discard_file(&path(name), &file).unwrap();
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"theirs");
+        let file = target.create_file(&path(name), 8).unwrap();
+        file.write_all_at(b"restored", 0).unwrap();
+        target.keep_file(&path(name), &file).unwrap();
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"restored");
+    }
+    let file = target.create_file(&path("old"), 8).unwrap();
+    fs::remove_file(&old).unwrap();
+    fs::create_dir(&old).unwrap();
+    assert_eq!(target.keep_file(&path("old"), &file).unwrap_err().kind(), ErrorKind::IsADirectory);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside them");
+}
+
+/// What is written to a file system that is mounted in the target is not durable when the target's own is.
+#[test]
+fn each_file_system_of_the_target_is_told_once() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = dir.path().join("mounted");
+    fs::create_dir_all(dir.path().join("own")).unwrap();
+    fs::create_dir(&mounted).unwrap();
+    let run = |program, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).arg(&mounted).status().unwrap();
+        assert!(status.success(), "{program} ended with {status}");
+    };
+    run("mount", &["-t", "tmpfs", "tmpfs"]);
+    let told: Vec<bool> = {
+        fs::create_dir(mounted.join("below")).unwrap();
+        let mut target = TreeTarget::open(dir.path(), Existing::Replace).unwrap();
+        let paths = ["", "own", "new", "mounted", "mounted/below", "mounted"];
+        paths.map(|at| target.make_directory(&path(at)).unwrap().is_some()).into()
+    };
+    run("umount", &[]);
+    assert_eq!(told, [false, false, false, true, false, false]);
 }
 
 /// Run again by this test as an ordinary user; does nothing otherwise.
@@ -202,7 +257,7 @@ fn an_ordinary_user_restores_what_they_may() {
         let program = Path::new(ROOT).join("test");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         std::os::unix::fs::chown(ROOT, Some(4242), Some(4242)).unwrap();
-        let mut again = std::process::Command::new(program);
+        let mut again = Command::new(program);
         again.args(["--exact", "trees::an_ordinary_user_restores_what_they_may", "--nocapture"]);
         let status = again.uid(4242).gid(4242).current_dir(ROOT).status().unwrap();
         fs::remove_dir_all(ROOT).unwrap();

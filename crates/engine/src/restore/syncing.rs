@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,7 +14,8 @@ type MakeDurable = dyn Fn() -> io::Result<()> + Send + Sync;
 
 /// Syncs what is restored to, in the background once enough was written.
 pub(super) struct Syncing {
-    sync: Arc<MakeDurable>,
+    /// Each makes a part of it durable.
+    parts: Vec<Arc<MakeDurable>>,
     unsynced_bytes: u64,
     running: Option<JoinHandle<io::Result<()>>>,
 }
@@ -24,14 +26,21 @@ impl Syncing {
     /// # Errors
     /// When it cannot be opened.
     pub(super) fn of_file_system(root: &Path) -> io::Result<Self> {
-        // Opened before anything is written: it is told of every write that fails from then on (`syncfs(2)`).
-        let root = File::open(root)?;
-        Ok(Self::by(move || Ok(rustix::fs::syncfs(&root)?)))
+        let mut syncing = Self { parts: Vec::new(), unsynced_bytes: 0, running: None };
+        syncing.add_file_system(File::open(root)?);
+        Ok(syncing)
     }
 
     /// Of what `sync` makes durable.
     pub(super) fn by(sync: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self { sync: Arc::new(sync), unsynced_bytes: 0, running: None }
+        Self { parts: vec![Arc::new(sync)], unsynced_bytes: 0, running: None }
+    }
+
+    /// From now on also of the file system that `directory` is on.
+    ///
+    /// Opened before anything is written there: it is told of every write that fails from then on (`syncfs(2)`).
+    pub(super) fn add_file_system(&mut self, directory: impl AsFd + Send + Sync + 'static) {
+        self.parts.push(Arc::new(move || Ok(rustix::fs::syncfs(&directory)?)));
     }
 
     /// Takes note that so many bytes were written. Waits for nothing.
@@ -46,8 +55,8 @@ impl Syncing {
         }
         self.join()?;
         self.unsynced_bytes = 0;
-        let sync = Arc::clone(&self.sync);
-        self.running = Some(std::thread::spawn(move || sync()));
+        let parts = self.parts.clone();
+        self.running = Some(std::thread::spawn(move || parts.iter().try_for_each(|sync| sync())));
         Ok(())
     }
 
@@ -57,7 +66,7 @@ impl Syncing {
     /// When some of it is not.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.join()?;
-        (self.sync)()
+        self.parts.iter().try_for_each(|sync| sync())
     }
 
     fn join(&mut self) -> io::Result<()> {

@@ -1,13 +1,12 @@
 //! Restoring a tree: an async side that plans and fetches, a thread that writes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use capture::TreeTarget;
+use capture::{NewFile, TreeTarget};
 use futures::TryStreamExt;
 use model::{Entry, EntryKind, Extent, FileTime, Inode, Omission, OmissionKind, RelPath};
 use store::manifest::{Content, ManifestEntry, ManifestReader};
@@ -175,27 +174,40 @@ struct Writer {
 /// The file that is being written.
 struct OpenFile {
     entry: Entry,
-    file: File,
+    file: NewFile,
     offset: u64,
     /// Why it cannot be restored whole, once that is known.
     damage: Option<String>,
 }
 
 impl Writer {
-    fn write_windows(mut self, mut windows: mpsc::Receiver<Window>) -> Result<Self, EngineError> {
+    fn write_windows(mut self, windows: mpsc::Receiver<Window>) -> Result<Self, EngineError> {
+        let written = self.take_windows(windows);
+        // Whatever ended it: half a file is none. After the term the place may be another's.
+        if let Some(open) = self.open.take()
+            && super::check(self.term.as_ref()).is_ok()
+        {
+            let _unchecked = self.target.discard_file(&open.entry.path, &open.file);
+        }
+        written.map(|()| self)
+    }
+
+    fn take_windows(&mut self, mut windows: mpsc::Receiver<Window>) -> Result<(), EngineError> {
         while let Some(mut window) = windows.blocking_recv() {
             for step in std::mem::take(&mut window.steps) {
                 super::check(self.term.as_ref())?;
                 self.take_step(step, &window)?;
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     fn take_step(&mut self, step: Step, window: &Window) -> Result<(), EngineError> {
         match step {
             Step::Directory(entry) => {
                 let made = self.target.make_directory(&entry.path);
+                let made =
+                    made.map(|file_system| file_system.into_iter().for_each(|at| self.syncing.add_file_system(at)));
                 self.count(&entry, made)
             }
             Step::File(entry) => self.begin_file(entry),
@@ -265,13 +277,17 @@ impl Writer {
         if let Some(why) = open.damage {
             // A file with a hole in place of its bytes must not be taken for the file.
             self.omit(&open.entry.path, OmissionKind::NotRestored, &why);
-            let removed = self.target.remove_file(&open.entry.path);
-            return removed.map_err(EngineError::file(format!("remove {}", open.entry.path)));
+            let discarded = self.target.discard_file(&open.entry.path, &open.file);
+            return discarded.map_err(EngineError::file(format!("restore {}", open.entry.path)));
         }
-        self.report.omissions.extend(TreeTarget::set_file_metadata(&open.file, &open.entry));
-        self.remember_name(&open.entry);
-        self.report.bytes += open.entry.size();
-        self.count(&open.entry, Ok(()))
+        let unset = TreeTarget::set_file_metadata(&open.file, &open.entry);
+        let kept = self.target.keep_file(&open.entry.path, &open.file);
+        if kept.is_ok() {
+            self.report.omissions.extend(unset);
+            self.remember_name(&open.entry);
+            self.report.bytes += open.entry.size();
+        }
+        self.count(&open.entry, kept)
     }
 
     fn remember_name(&mut self, entry: &Entry) {
@@ -321,7 +337,7 @@ impl Writer {
     }
 
     fn finish(mut self, target: &Path) -> Result<RestoreReport, EngineError> {
-        // Files were not synced one by one: that all of this file system is durable is known only here.
+        // Files were not synced one by one: that all of their file systems are durable is known only here.
         // The root's attributes come after that, because setting them removes the mark.
         super::check(self.term.as_ref())?;
         self.finish_directories_before(Some(&RelPath::root()));

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use testkit::corpus::{Content, Random};
+
 use crate::copying::flip_bit;
 use crate::world::{Ran, SOURCE, TARGET, World, files_below, tool};
 
@@ -61,19 +63,24 @@ impl Scene {
         tool("cp", ["-a".as_ref(), self.pristine.as_os_str(), self.world.site().as_os_str()]);
     }
 
+    /// The packs that the victim's record names.
+    fn packs_of_victim(&self) -> Vec<PathBuf> {
+        let record = std::fs::read(self.world.record(SOURCE, &self.victim)).unwrap();
+        let is_named = |pack: &PathBuf| {
+            let name = pack.file_name().unwrap().to_str().unwrap();
+            let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&name[2 * i..2 * i + 2], 16).unwrap()).collect();
+            record.windows(32).any(|window| window == bytes)
+        };
+        self.world.packs(SOURCE).into_iter().filter(is_named).collect()
+    }
+
     /// The object, and one of the same kind to swap it with.
     fn find(&self, object: Object) -> (PathBuf, PathBuf) {
         let of = |region: &str, file: &str| self.world.region(region).join(file);
         match object {
             Object::Pack => {
-                let record = std::fs::read(self.world.record(SOURCE, &self.victim)).unwrap();
-                let named = |pack: &PathBuf| {
-                    let name = pack.file_name().unwrap().to_str().unwrap();
-                    let bytes: Vec<u8> =
-                        (0..32).map(|i| u8::from_str_radix(&name[2 * i..2 * i + 2], 16).unwrap()).collect();
-                    record.windows(32).any(|window| window == bytes)
-                };
-                let (mine, other): (Vec<_>, Vec<_>) = self.world.packs(SOURCE).into_iter().partition(named);
+                let mine = self.packs_of_victim();
+                let other: Vec<_> = self.world.packs(SOURCE).into_iter().filter(|pack| !mine.contains(pack)).collect();
                 (mine[0].clone(), other[0].clone())
             }
             Object::Record => (self.world.record(SOURCE, &self.victim), self.world.record(SOURCE, &self.healthy)),
@@ -172,6 +179,44 @@ fn damage_is_noticed_and_named_and_nothing_wrong_is_ever_restored() {
             scene.reset();
         }
     }
+}
+
+/// With --overwrite, too: a file stays until the one that is to replace it has come whole.
+#[test]
+fn what_a_damaged_backup_cannot_replace_stays() {
+    let (world, names) = (World::new(), ["a", "b", "c", "d"]);
+    let (tree, target) = (world.path("tree"), world.path("restored"));
+    std::fs::create_dir(&tree).unwrap();
+    for (seed, name) in (0..).zip(names) {
+        let mut file = std::fs::File::create(tree.join(name)).unwrap();
+        Content::Incompressible.write(&mut file, &mut Random::new(seed), 2_000_000).unwrap();
+    }
+    let backup = world.backup(&world.add(&tree));
+    let content = |tree: &Path, name: &str| std::fs::read(tree.join(name)).unwrap();
+    let mut kept_max = 0;
+    for (pack, eighth) in world.packs(SOURCE).into_iter().flat_map(|pack| (1..8).map(move |n| (pack.clone(), n))) {
+        std::fs::create_dir(&target).unwrap();
+        names.iter().for_each(|name| std::fs::write(target.join(name), "mine").unwrap());
+        let flip = || flip_bit(&pack, usize::try_from(pack.metadata().unwrap().len()).unwrap() * eighth / 8);
+        flip();
+        let ran = world.run(["backup", "restore", &backup, target.to_str().unwrap(), "--overwrite"]);
+        flip();
+        assert_eq!(files_below(&target).len(), names.len(), "nothing is lost or left: {ran:?}");
+        let (kept, come): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| content(&target, name) == b"mine");
+        come.iter().for_each(|name| assert!(content(&target, name) == content(&tree, name), "{name}"));
+        // Where the manifest is damaged nothing comes.
+        let status = if kept.is_empty() {
+            0
+        } else if come.is_empty() {
+            1
+        } else {
+            3
+        };
+        assert_eq!(ran.status, Some(status), "{kept:?} {ran:?}");
+        kept_max = kept_max.max(if status == 3 { kept.len() } else { 0 });
+        std::fs::remove_dir_all(&target).unwrap();
+    }
+    assert!(kept_max > 0, "no damage was in the bytes of files");
 }
 
 #[test]
