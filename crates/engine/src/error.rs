@@ -84,6 +84,7 @@ impl EngineError {
                 StoreErrorKind::NotFound | StoreErrorKind::Corrupt => ErrorKind::Damaged,
                 StoreErrorKind::Denied => ErrorKind::Denied,
                 StoreErrorKind::Full => ErrorKind::Full,
+                StoreErrorKind::Unfit => ErrorKind::Failed,
                 // Not for good: the region goes on where the catalog is that the store belongs to.
                 StoreErrorKind::Unavailable | StoreErrorKind::Disowned => ErrorKind::Unavailable,
             },
@@ -114,7 +115,9 @@ impl EngineError {
 
     /// Whether running the same command later may succeed, going on from what has been done.
     pub fn is_worth_retrying(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Conflict)
+        // So is a server of the database whose place another is about to take, and a file whose place a rebuild has taken.
+        let is_read_only = matches!(self, Self::Catalog(error) if error.kind == CatalogErrorKind::ReadOnly);
+        is_read_only || matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Conflict)
     }
 
     /// Whether it says that the region's store belongs to another catalog than the one that is used here.

@@ -37,6 +37,9 @@ pub enum StoreErrorKind {
     /// The store belongs to another catalog: publish and remove nothing, and let a person look.
     #[error("the store belongs to another catalog of the region")]
     Disowned,
+    /// The service lacks something that a store relies on; another one is needed.
+    #[error("the service is not fit for a store; choose another")]
+    Unfit,
     /// The bytes do not match their name; a person needs to look.
     #[error("its bytes are damaged")]
     Corrupt,
@@ -45,14 +48,25 @@ pub enum StoreErrorKind {
 /// What the library says of lists and deletions that were refused, for which it has no kind of error.
 const DENIED: [&str; 4] = ["403 Forbidden", "401 Unauthorized", "AccessDenied", "(code: 403)"];
 
+/// What services say of a signature that was right when the request was made, and has waited too long since to be sent, or
+/// to be sent again. It will be signed anew.
+const TOO_LATE: [&str; 3] = ["RequestTimeTooSkewed", "RequestExpired", "Request date header too old"];
+
 impl StoreErrorKind {
     /// Sorts an error of the library below.
     pub(crate) fn of(error: &object_store::Error) -> Self {
         use object_store::Error as E;
+        let says = |words: &[&str]| {
+            let text = error.to_string();
+            words.iter().any(|said| text.contains(said))
+        };
         match error {
             E::NotFound { .. } => Self::NotFound,
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } | E::Generic { .. } if says(&TOO_LATE) => {
+                Self::Unavailable
+            }
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => Self::Denied,
-            E::Generic { .. } if DENIED.iter().any(|said| error.to_string().contains(said)) => Self::Denied,
+            E::Generic { .. } if says(&DENIED) => Self::Denied,
             other => Self::of_chain(other),
         }
     }
@@ -72,5 +86,21 @@ impl StoreErrorKind {
             cause = error.source();
         }
         Self::Unavailable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_that_has_waited_too_long_is_no_refusal() {
+        let refused = |said: &str| {
+            let source =
+                format!("Server returned non-2xx status code: 403 Forbidden: <Error><Code>{said}</Code></Error>");
+            object_store::Error::PermissionDenied { path: "a".to_owned(), source: source.into() }
+        };
+        assert_eq!(StoreErrorKind::of(&refused("RequestTimeTooSkewed")), StoreErrorKind::Unavailable);
+        assert_eq!(StoreErrorKind::of(&refused("InvalidAccessKeyId")), StoreErrorKind::Denied);
     }
 }

@@ -9,7 +9,7 @@ use model::{ChunkHash, ChunkLocation, DataKeyId, ObjectName, PackId};
 use serde::{Deserialize, Serialize};
 
 use crate::piece::{Buffers, Piece};
-use crate::seal::{BadSeal, DataKey, Opener, PLAIN_BYTES_MAX};
+use crate::seal::{BadSeal, DataKey, Opener, PLAIN_BYTES_MAX, SEAL_OVERHEAD_BYTES};
 
 const MAGIC: &[u8; 8] = b"OFFSPACK";
 const VERSION: u8 = 1;
@@ -18,6 +18,10 @@ const VERSION: u8 = 1;
 pub const HEADER_BYTES: usize = 48;
 /// Length of what ends a pack: the length of its sealed index.
 pub const TRAILER_BYTES: usize = 4;
+
+/// How long a pack can be: the offsets of its chunks have 32 bits.
+pub(crate) const LENGTHS: std::ops::RangeInclusive<u64> =
+    (HEADER_BYTES + SEAL_OVERHEAD_BYTES + TRAILER_BYTES) as u64..=u32::MAX as u64;
 
 /// The size at which a pack is closed.
 const TARGET_BYTES_MIN: u64 = 32 << 20;
@@ -179,7 +183,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<(PackId, DataKeyId), BadPack> {
 pub fn parse_trailer(trailer: [u8; TRAILER_BYTES], pack_bytes: u64) -> Result<u32, BadPack> {
     let len = u32::from_le_bytes(trailer);
     let fits = u64::from(len) + (HEADER_BYTES + TRAILER_BYTES) as u64 <= pack_bytes;
-    if fits { Ok(len) } else { Err(BadPack::Index) }
+    if fits && len as usize >= SEAL_OVERHEAD_BYTES { Ok(len) } else { Err(BadPack::Index) }
 }
 
 /// Opens a sealed index: every chunk of pack `id`, in the order in which they lie.
@@ -275,6 +279,15 @@ mod tests {
         }
         let sealed = builder.finish(&key);
         (key, sealed, locations)
+    }
+
+    #[test]
+    fn a_trailer_gives_its_index_at_least_a_seal() {
+        let len = |len: usize| parse_trailer(u32::try_from(len).unwrap().to_le_bytes(), 1000);
+        assert_eq!(len(SEAL_OVERHEAD_BYTES), Ok(u32::try_from(SEAL_OVERHEAD_BYTES).unwrap()));
+        for wrong in [0, SEAL_OVERHEAD_BYTES - 1, 1000 - HEADER_BYTES - TRAILER_BYTES + 1] {
+            assert_eq!(len(wrong), Err(BadPack::Index));
+        }
     }
 
     #[test]

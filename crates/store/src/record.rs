@@ -11,6 +11,7 @@ use model::{SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::chunks::PackRef;
+use crate::pack;
 
 const MAGIC: &[u8; 8] = b"OFFSRECD";
 const VERSION: u8 = 1;
@@ -177,7 +178,10 @@ impl Record {
             return Err(BadRecord::Nonsense("its sections do not add up".to_owned()));
         }
         let head = serde_json::from_slice(head).map_err(|e| BadRecord::Nonsense(e.to_string()))?;
-        let packs = table.chunks_exact(PACK_ROW_BYTES).map(decode_pack).collect();
+        let packs: Vec<PackRef> = table.chunks_exact(PACK_ROW_BYTES).map(decode_pack).collect();
+        if let Some(pack) = packs.iter().find(|pack| !pack::LENGTHS.contains(&pack.bytes)) {
+            return Err(BadRecord::Nonsense(format!("it names a pack of {} bytes", pack.bytes)));
+        }
         let record = Self { head, packs, sealed_root: sealed_root.to_vec() };
         record.check_keys()?;
         Ok(record)
@@ -248,7 +252,7 @@ pub(crate) mod tests {
                 expires_at: Some(Timestamp(3)),
                 totals: Totals::default(),
             },
-            packs: vec![PackRef { id: PackId([1; 16]), object_name: ObjectName([2; 32]), bytes: 9, data_key }],
+            packs: vec![PackRef { id: PackId([1; 16]), object_name: ObjectName([2; 32]), bytes: 900, data_key }],
             sealed_root: vec![5; 100],
         }
     }
@@ -267,6 +271,16 @@ pub(crate) mod tests {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
             assert!(Record::decode(&flipped).is_err(), "flipped at {at}");
+        }
+    }
+
+    /// What adds up the lengths, or sets memory aside, relies on it.
+    #[test]
+    fn a_record_names_no_pack_of_a_length_that_none_has() {
+        for (bytes, is_sound) in [(0, false), (1, false), (32 << 20, true), (1 << 33, false), (u64::MAX, false)] {
+            let mut record = record();
+            record.packs[0].bytes = bytes;
+            assert_eq!(Record::decode(&record.encode()).is_ok(), is_sound, "{bytes}");
         }
     }
 

@@ -2,13 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use model::{AccountId, DataKeyId, ObjectName, Origin, Region, ResourceKind, SnapshotId, Timestamp};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::memory::InMemory;
+use object_store::path::Path as ObjectPath;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
 use store::record::{RecordedKey, Totals};
 use store::{Bucket, BucketAddress, Limits, Lineage, ReadFrom, Record, RecordHead, RegionStore, StoreErrorKind};
 use testkit::bucket::{BucketKind, BucketServer};
@@ -172,6 +180,62 @@ async fn a_store_is_not_made_over_another() {
         made.put_pack(&account, &name_of(&bytes), [bytes]).await.unwrap();
         assert_eq!(made.list_accounts().await.unwrap(), [account], "{kind:?}");
     }
+}
+
+/// A service that knows no conditions.
+#[derive(Debug)]
+struct Unconditional(InMemory);
+
+impl fmt::Display for Unconditional {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unconditional")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Unconditional {
+    async fn put_opts(&self, location: &ObjectPath, payload: PutPayload, _: PutOptions) -> Result<PutResult> {
+        self.0.put(location, payload).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &ObjectPath,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.0.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> Result<GetResult> {
+        self.0.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<ObjectPath>>,
+    ) -> BoxStream<'static, Result<ObjectPath>> {
+        self.0.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.0.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> Result<ListResult> {
+        self.0.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &ObjectPath, to: &ObjectPath, options: CopyOptions) -> Result<()> {
+        self.0.copy_opts(from, to, options).await
+    }
+}
+
+/// Two servers could write one record there, and neither would know.
+#[tokio::test]
+async fn a_service_that_ignores_conditions_gets_no_store() {
+    let refused = RegionStore::create(&region(), Arc::new(Unconditional(InMemory::new())), "first").await.unwrap_err();
+    assert_eq!(refused.kind, StoreErrorKind::Unfit);
+    assert!(refused.source.unwrap().to_string().contains("If-None-Match"));
 }
 
 /// Of two catalogs that are opened with one store at the same time, it is one's, until another takes it over.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::{self, FuturesUnordered, StreamExt};
-use store::{PackDownload, PackRef, Record, RegionStore, Rest, StoreError};
+use store::{PackDownload, PackRef, Record, RegionStore, Rest, StoreError, StoreErrorKind};
 use tokio::time::Instant;
 
 use super::lane::{Lane, Parcel, Passage, ReadFailure};
@@ -183,10 +183,13 @@ impl Reader {
         let mut left = pack.bytes;
         while passages.iter().any(Passage::is_taken) {
             let Some(piece) = download.next().await? else {
+                if left > 0 {
+                    return Err(self.other_than_recorded(pack));
+                }
                 send_to_all(passages, &Parcel::Verified).await;
                 break;
             };
-            left = left.saturating_sub(piece.len() as u64);
+            left = left.checked_sub(piece.len() as u64).ok_or_else(|| self.other_than_recorded(pack))?;
             self.pace.wait_for(piece.len() as u64).await;
             send_to_all(passages, &Parcel::Piece(piece)).await;
             if left <= NEXT_AT_BYTES {
@@ -194,6 +197,17 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// A pack that is longer or shorter than the record says. Memory was set aside for that much.
+    fn other_than_recorded(&self, pack: &PackRef) -> StoreError {
+        StoreError {
+            kind: StoreErrorKind::Corrupt,
+            action: "read pack",
+            key: pack.object_name.to_string(),
+            region: self.source.region.clone(),
+            source: Some(format!("it has not the {} bytes that the backup's record says", pack.bytes).into()),
+        }
     }
 
     /// Names the pack, the cause, and the files that need it.

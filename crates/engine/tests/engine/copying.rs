@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::copy::{CopyReport, copy_backup};
+use bytes::Bytes;
+use engine::copy::{CopyReport, CopyRequest, copy_backup};
 use engine::verify::{Depth, verify_backup};
 use engine::{EngineError, ErrorKind, Progress, RegionContext};
 use model::{BackupId, BackupState, Region, Timestamp};
@@ -126,6 +127,32 @@ async fn a_pack_that_is_altered_in_the_source_leaves_no_object_in_the_targets() 
         let left = target.store.list_packs(&account()).await.unwrap();
         assert!(left.iter().all(|(left, _)| *left != altered), "{region}");
         assert_nothing_is_staged(target).await;
+    }
+}
+
+/// Whatever lies under a pack's name, no more of it is taken than was made room for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pack_of_another_length_than_its_record_says_is_damaged() {
+    let folder = scratch();
+    let (source, backup) = region_with_noise(folder.path(), 4 << 20).await;
+    let packs = source.ctx.store.list_packs(&account()).await.unwrap();
+    let (name, len) = packs.into_iter().max_by_key(|(_, bytes)| *bytes).unwrap();
+    let bytes = source.ctx.store.read_pack(&account(), &name).await.unwrap();
+    let longer = [bytes.clone(), vec![0; 64 << 20].into()];
+    let shorter = [bytes.slice(..bytes.len() / 2), Bytes::new()];
+    for (lies, target) in [longer, shorter].into_iter().zip(["us-west-2", "eu-west-1"]) {
+        source.ctx.store.put_pack(&account(), &name, lies).await.unwrap();
+        let target = region(folder.path(), target).await;
+        for reencrypt in [false, true] {
+            let request = CopyRequest { reencrypt, ..copy_of(backup.clone()) };
+            let targets = [Arc::clone(&target.ctx)];
+            let copied = copy_backup(&source.ctx, &targets, &worker(), request, Arc::default()).await.unwrap();
+            let error = copied[0].1.as_ref().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Damaged, "{error:?}");
+            let is_longer = target.ctx.region.as_str() == "us-west-2";
+            assert!(!is_longer || error.to_string().contains(&format!("not the {len} bytes")), "{error}");
+            assert_nothing_is_staged(&target.ctx).await;
+        }
     }
 }
 

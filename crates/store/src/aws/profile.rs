@@ -28,6 +28,9 @@ const KEPT: Duration = Duration::from_secs(5 * 60);
 /// A program or a service that takes longer to tell them does not answer.
 const LOOK_MAX: Duration = Duration::from_secs(30);
 
+/// After a look that was in vain, what was found before is used for so long without another.
+const LOOKED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 /// Those that expire are used no longer than until so long before.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -113,8 +116,11 @@ impl Profile {
             Ok(looked_up) => Found::of(&looked_up, Instant::now()),
             Err(error) if self.choice.may_have_none(&error) => Found { credential: None, until: now + KEPT, end: None },
             Err(error) => {
-                let before = found.as_ref().filter(|found| found.end.is_none_or(|end| now < end));
-                return before.map(|before| Ok(before.credential.clone())).unwrap_or_else(|| Err(fault(error)));
+                let before = found.as_mut().filter(|found| found.end.is_none_or(|end| now < end));
+                let before = before.ok_or_else(|| fault(error))?;
+                // Each look may take long, and all wait for it.
+                before.until = Instant::now() + LOOKED_AGAIN_AFTER;
+                return Ok(before.credential.clone());
             }
         };
         Ok(found.insert(new).credential.clone())
@@ -233,6 +239,24 @@ mod tests {
         assert!(matches!(error, Error::Generic { .. }), "{error:?}");
         std::fs::write(flag, told).unwrap();
         assert_eq!(provider.get_credential().await.unwrap().key_id, "told");
+    }
+
+    #[tokio::test]
+    async fn what_was_found_before_is_used_for_a_while_after_a_look_in_vain() {
+        let home = home();
+        let looks = home.path().join("looks");
+        let program =
+            format!("[profile backup]\ncredential_process = sh -c \"echo look >> {}; exit 1\"\n", looks.display());
+        std::fs::write(home.path().join(".aws/config"), program).unwrap();
+        let choice = ProfileChoice::of(&environment(&home, &[("AWS_PROFILE", "backup")]), None).unwrap();
+        let otherwise = credentials(environment(&home, &[]), None).unwrap();
+        let profile = Profile::new(choice, otherwise);
+        let before = Found::of(&Credentials::new("before", "secret", None, None, "test"), Instant::now());
+        *profile.found.lock().await = Some(Found { until: Instant::now(), ..before });
+        for _ in 0..3 {
+            assert_eq!(profile.get_credential().await.unwrap().key_id, "before");
+        }
+        assert_eq!(std::fs::read_to_string(looks).unwrap(), "look\n");
     }
 
     /// A service that hands out the credentials of one role, once, and tells how it was asked.

@@ -11,9 +11,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// With waits of 0.1 to 5 seconds between them, or those that a busy service asks for; who called waits and tries again for longer, where that makes sense.
 const RETRIES_MAX: usize = 6;
 
-/// After this nothing is sent again. It counts from when a request was made, its wait for a turn and the sending included, which on a
-/// slow line take long; how often it is sent bounds it before.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// After this nothing is sent again. It counts from when a request was made and signed, its wait for a turn and the sending included,
+/// which on a slow line take long: S3 takes a signature for 15 minutes.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(12 * 60);
 
 /// Connects to an endpoint; without one, to that of the service's vendor, which is not asked in plain HTTP.
 pub(super) fn client_options(endpoint: Option<&str>) -> ClientOptions {

@@ -27,7 +27,7 @@ use futures::TryStreamExt;
 use model::effect::effect;
 use model::{AccountId, BackupId, ObjectName, Region, Timestamp};
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutPayload};
+use object_store::{OBJECT_STORE_COALESCE_DEFAULT, ObjectStoreExt, PutMode, PutPayload, coalesce_ranges};
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::{Bucket, S3Service};
@@ -101,14 +101,25 @@ impl RegionStore {
     /// Makes a new store: writes the format file. Safe to repeat with the same `store_id`.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Corrupt`] when another store is there already.
+    /// [`StoreErrorKind::Corrupt`] when another store is there already. [`StoreErrorKind::Unfit`] when the service writes over
+    /// what is there although it was told not to: two servers could write one record, and neither would know.
     pub async fn create(region: &Region, inner: Arc<dyn ObjectStore>, store_id: &str) -> Result<Self, StoreError> {
         let file = FormatFile::new(region, store_id);
-        let json = serde_json::to_vec_pretty(&file).expect("serializing to memory");
+        let json = Bytes::from(serde_json::to_vec_pretty(&file).expect("serializing to memory"));
+        let write = async || {
+            let written = inner.put_opts(&Path::from(FORMAT_KEY), json.clone().into(), PutMode::Create.into()).await;
+            match written {
+                Ok(_) => Ok(true),
+                Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+                Err(error) => Err(wrap(region, "write", FORMAT_KEY, error)),
+            }
+        };
         effect("store.create.before");
-        match inner.put_opts(&Path::from(FORMAT_KEY), json.into(), PutMode::Create.into()).await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
-            Err(error) => return Err(wrap(region, "write", FORMAT_KEY, error)),
+        // Whoever has written the file can tell that the service takes no second one: if it does, it is the same.
+        if write().await? && write().await? {
+            let why = "the service ignores the condition that nothing is there (If-None-Match)";
+            let store = Self::unopened(region, inner);
+            return Err(store.fault(StoreErrorKind::Unfit, "create store with", FORMAT_KEY, why));
         }
         effect("store.create.after");
         let store = Self::open(region, inner).await?;
@@ -324,7 +335,7 @@ impl RegionStore {
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StoreError> {
         let key = pack_key(account, name);
-        let parts = match self.inner.get_ranges(&key, ranges).await {
+        let parts = match self.get_ranges(&key, ranges).await {
             Ok(parts) => parts,
             Err(error) => {
                 let error = self.unread("read from pack", key.as_ref(), error).await;
@@ -442,6 +453,24 @@ impl RegionStore {
             Ok(bytes) => Ok(bytes),
             Err(error) => Err(self.unread(action, key, error).await),
         }
+    }
+
+    /// Parts of an object; over a network, those that lie close together come with one request.
+    async fn get_ranges(&self, key: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
+        if self.directory.is_some() {
+            return self.inner.get_ranges(key, ranges).await;
+        }
+        let fetch = |range: Range<u64>| async move {
+            let bytes = self.inner.get_range(key, range.clone()).await?;
+            // An object that ends within the range is answered with what there is, which cannot be taken apart.
+            match bytes.len() as u64 == range.end - range.start {
+                true => Ok(bytes),
+                false => {
+                    Err(object_store::Error::Generic { store: "bucket", source: "the answer is too short".into() })
+                }
+            }
+        };
+        coalesce_ranges(ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await
     }
 
     async fn get(&self, key: &str) -> object_store::Result<Bytes> {

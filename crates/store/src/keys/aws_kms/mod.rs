@@ -246,7 +246,8 @@ impl KeyService for AwsKms {
 
     async fn create(&self) -> Result<KmsKeyId, KeyError> {
         let description = format!("offsite: wraps data keys of backups in {}", self.region);
-        let created = self.client.create_key().description(description).send().await;
+        let call = self.client.create_key().description(description);
+        let created = call.customize().config_override(sent_once()).send().await;
         let place = || self.address.to_string();
         let key = created.map_err(|error| self.fault(place(), &error))?.key_metadata;
         key.and_then(|key| key.key_id.parse().ok()).ok_or_else(|| self.incomplete(place()))
@@ -266,9 +267,15 @@ impl KeyService for AwsKms {
     }
 
     async fn rotate(&self, key: &KmsKeyId) -> Result<(), KeyError> {
-        let rotated = self.client.rotate_key_on_demand().key_id(key.as_str()).send().await;
+        let call = self.client.rotate_key_on_demand().key_id(key.as_str());
+        let rotated = call.customize().config_override(sent_once()).send().await;
         rotated.map(drop).map_err(|error| self.fault(key.as_str(), &error))
     }
+}
+
+/// For calls that do the same once more when they are repeated: one whose answer is lost is for a person to look at.
+fn sent_once() -> aws_sdk_kms::config::Builder {
+    aws_sdk_kms::Config::builder().retry_config(RetryConfig::disabled())
 }
 
 /// Whether it is a key of the kind that is made where none is asked for, all of which are for encryption, and not one that
