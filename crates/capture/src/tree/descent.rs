@@ -84,10 +84,14 @@ impl Descent {
     }
 }
 
+/// The mode of a directory whose metadata is still to be set: only its owner may enter it. It is sticky besides, which is of no
+/// use in such a directory and so tells one that an interrupted restore has made from most that were there before.
+pub(super) const UNFINISHED: Mode = Mode::RWXU.union(Mode::SVTX);
+
 /// Makes a directory that only its owner may enter, until its metadata is set.
 pub(super) fn make_private_directory(parent: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     effect("restore.make_directory");
-    let made = mkdirat(parent, name, Mode::RWXU);
+    let made = mkdirat(parent, name, UNFINISHED);
     effect("restore.make_directory");
     made
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use model::{DeviceNumber, Entry, EntryKind, Omission, RelPath};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, linkat, makedev, mknodat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
-use super::descent::{Descent, Missing, make_private_directory};
+use super::descent::{Descent, Missing, UNFINISHED, make_private_directory};
 use super::metadata::{Handle, Stray, lacking, make_writable, set_all};
 use super::new_file::NewFile;
 use super::source::list_names;
@@ -23,12 +23,33 @@ use crate::Existing;
 use crate::context::Context;
 use crate::open::{open_to_enter, open_to_list, open_to_read};
 
+/// A directory that is only on the way to what is restored.
+#[derive(Debug)]
+pub struct Passed {
+    /// How it came to be there.
+    pub origin: Origin,
+    /// The directory, where it is on a file system that none before it was on, as [`TreeTarget::make_directory`] has it.
+    pub file_system: Option<OwnedFd>,
+}
+
+/// How a directory of the target came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was made just now.
+    Made,
+    /// It was there, and looks like one whose metadata an interrupted restore has not come to set.
+    Unfinished,
+    /// It was there.
+    Kept,
+}
+
 /// A directory into which a tree is restored.
 ///
 /// Entries in path order are cheapest. Directories above an entry that are not there are made.
 #[derive(Debug)]
 pub struct TreeTarget {
     descent: Descent,
+    root: Origin,
     existing: Existing,
     /// The numbers of the file systems that directories were made on.
     file_systems: HashSet<u64>,
@@ -41,8 +62,9 @@ impl TreeTarget {
     /// Of kind `AlreadyExists` when it is not empty and nothing may be replaced.
     pub fn open(root: &Path, existing: Existing) -> io::Result<Self> {
         let shown = root.display();
-        DirBuilder::new().recursive(true).mode(0o700).create(root).context(|| format!("make directory {shown}"))?;
+        let made = make_root(root).context(|| format!("make directory {shown}"))?;
         let dir = open_to_read(CWD, root, OFlags::DIRECTORY).context(|| format!("open directory {shown}"))?;
+        let origin = if made { Origin::Made } else { origin_of(dir.as_fd())? };
         if existing == Existing::Refuse {
             // Listed through another descriptor, as a listing moves the offset of the one it is read from.
             let again = open_to_list(&dir, c".").and_then(list_names).context(|| format!("list directory {shown}"))?;
@@ -53,7 +75,7 @@ impl TreeTarget {
             }
         }
         let file_systems = HashSet::from([fstat(&dir)?.st_dev]);
-        Ok(Self { descent: Descent::new(dir), existing, file_systems })
+        Ok(Self { descent: Descent::new(dir), root: origin, existing, file_systems })
     }
 
     /// Makes a directory for its owner alone, until [`Self::set_metadata`]. One that is there is kept, and returned where it
@@ -78,6 +100,26 @@ impl TreeTarget {
             made => made.map(|()| None),
         };
         made.context(|| format!("make directory {path}"))
+    }
+
+    /// Makes a directory as [`Self::make_directory`] does, but leaves one that is there wholly as it is: it is only on the way.
+    ///
+    /// # Errors
+    /// Of kind `AlreadyExists` when something else is there and may not be replaced.
+    pub fn pass_directory(&mut self, path: &RelPath) -> io::Result<Passed> {
+        if path.is_root() {
+            return Ok(Passed { origin: self.root, file_system: None });
+        }
+        let (parent, name) = self.descent.parent(path, Missing::Make)?;
+        match open_to_enter(&parent, name) {
+            Ok(kept) => {
+                let origin = origin_of(kept.as_fd()).context(|| format!("look at directory {path}"))?;
+                let file_system =
+                    self.as_new_file_system(&kept).context(|| format!("open directory {path} to sync it"))?;
+                Ok(Passed { origin, file_system })
+            }
+            Err(_) => self.make_directory(path).map(|file_system| Passed { origin: Origin::Made, file_system }),
+        }
     }
 
     /// The directory, opened to be synced, where it is on a file system that was not met before.
@@ -219,6 +261,30 @@ impl TreeTarget {
         effect(what);
         done.context(|| format!("{verb} {path}"))
     }
+}
+
+/// Makes the root of a restore, and those above it. Returns whether it was not there.
+fn make_root(root: &Path) -> io::Result<bool> {
+    let make = || DirBuilder::new().mode(UNFINISHED.as_raw_mode()).create(root);
+    let made = match (make(), root.parent()) {
+        (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(above)?;
+            make()
+        }
+        (made, _) => made,
+    };
+    match made {
+        // Some file systems say that they are read-only before that it is there.
+        Err(_) if root.is_dir() => Ok(false),
+        made => made.map(|()| true),
+    }
+}
+
+/// How a directory that is there came to be.
+fn origin_of(dir: BorrowedFd<'_>) -> Result<Origin, Errno> {
+    // Where the directory above is setgid, so is each that is made in it.
+    let mode = Mode::from_raw_mode(Handle::of_place(dir).stat()?.mode()) - Mode::SGID;
+    Ok(if mode == UNFINISHED { Origin::Unfinished } else { Origin::Kept })
 }
 
 /// Makes what could not be made because something else was there, if that may be replaced.

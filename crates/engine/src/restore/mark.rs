@@ -12,12 +12,16 @@ use super::RestoreRequest;
 
 const MARK: &str = "user.offsite.restoring";
 
-/// What may be done with what is in the target already.
-pub(super) fn existing(request: &RestoreRequest) -> Existing {
+/// Whether a restore of the same backup has begun in the target, and not ended.
+pub(super) fn has_begun(request: &RestoreRequest) -> bool {
     let mut value = [0; 256];
     let marked = rustix::fs::getxattr(&request.target, MARK, &mut value[..]);
-    let begun = marked.is_ok_and(|len| value[..len] == *request.backup.as_str().as_bytes());
-    if request.overwrite || begun { Existing::Replace } else { Existing::Refuse }
+    marked.is_ok_and(|len| value[..len] == *request.backup.as_str().as_bytes())
+}
+
+/// What may be done with what is in the target already.
+pub(super) fn existing(request: &RestoreRequest) -> Existing {
+    if request.overwrite || has_begun(request) { Existing::Replace } else { Existing::Refuse }
 }
 
 pub(super) fn set(request: &RestoreRequest) {

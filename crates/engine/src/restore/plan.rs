@@ -19,6 +19,8 @@ const WINDOW_STEPS: usize = 4096;
 pub(super) enum Step {
     /// Make a directory; its attributes come last of all.
     Directory(Entry),
+    /// Make a directory that is only on the way to what is restored, unless it is there.
+    Passage(Entry),
     /// Begin a file.
     File(Entry),
     /// The next run of the file that was begun last.
@@ -96,12 +98,14 @@ impl Window {
     }
 }
 
-/// Which entries a restore of `wanted` takes: those named, what is below them, and the directories
-/// above them. All where nothing is named.
+/// Whether a restore of `wanted` restores an entry: those named and what is below them. All where nothing is named.
 pub(super) fn is_wanted(entry: &Entry, wanted: &[RelPath]) -> bool {
-    let path = &entry.path;
-    let above = |named: &RelPath| entry.is_directory() && named.starts_with(path);
-    wanted.is_empty() || wanted.iter().any(|named| path.starts_with(named) || above(named))
+    wanted.is_empty() || wanted.iter().any(|named| entry.path.starts_with(named))
+}
+
+/// Whether an entry is a directory on the way to what a restore of `wanted` restores.
+pub(super) fn is_on_the_way(entry: &Entry, wanted: &[RelPath]) -> bool {
+    entry.is_directory() && !is_wanted(entry, wanted) && wanted.iter().any(|named| named.starts_with(&entry.path))
 }
 
 #[cfg(test)]
@@ -126,14 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn a_named_path_takes_what_is_below_and_the_directories_above() {
+    fn a_named_path_takes_what_is_below_and_passes_the_directories_above() {
         let wanted = [RelPath::new("a/b").unwrap()];
-        let takes = |path, kind| is_wanted(&entry(path, kind), &wanted);
-        assert!(takes("", EntryKind::Directory));
-        assert!(takes("a", EntryKind::Directory));
-        assert!(takes("a/b", EntryKind::File { size: 0 }));
-        assert!(takes("a/b/c", EntryKind::Fifo));
-        assert!(!takes("a/bc", EntryKind::File { size: 0 }));
-        assert!(!takes("a", EntryKind::Fifo));
+        let part = |path, kind| {
+            let entry = entry(path, kind);
+            (is_wanted(&entry, &wanted), is_on_the_way(&entry, &wanted))
+        };
+        let (taken, passed, left) = ((true, false), (false, true), (false, false));
+        assert_eq!(part("", EntryKind::Directory), passed);
+        assert_eq!(part("a", EntryKind::Directory), passed);
+        assert_eq!(part("a/b", EntryKind::Directory), taken);
+        assert_eq!(part("a/b", EntryKind::File { size: 0 }), taken);
+        assert_eq!(part("a/b/c", EntryKind::Fifo), taken);
+        assert_eq!(part("a/bc", EntryKind::File { size: 0 }), left);
+        assert_eq!(part("a", EntryKind::Fifo), left);
+        let all = entry("", EntryKind::Directory);
+        assert!(is_wanted(&all, &[]) && !is_on_the_way(&all, &[]));
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use capture::{NewFile, TreeTarget};
+use capture::{NewFile, Origin, TreeTarget};
 use futures::TryStreamExt;
 use model::{Entry, EntryKind, Extent, FileTime, Inode, Omission, OmissionKind, RelPath};
 use store::manifest::{Content, ManifestEntry, ManifestReader};
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::fetch::fetch_windows;
 use super::mark;
-use super::plan::{Step, Window, is_wanted};
+use super::plan::{Step, Window, is_on_the_way, is_wanted};
 use super::syncing::Syncing;
 use super::{RestoreReport, RestoreRequest, undurable};
 use crate::error::{EngineError, ErrorKind};
@@ -41,7 +41,7 @@ pub(super) async fn restore_tree(
     let mut writer = writing.await.expect("restoring does not panic")?;
     fetched?;
     planned?;
-    for directory in directories(&manifest, &request).await? {
+    for directory in directories(&manifest, &request, &writer.made_on_the_way).await? {
         writer.finish_directories_before(Some(&directory.path));
         writer.open_directories.push(directory);
     }
@@ -59,6 +59,7 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
         }
         _ => EngineError::file(format!("open {} to restore into", target.display()))(error),
     })?;
+    let begun = mark::has_begun(request);
     mark::set(request);
     Ok(Writer {
         target: opened,
@@ -69,6 +70,8 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
         open: None,
         first_names: HashMap::new(),
         open_directories: Vec::new(),
+        begun,
+        made_on_the_way: HashSet::new(),
     })
 }
 
@@ -94,7 +97,9 @@ async fn plan_windows(
     let mut planner = Planner { manifest, windows, window: Window::default(), linked: HashSet::new() };
     let mut entries = manifest.entries();
     while let Some(ManifestEntry { entry, content }) = entries.next().await? {
-        if is_wanted(&entry, &request.paths) && !planner.plan_entry(entry, &content).await? {
+        if is_on_the_way(&entry, &request.paths) {
+            planner.window.push(Step::Passage(entry));
+        } else if is_wanted(&entry, &request.paths) && !planner.plan_entry(entry, &content).await? {
             break;
         }
     }
@@ -145,12 +150,16 @@ impl Planner<'_> {
     }
 }
 
-/// The directories of a restore, in path order.
-async fn directories(manifest: &ManifestReader, request: &RestoreRequest) -> Result<Vec<Entry>, EngineError> {
+/// The directories whose attributes a restore sets, in path order: those it restores, and those it has made on the way to them.
+async fn directories(
+    manifest: &ManifestReader,
+    request: &RestoreRequest,
+    made_on_the_way: &HashSet<RelPath>,
+) -> Result<Vec<Entry>, EngineError> {
     let mut directories = Vec::new();
     let mut entries = manifest.entries();
     while let Some(ManifestEntry { entry, .. }) = entries.next().await? {
-        if entry.is_directory() && is_wanted(&entry, &request.paths) {
+        if entry.is_directory() && (is_wanted(&entry, &request.paths) || made_on_the_way.contains(&entry.path)) {
             directories.push(entry);
         }
     }
@@ -169,6 +178,10 @@ struct Writer {
     first_names: HashMap<LinkedFile, RelPath>,
     /// The directories whose attributes are still to be set, outermost first.
     open_directories: Vec<Entry>,
+    /// Whether an earlier run of this restore was interrupted here.
+    begun: bool,
+    /// The directories above what is restored that this restore has made.
+    made_on_the_way: HashSet<RelPath>,
 }
 
 /// The file that is being written.
@@ -210,6 +223,7 @@ impl Writer {
                     made.map(|file_system| file_system.into_iter().for_each(|at| self.syncing.add_file_system(at)));
                 self.count(&entry, made)
             }
+            Step::Passage(entry) => self.pass_directory(&entry),
             Step::File(entry) => self.begin_file(entry),
             Step::Run(extent) => self.write_run(&extent, window),
             Step::EndFile => self.end_file(),
@@ -239,6 +253,26 @@ impl Writer {
                 self.count(&entry, made)
             }
         }
+    }
+
+    /// Makes a directory on the way where there is none. One that was there before belongs to somebody else and stays as it is,
+    /// but one that an interrupted run of this restore has made does not stay closed to all but its owner.
+    fn pass_directory(&mut self, entry: &Entry) -> Result<(), EngineError> {
+        let passed = match self.target.pass_directory(&entry.path) {
+            Ok(passed) => passed,
+            Err(error) => return self.count(entry, Err(error)),
+        };
+        passed.file_system.into_iter().for_each(|at| self.syncing.add_file_system(at));
+        let is_ours = match passed.origin {
+            Origin::Made => true,
+            Origin::Unfinished => self.begun,
+            Origin::Kept => false,
+        };
+        if !is_ours {
+            return Ok(());
+        }
+        self.made_on_the_way.insert(entry.path.clone());
+        self.count(entry, Ok(()))
     }
 
     fn begin_file(&mut self, entry: Entry) -> Result<(), EngineError> {
@@ -338,7 +372,7 @@ impl Writer {
 
     fn finish(mut self, target: &Path) -> Result<RestoreReport, EngineError> {
         // Files were not synced one by one: that all of their file systems are durable is known only here.
-        // The root's attributes come after that, because setting them removes the mark.
+        // The mark goes after that, and the root's attributes are last, as they may forbid to remove it.
         super::check(self.term.as_ref())?;
         self.finish_directories_before(Some(&RelPath::root()));
         self.syncing.finish().map_err(undurable(target))?;

@@ -2,6 +2,7 @@
 //! the work, sends nothing twice that had landed, and leaves nothing behind that gc does not take.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -248,6 +249,27 @@ fn a_restore_killed_at_any_effect_is_finished_by_the_same_command() {
             assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
         }
         assert_same_to_rsync(&stage.tree, &target);
+    });
+    println!("{kills} kills");
+}
+
+/// What is only on the way is closed to others until the end, and must not stay so where the first run did not reach it.
+#[test]
+fn a_restore_of_one_path_killed_at_any_effect_leaves_no_directory_closed() {
+    let (stage, backups) = Stage::new(3500);
+    let target = stage.target();
+    let place = target.to_str().unwrap();
+    let arguments = ["backup", "restore", backups.last().unwrap(), place, "--path", "day-2/file-3"];
+    let mode = |directory: &Path| directory.metadata().unwrap().permissions().mode() & 0o7777;
+    let kills = stage.kill_everywhere(&arguments, |again, at| {
+        if again.status == Some(1) {
+            assert!(again.stderr.contains("--overwrite"), "after a kill at effect {at}: {again:?}");
+        } else {
+            assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+            assert_eq!(mode(&target), mode(&stage.tree), "after a kill at effect {at}");
+        }
+        assert_eq!(mode(&target.join("day-2")), mode(&stage.tree.join("day-2")), "after a kill at effect {at}");
+        tool("cmp", ["day-2/file-3"].iter().flat_map(|file| [stage.tree.join(file), target.join(file)]));
     });
     println!("{kills} kills");
 }

@@ -90,6 +90,50 @@ fn a_part_of_a_backup_can_be_restored_and_read() {
     assert!(none.stderr.contains("no/such"), "{}", none.stderr);
 }
 
+/// Restored into a system that is in use, one directory took the modes and owners of all above it along: /tmp was closed.
+#[test]
+fn a_restore_of_a_part_leaves_the_directories_above_it_as_they_are() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir_all(tree.join("a/b/c")).unwrap();
+    std::fs::write(tree.join("a/b/c/file"), "wanted").unwrap();
+    for (directory, mode) in [("", 0o700), ("a", 0o710), ("a/b", 0o711), ("a/b/c", 0o750)] {
+        std::fs::set_permissions(tree.join(directory), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let backup = world.backup(&world.add(&tree));
+    let target = world.path("target");
+    let part =
+        |path| world.run(["backup", "restore", &backup, target.to_str().unwrap(), "--path", path, "--overwrite"]);
+    let state = |below: &str| {
+        let directory = target.join(below);
+        let theirs = rustix::fs::getxattr(&directory, "user.theirs", &mut [0; 9][..]);
+        (tool("stat", ["--format=%a %u:%g".as_ref(), directory.as_os_str()]).trim().to_owned(), theirs.is_ok())
+    };
+    let ours = |shown: &str| (shown.to_owned(), false);
+    std::fs::create_dir_all(target.join("a")).unwrap();
+    for directory in [target.clone(), target.join("a")] {
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o1777)).unwrap();
+        std::os::unix::fs::chown(&directory, Some(65534), Some(65534)).unwrap();
+        rustix::fs::setxattr(&directory, "user.theirs", b"x", rustix::fs::XattrFlags::empty()).unwrap();
+        tool("touch", ["--date=@1".as_ref(), directory.as_os_str()]);
+    }
+    let before = (state(""), state("a"));
+    part("a/b/c").exits(0);
+    assert_eq!((state(""), state("a")), before);
+    assert_eq!(std::os::unix::fs::MetadataExt::mtime(&target.metadata().unwrap()), 1);
+    assert_eq!(std::fs::read(target.join("a/b/c/file")).unwrap(), b"wanted");
+    // One that it has made, and one that was named, are as in the backup.
+    assert_eq!((state("a/b"), state("a/b/c")), (ours("711 0:0"), ours("750 0:0")));
+    for directory in ["a/b", "a/b/c"] {
+        std::fs::set_permissions(target.join(directory), std::fs::Permissions::from_mode(0o500)).unwrap();
+    }
+    part("a/b/c").exits(0);
+    assert_eq!((state("a/b"), state("a/b/c")), (ours("500 0:0"), ours("750 0:0")));
+    std::fs::remove_dir_all(&target).unwrap();
+    part("a/b").exits(0);
+    assert_eq!([state(""), state("a"), state("a/b")], [ours("700 0:0"), ours("710 0:0"), ours("711 0:0")]);
+}
+
 #[test]
 fn a_restore_replaces_nothing_unless_told_to() {
     let world = World::new();

@@ -24,7 +24,8 @@ pub(crate) struct RestoreArgs {
     id: BackupId,
     /// The directory to restore to; for a disk, the image file or block device.
     target: PathBuf,
-    /// Restore only this file or directory of the backup; may be given several times.
+    /// Restore only this file or directory of the backup; may be given several times. Directories above it are made where there
+    /// are none, and left as they are where they are.
     #[arg(long = "path", value_name = "SUBPATH", value_parser = path_parser())]
     paths: Vec<RelPath>,
     /// Replace what is in the way at the target.
