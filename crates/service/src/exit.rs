@@ -47,7 +47,8 @@ pub(crate) fn report(ended: anyhow::Result<Outcome>) -> ExitCode {
         if let Some(usage) = error.downcast_ref::<clap::Error>() {
             usage.exit();
         }
-        // Whoever read the output has seen enough: `offsite backup ls | head` is no failure.
+        // Whoever read the output has seen enough: `offsite backup ls | head` is no failure. Commands that can end in another
+        // way than they print come by [`after_printing`].
         if is_stdout_closed(&error) {
             return Outcome::Done;
         }
@@ -58,6 +59,17 @@ pub(crate) fn report(ended: anyhow::Result<Outcome>) -> ExitCode {
         say("interrupted; run the same command again to go on from here");
     }
     ExitCode::from(outcome.status())
+}
+
+/// How a command ends that knew its outcome before it printed: no less badly where the reader went away.
+pub(crate) fn after_printing(
+    printed: Result<(), impl Into<anyhow::Error>>,
+    ended: anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
+    match printed.map_err(Into::into) {
+        Err(error) if ended.is_ok() && !is_stdout_closed(&error) => Err(error),
+        _ => ended,
+    }
 }
 
 /// Prints `error: …` on one line of standard error, then `hint: …` where there is one.
@@ -137,6 +149,17 @@ mod tests {
         let error = hinted(anyhow::anyhow!("no"), "do this").context("outer");
         assert_eq!(describe(&error), "outer: no");
         assert_eq!(hint_of(&error).as_deref(), Some("do this"));
+    }
+
+    #[test]
+    fn a_reader_that_went_away_changes_no_outcome() {
+        let closed = || Err::<(), _>(io::Error::new(io::ErrorKind::BrokenPipe, StdoutClosed));
+        let full = || Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull));
+        let failed = || Err(anyhow::anyhow!("damaged"));
+        assert_eq!(after_printing(closed(), Ok(Outcome::LeftOut)).unwrap(), Outcome::LeftOut);
+        assert_eq!(after_printing(closed(), failed()).unwrap_err().to_string(), "damaged");
+        assert_eq!(after_printing(full(), failed()).unwrap_err().to_string(), "damaged");
+        assert!(after_printing(full(), Ok(Outcome::Done)).is_err());
     }
 
     #[test]

@@ -83,6 +83,15 @@ impl Scene {
         end(command)
     }
 
+    /// As `run`, with nobody to read standard output.
+    fn run_unread(&self, args: &[&str]) -> Ended {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = offsite(args);
+        command.current_dir(self.dir.path()).stdout(writer);
+        end(command)
+    }
+
     fn add_tree(&self) -> String {
         self.run(&["resource", "add", "tree", "--region", "us-east-1", "--name", "a tree"]).ok().line()
     }
@@ -489,12 +498,36 @@ fn a_socket_is_listed_as_left_out() {
 fn a_reader_that_goes_away_is_no_failure() {
     let scene = Scene::new();
     let backup = scene.back_up(&scene.add_tree());
-    let mut command = offsite(&["backup", "cat", &backup, "large"]);
-    let mut child =
-        command.current_dir(scene.dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(0), &b""[..]), "{ended:?}");
+    let ended = scene.run_unread(&["backup", "cat", &backup, "large"]).ok();
+    assert_eq!(ended.stderr, "");
+    scene.run_unread(&["backup", "ls"]).ok();
+    scene.run_unread(&["backup", "verify", &backup]).ok();
+}
+
+/// `offsite verify | head -1` ended with 0 over a damaged region.
+#[test]
+fn a_reader_that_goes_away_makes_nothing_good() {
+    let scene = Scene::new();
+    let _socket = std::os::unix::net::UnixListener::bind(scene.path("tree/socket")).unwrap();
+    let resource = scene.add_tree();
+    let backup = scene.back_up(&resource);
+    let restored = scene.run_unread(&["backup", "restore", &backup, "out", "--json"]).with_status(3);
+    assert!(restored.stderr.contains("left out: socket"), "{restored:?}");
+    fs::remove_dir_all(scene.path("us-gov-west-1")).unwrap();
+    scene.run_unread(&["copy", &backup, "--to", "us-west-2", "--to", "us-gov-west-1"]).with_status(1);
+    let to_both = ["copy", &backup, "--to", "us-west-2", "--to", "eu-west-1", "--detach"];
+    scene.run_unread(&to_both).ok();
+    let accepted = scene.run(&["backup", "ls", "--region", "eu-west-1", "--json"]).ok().json();
+    assert_eq!(accepted.as_array().unwrap().len(), 1, "{accepted}");
+    for pack in packs(&scene.path("us-east-1")) {
+        fs::remove_file(pack).unwrap();
+    }
+    for verify in [&["backup", "verify", &backup][..], &["verify", "--region", "us-east-1"]] {
+        for json in [&[][..], &["--json"]] {
+            let damaged = scene.run_unread(&[verify, json].concat()).with_status(1);
+            assert!(damaged.stderr.contains("error: ") && damaged.stderr.contains("hint: "), "{damaged:?}");
+        }
+    }
 }
 
 #[test]

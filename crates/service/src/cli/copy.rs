@@ -15,7 +15,7 @@ use super::arguments::TagArgs;
 use super::backup::BackupView;
 use crate::app::App;
 use crate::config::parse_rate;
-use crate::exit::{Outcome, print_error};
+use crate::exit::{Outcome, after_printing, print_error};
 use crate::output::{Table, counted, grouped, print_json, print_line};
 
 /// Arguments of `offsite copy`.
@@ -70,18 +70,20 @@ pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
     let (targets, mut results) = open_targets(app, &source, &regions).await;
     if args.dry_run {
         let targets: Vec<&RegionContext> = targets.iter().map(Arc::as_ref).collect();
-        present_plan(&plan(&source, &targets, &request).await?, args.format)?;
-        return Ok(succeeded(app, results).1);
+        let printed = present_plan(&plan(&source, &targets, &request).await?, args.format);
+        return after_printing(printed, Ok(succeeded(app, results).1));
     }
     if args.detach {
+        let mut printed = Ok(());
         for target in &targets {
             let accepted = accept_copy(&source, target, &app.worker(), &request, &Terms::default()).await?;
             if let Acceptance::New(job) = accepted {
-                print_line(job.id())?;
+                // The others are to be copied to also where nobody reads their ids.
+                printed = printed.and(print_line(job.id()));
                 job.leave().await?;
             }
         }
-        return Ok(succeeded(app, results).1);
+        return after_printing(printed, Ok(succeeded(app, results).1));
     }
     if !targets.is_empty() {
         let copied = copy(app, &source, &targets, request).await?;
@@ -89,8 +91,7 @@ pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
     }
     results.sort_by_key(|(region, _)| regions.iter().position(|named| named == region));
     let (reports, outcome) = succeeded(app, results);
-    present(&reports, args.format)?;
-    Ok(outcome)
+    after_printing(present(&reports, args.format), Ok(outcome))
 }
 
 /// Opens each target. One that cannot be opened has failed already, and keeps none of the others.

@@ -17,7 +17,7 @@ use crate::authorization::{
     Circumstances, Copying, Decision, Permission, Policies, Principal, Resource, SCHEMA, actions, types_of,
 };
 use crate::config::{AccessKey, Cloud, Config, PolicyDirectory};
-use crate::exit::{Outcome, hinted};
+use crate::exit::{Outcome, after_printing, hinted};
 use crate::output::{Table, print_json, print_line, say};
 
 /// The `offsite policy` commands.
@@ -118,9 +118,9 @@ async fn check(app: App, args: CheckArgs) -> anyhow::Result<Outcome> {
         account: principal.account,
     };
     let checked: Vec<Checked> = principals.into_iter().map(decide).collect();
-    report(&permission, &policies, &checked, args.format)?;
     let all = checked.iter().all(|checked| checked.decision.allowed);
-    Ok(if all { Outcome::Done } else { Outcome::Failed })
+    let outcome = if all { Outcome::Done } else { Outcome::Failed };
+    after_printing(report(&permission, &policies, &checked, args.format), Ok(outcome))
 }
 
 fn report(permission: &Permission, policies: &Policies, checked: &[Checked], format: Format) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ use serde_json::json;
 use super::Format;
 use crate::app::App;
 use crate::config::{CatalogPlace, META_REGION, META_STORE_ID, RegionSettings};
-use crate::exit::{Outcome, hinted};
+use crate::exit::{Outcome, after_printing, hinted};
 use crate::output::{counted, print_json, print_line, say};
 
 /// What SQLite keeps beside a database: `-wal` holds committed changes, `-shm` its index.
@@ -47,8 +47,7 @@ pub(super) async fn run(app: &App, args: &RebuildArgs) -> anyhow::Result<Outcome
         CatalogPlace::File(file) => rebuild_file(app, settings, file).await?,
         CatalogPlace::Server(url) => rebuild_in_server(app, settings, url).await?,
     };
-    present(args, &report)?;
-    Ok(Outcome::of_left_out(!report.faults.is_empty()))
+    after_printing(present(args, &report), Ok(Outcome::of_left_out(!report.faults.is_empty())))
 }
 
 async fn rebuild_file(app: &App, settings: &RegionSettings, file: &Path) -> anyhow::Result<RebuildReport> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Format;
 use super::arguments::DepthArgs;
 use crate::app::App;
-use crate::exit::{Outcome, hinted};
+use crate::exit::{Outcome, after_printing, hinted};
 use crate::output::{counted, print_json, print_line};
 
 /// More names than this say less, not more; `--json` has them all.
@@ -37,22 +37,20 @@ pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome>
     };
     let (accounts, depth) = (app.accounts_in(&ctx).await?, args.depth.depth());
     let report = app.watch(|progress| verify_region(&ctx, &accounts, depth, other.as_ref(), progress)).await?;
-    if args.format.json {
-        print_json(&region_json(&args.region, &report))?;
-    } else {
-        print_region(&args.region, &report, accounts.len() > 1)?;
-    }
+    let printed = match args.format.json {
+        true => print_json(&region_json(&args.region, &report)),
+        false => print_region(&args.region, &report, accounts.len() > 1).map_err(Into::into),
+    };
+    after_printing(printed, judge(&args.region, &report))
+}
+
+fn judge(region: &Region, report: &RegionVerifyReport) -> anyhow::Result<Outcome> {
     let damaged = report.backups.iter().filter(|(.., report)| !report.faults.is_empty()).count();
     if damaged == 0 {
         return Ok(Outcome::Done);
     }
-    let error = anyhow::anyhow!(
-        "{} of {} in {} are damaged",
-        damaged,
-        counted(report.backups.len() as u64, "backup"),
-        args.region
-    );
-    Err(hinted(error, repair_hint(&args.region)))
+    let all = counted(report.backups.len() as u64, "backup");
+    Err(hinted(anyhow::anyhow!("{damaged} of {all} in {region} are damaged"), repair_hint(region)))
 }
 
 /// What to do about damage in `region`.

@@ -15,7 +15,7 @@ use crate::api::kept_by_backup;
 use crate::app::App;
 use crate::cli::Format;
 use crate::cli::arguments::TagArgs;
-use crate::exit::Outcome;
+use crate::exit::{Outcome, after_printing};
 use crate::output::{counted, print_json, print_line, say_omissions};
 use crate::progress::rate;
 
@@ -57,8 +57,9 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
         let terms = Terms::default();
         let accepted = accept_backup(&ctx, &app.worker(), request, &terms, Arc::default()).await?;
         if let Acceptance::New(job) = accepted {
-            print_line(job.id())?;
+            let printed = print_line(job.id());
             job.leave().await?;
+            return after_printing(printed, Ok(Outcome::Done));
         }
         return Ok(Outcome::Done);
     }
@@ -74,12 +75,12 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
         ByteSize(rate(report.bytes_read, took)),
         ByteSize(report.bytes_stored)
     ));
-    if args.format.json {
-        print_json(&to_json(&ctx.region, &report))?;
-    } else {
-        print_line(&report.backup.id)?;
-    }
-    Ok(say_omissions(&report.omissions, &format!("`offsite backup show {} --omissions`", report.backup.id)))
+    let printed = match args.format.json {
+        true => print_json(&to_json(&ctx.region, &report)),
+        false => print_line(&report.backup.id).map_err(Into::into),
+    };
+    let more = format!("`offsite backup show {} --omissions`", report.backup.id);
+    after_printing(printed, Ok(say_omissions(&report.omissions, &more)))
 }
 
 fn to_json(region: &Region, report: &BackupReport) -> Value {

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::cli::Format;
 use crate::cli::arguments::path_parser;
-use crate::exit::Outcome;
+use crate::exit::{Outcome, after_printing};
 use crate::output::{counted, print_json, say_omissions};
 use crate::progress::rate;
 
@@ -47,10 +47,11 @@ pub(super) async fn run(app: &App, args: RestoreArgs) -> anyhow::Result<Outcome>
     let started = Instant::now();
     let report = restore(app, &ctx, request).await?;
     let took = started.elapsed();
-    if args.format.json {
-        let RestoreReport { entries, bytes, omissions } = &report;
-        print_json(&json!({ "entries": entries, "bytes": bytes, "omissions": omissions }))?;
-    }
+    let RestoreReport { entries, bytes, omissions } = &report;
+    let printed = match args.format.json {
+        true => print_json(&json!({ "entries": entries, "bytes": bytes, "omissions": omissions })),
+        false => Ok(()),
+    };
     app.note(format_args!(
         "restored {}, {} in {:.1} s, {}/s",
         counted(report.entries, "item"),
@@ -58,7 +59,7 @@ pub(super) async fn run(app: &App, args: RestoreArgs) -> anyhow::Result<Outcome>
         took.as_secs_f64(),
         ByteSize(rate(report.bytes, took))
     ));
-    Ok(say_omissions(&report.omissions, "--json has them all"))
+    after_printing(printed, Ok(say_omissions(&report.omissions, "--json has them all")))
 }
 
 /// Restores one backup and shows the progress.

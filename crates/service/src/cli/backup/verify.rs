@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::cli::Format;
 use crate::cli::arguments::DepthArgs;
 use crate::cli::verify::{backup_json, print_backup, repair_hint};
-use crate::exit::{Outcome, hinted};
+use crate::exit::{Outcome, after_printing, hinted};
 use crate::output::{counted, print_json};
 
 /// Arguments of `offsite backup verify`.
@@ -27,16 +27,16 @@ pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome>
     let (ctx, _) = app.find_backup(&args.id).await?.open().await?;
     let depth = args.depth.depth();
     let report = app.watch(|progress| verify_backup(&ctx, &app.account, &args.id, depth, progress)).await?;
-    if args.format.json {
-        print_json(&backup_json(&ctx.region, &args.id, &report))?;
-    } else {
-        print_backup(&ctx.region, &args.id, &report)?;
-    }
-    match report.faults.len() as u64 {
+    let printed = match args.format.json {
+        true => print_json(&backup_json(&ctx.region, &args.id, &report)),
+        false => print_backup(&ctx.region, &args.id, &report).map_err(Into::into),
+    };
+    let judged = match report.faults.len() as u64 {
         0 => Ok(Outcome::Done),
         faults => {
             let error = anyhow::anyhow!("backup {} in {} has {}", args.id, ctx.region, counted(faults, "fault"));
             Err(hinted(error, repair_hint(&ctx.region)))
         }
-    }
+    };
+    after_printing(printed, judged)
 }
