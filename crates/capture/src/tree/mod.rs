@@ -13,4 +13,4 @@ mod metadata;
 pub use found::{Found, FoundEntry, OpenedFile};
 pub use new_file::NewFile;
 pub use source::{TreeOptions, TreeWalk};
-pub use target::{Origin, Passed, TreeTarget};
+pub use target::{Origin, TargetDirectory, TreeTarget};

@@ -12,7 +12,10 @@ use std::path::Path;
 
 use model::effect::effect;
 use model::{DeviceNumber, Entry, EntryKind, Omission, RelPath};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, linkat, makedev, mknodat, openat, symlinkat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, linkat, makedev, mknodat, openat, symlinkat,
+    unlinkat,
+};
 use rustix::io::Errno;
 
 use super::descent::{Descent, Missing, UNFINISHED, make_private_directory};
@@ -23,12 +26,13 @@ use crate::Existing;
 use crate::context::Context;
 use crate::open::{open_to_enter, open_to_list, open_to_read};
 
-/// A directory that is only on the way to what is restored.
+/// A directory of the target.
 #[derive(Debug)]
-pub struct Passed {
+pub struct TargetDirectory {
     /// How it came to be there.
     pub origin: Origin,
-    /// The directory, where it is on a file system that none before it was on, as [`TreeTarget::make_directory`] has it.
+    /// The directory, where it is on a file system that none before it was on: one that is mounted there has to be made durable
+    /// by itself.
     pub file_system: Option<OwnedFd>,
 }
 
@@ -67,8 +71,8 @@ impl TreeTarget {
         let origin = if made { Origin::Made } else { origin_of(dir.as_fd())? };
         if existing == Existing::Refuse {
             // Listed through another descriptor, as a listing moves the offset of the one it is read from.
-            let again = open_to_list(&dir, c".").and_then(list_names).context(|| format!("list directory {shown}"))?;
-            if !again.is_empty() {
+            let names = open_to_list(&dir, c".").and_then(list_names).context(|| format!("list directory {shown}"))?;
+            if !names.is_empty() {
                 let why = "the directory is not empty: choose an empty directory or --overwrite";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
                     .context(|| format!("restore into {shown}"));
@@ -78,48 +82,73 @@ impl TreeTarget {
         Ok(Self { descent: Descent::new(dir), root: origin, existing, file_systems })
     }
 
-    /// Makes a directory for its owner alone, until [`Self::set_metadata`]. One that is there is kept, and returned where it
-    /// is on a file system that none before it was on: a file system that is mounted there has to be made durable by itself.
+    /// Finds out, without a change, whether anything could be restored as `path` or below it.
+    ///
+    /// # Errors
+    /// Where it is certain that nothing could, what making it would end in.
+    pub fn check_writable(&self, path: &RelPath) -> io::Result<()> {
+        let open_below = |at: OwnedFd, name| open_to_enter(&at, name).map_err(|_| at);
+        let root = open_to_enter(self.descent.root(), b".").context(|| "open the root of a restore".to_owned())?;
+        let (reached, at) = match path.names().try_fold(root, open_below) {
+            Ok(at) => (true, at),
+            Err(at) => (false, at),
+        };
+        // Asked for the real user, who is the effective one: older sandboxes refuse the call that asks for the latter.
+        match accessat(&at, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()) {
+            // What is there already may be open to be written in, or can be opened by its owner.
+            Err(error) if reached && error != Errno::ROFS && !(path.is_root() && is_empty(&at)) => Ok(()),
+            checked => checked.context(|| "write there".to_owned()),
+        }
+    }
+
+    /// Makes a directory for its owner alone, until [`Self::set_metadata`]. One that is there is kept, and opened to its owner.
     ///
     /// # Errors
     /// Of kind `AlreadyExists` when something else is there and may not be replaced.
-    pub fn make_directory(&mut self, path: &RelPath) -> io::Result<Option<OwnedFd>> {
-        if path.is_root() {
-            return Ok(None);
-        }
-        let existing = self.existing;
-        let (parent, name) = self.descent.parent(path, Missing::Make)?;
-        let made = match make_private_directory(&parent, name) {
-            Err(Errno::EXIST) => match open_to_enter(&parent, name) {
-                Ok(kept) => make_writable(kept.as_fd()).and_then(|()| self.as_new_file_system(&kept)),
-                Err(Errno::NOTDIR) => {
-                    make_anew(&parent, name, existing, || make_private_directory(&parent, name)).map(|()| None)
-                }
-                Err(error) => Err(error),
-            },
-            made => made.map(|()| None),
-        };
-        made.context(|| format!("make directory {path}"))
+    pub fn make_directory(&mut self, path: &RelPath) -> io::Result<TargetDirectory> {
+        self.make_or_keep(path, |kept| make_writable(kept.as_fd()))
     }
 
     /// Makes a directory as [`Self::make_directory`] does, but leaves one that is there wholly as it is: it is only on the way.
     ///
     /// # Errors
     /// Of kind `AlreadyExists` when something else is there and may not be replaced.
-    pub fn pass_directory(&mut self, path: &RelPath) -> io::Result<Passed> {
+    pub fn pass_directory(&mut self, path: &RelPath) -> io::Result<TargetDirectory> {
+        self.make_or_keep(path, |_| Ok(()))
+    }
+
+    fn make_or_keep(
+        &mut self,
+        path: &RelPath,
+        prepare: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
+    ) -> io::Result<TargetDirectory> {
         if path.is_root() {
-            return Ok(Passed { origin: self.root, file_system: None });
+            return Ok(TargetDirectory { origin: self.root, file_system: None });
         }
+        let existing = self.existing;
         let (parent, name) = self.descent.parent(path, Missing::Make)?;
-        match open_to_enter(&parent, name) {
-            Ok(kept) => {
-                let origin = origin_of(kept.as_fd()).context(|| format!("look at directory {path}"))?;
-                let file_system =
-                    self.as_new_file_system(&kept).context(|| format!("open directory {path} to sync it"))?;
-                Ok(Passed { origin, file_system })
-            }
-            Err(_) => self.make_directory(path).map(|file_system| Passed { origin: Origin::Made, file_system }),
-        }
+        let new = |()| TargetDirectory { origin: Origin::Made, file_system: None };
+        let made = match make_private_directory(&parent, name) {
+            Err(Errno::EXIST) => match open_to_enter(&parent, name) {
+                Ok(kept) => self.keep_directory(&kept, prepare),
+                Err(Errno::NOTDIR) => {
+                    make_anew(&parent, name, existing, || make_private_directory(&parent, name)).map(new)
+                }
+                Err(error) => Err(error),
+            },
+            made => made.map(new),
+        };
+        made.context(|| format!("make directory {path}"))
+    }
+
+    fn keep_directory(
+        &mut self,
+        kept: &OwnedFd,
+        prepare: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
+    ) -> Result<TargetDirectory, Errno> {
+        let origin = origin_of(kept.as_fd())?;
+        prepare(kept)?;
+        Ok(TargetDirectory { origin, file_system: self.as_new_file_system(kept)? })
     }
 
     /// The directory, opened to be synced, where it is on a file system that was not met before.
@@ -278,6 +307,11 @@ fn make_root(root: &Path) -> io::Result<bool> {
         Err(_) if root.is_dir() => Ok(false),
         made => made.map(|()| true),
     }
+}
+
+/// Whether it is certain that there is nothing in a directory.
+fn is_empty(dir: &OwnedFd) -> bool {
+    open_to_list(dir, c".").and_then(list_names).is_ok_and(|names| names.is_empty())
 }
 
 /// How a directory that is there came to be.

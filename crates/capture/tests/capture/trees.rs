@@ -240,7 +240,7 @@ fn each_file_system_of_the_target_is_told_once() {
         fs::create_dir(mounted.join("below")).unwrap();
         let mut target = TreeTarget::open(dir.path(), Existing::Replace).unwrap();
         let paths = ["", "own", "new", "mounted", "mounted/below", "mounted"];
-        paths.map(|at| target.make_directory(&path(at)).unwrap().is_some()).into()
+        paths.map(|at| target.make_directory(&path(at)).unwrap().file_system.is_some()).into()
     };
     run("umount", &[]);
     assert_eq!(told, [false, false, false, true, false, false]);

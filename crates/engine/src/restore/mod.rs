@@ -54,7 +54,8 @@ pub struct RestoreReport {
 /// Safe to repeat: a restore of the same backup that was interrupted is begun again in its place.
 ///
 /// # Errors
-/// `Conflict` with a hint when the target is in the way, or the backup is not available; `NotFound` when there is no such
+/// `Conflict` with a hint when the target is in the way, or the backup is not available; `Denied` or `Failed` when nothing can be
+/// written there, mostly before anything was fetched; `NotFound` when there is no such
 /// backup, or nothing at one of the paths; `Full` when the disk is. `Damaged` when the manifest is, or a chunk of an image,
 /// whose target is written up to there: mend the pack, then restore again. Damage to single files of a tree is listed in
 /// the report instead.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use capture::{NewFile, Origin, TreeTarget};
+use capture::{NewFile, Origin, TargetDirectory, TreeTarget};
 use futures::TryStreamExt;
 use model::{Entry, EntryKind, Extent, FileTime, Inode, Omission, OmissionKind, RelPath};
 use store::manifest::{Content, ManifestEntry, ManifestReader};
@@ -41,6 +41,7 @@ pub(super) async fn restore_tree(
     let mut writer = writing.await.expect("restoring does not panic")?;
     fetched?;
     planned?;
+    writer.refuse_if_nothing_was_made(&request.target)?;
     for directory in directories(&manifest, &request, &writer.made_on_the_way).await? {
         writer.finish_directories_before(Some(&directory.path));
         writer.open_directories.push(directory);
@@ -59,6 +60,7 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
         }
         _ => EngineError::file(format!("open {} to restore into", target.display()))(error),
     })?;
+    check_writable(&opened, request)?;
     let begun = mark::has_begun(request);
     mark::set(request);
     Ok(Writer {
@@ -72,7 +74,28 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
         open_directories: Vec::new(),
         begun,
         made_on_the_way: HashSet::new(),
+        has_made_any: false,
+        first_denied: None,
     })
+}
+
+/// Looked for before anything is fetched: where nothing can be written, that would be for nothing. A file system that is
+/// read-only ends a restore; a place of somebody else's is left out, unless there is no other.
+fn check_writable(target: &TreeTarget, request: &RestoreRequest) -> Result<(), EngineError> {
+    let root = [RelPath::root()];
+    let places = if request.paths.is_empty() { &root[..] } else { &request.paths };
+    let refusals = places.iter().filter_map(|path| target.check_writable(path).err());
+    let refusals: Vec<std::io::Error> = refusals.collect();
+    let none_is_left = refusals.len() == places.len();
+    let ends_it = |error: &std::io::Error| none_is_left || is_read_only(error);
+    match refusals.into_iter().find(ends_it) {
+        Some(error) => Err(EngineError::file(format!("restore into {}", request.target.display()))(error)),
+        None => Ok(()),
+    }
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ReadOnlyFilesystem
 }
 
 /// A named path that the backup does not have. Looked for before anything is written: whoever has mistyped one finds the target
@@ -182,6 +205,10 @@ struct Writer {
     begun: bool,
     /// The directories above what is restored that this restore has made.
     made_on_the_way: HashSet<RelPath>,
+    /// Whether anything is in the target by now that was not there.
+    has_made_any: bool,
+    /// Why the first was not made of those that there was no right to make.
+    first_denied: Option<std::io::Error>,
 }
 
 /// The file that is being written.
@@ -218,9 +245,9 @@ impl Writer {
     fn take_step(&mut self, step: Step, window: &Window) -> Result<(), EngineError> {
         match step {
             Step::Directory(entry) => {
-                let made = self.target.make_directory(&entry.path);
-                let made =
-                    made.map(|file_system| file_system.into_iter().for_each(|at| self.syncing.add_file_system(at)));
+                let made = self.target.make_directory(&entry.path).map(|made| {
+                    self.note_directory(made);
+                });
                 self.count(&entry, made)
             }
             Step::Passage(entry) => self.pass_directory(&entry),
@@ -258,21 +285,26 @@ impl Writer {
     /// Makes a directory on the way where there is none. One that was there before belongs to somebody else and stays as it is,
     /// but one that an interrupted run of this restore has made does not stay closed to all but its owner.
     fn pass_directory(&mut self, entry: &Entry) -> Result<(), EngineError> {
-        let passed = match self.target.pass_directory(&entry.path) {
-            Ok(passed) => passed,
-            Err(error) => return self.count(entry, Err(error)),
-        };
-        passed.file_system.into_iter().for_each(|at| self.syncing.add_file_system(at));
-        let is_ours = match passed.origin {
+        match self.target.pass_directory(&entry.path).map(|passed| self.note_directory(passed)) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.made_on_the_way.insert(entry.path.clone());
+                self.count(entry, Ok(()))
+            }
+            Err(error) => self.count(entry, Err(error)),
+        }
+    }
+
+    /// Returns whether this restore has made the directory, in this run or an earlier one.
+    fn note_directory(&mut self, directory: TargetDirectory) -> bool {
+        directory.file_system.into_iter().for_each(|at| self.syncing.add_file_system(at));
+        let is_ours = match directory.origin {
             Origin::Made => true,
             Origin::Unfinished => self.begun,
             Origin::Kept => false,
         };
-        if !is_ours {
-            return Ok(());
-        }
-        self.made_on_the_way.insert(entry.path.clone());
-        self.count(entry, Ok(()))
+        self.has_made_any |= is_ours;
+        is_ours
     }
 
     fn begin_file(&mut self, entry: Entry) -> Result<(), EngineError> {
@@ -330,17 +362,29 @@ impl Writer {
         }
     }
 
-    /// Counts an entry that was made, or lists one that was not. A full disk ends the restore.
+    /// That all is left out is no restore with a list of what was left out.
+    fn refuse_if_nothing_was_made(&mut self, target: &Path) -> Result<(), EngineError> {
+        match self.first_denied.take() {
+            Some(error) if !self.has_made_any => {
+                Err(EngineError::file(format!("restore anything into {}", target.display()))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts an entry that was made, or lists one that was not. A disk that takes nothing more ends the restore.
     fn count(&mut self, entry: &Entry, made: std::io::Result<()>) -> Result<(), EngineError> {
         match made {
             Ok(()) => {
+                // Directories may have been there.
+                self.has_made_any |= !entry.is_directory();
                 self.report.entries += 1;
                 self.progress.count_entry();
                 Ok(())
             }
             Err(error) => {
                 let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-                if full {
+                if full || is_read_only(&error) {
                     return Err(EngineError::file(format!("restore {}", entry.path))(error));
                 }
                 let is_device = matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_));
@@ -349,6 +393,9 @@ impl Writer {
                     false => OmissionKind::NotRestored,
                 };
                 self.omit(&entry.path, kind, &error.to_string());
+                if error.kind() == std::io::ErrorKind::PermissionDenied {
+                    self.first_denied.get_or_insert(error);
+                }
                 Ok(())
             }
         }

@@ -244,6 +244,46 @@ fn an_ordinary_user_restores_what_it_may_and_is_told_the_rest() {
     assert_eq!(target.join("closed").metadata().unwrap().permissions().mode() & 0o7777, 0o500);
 }
 
+/// It took the whole download and ended as done, with a list of all there is as left out.
+#[test]
+fn a_target_that_cannot_be_written_fails_a_restore() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir_all(tree.join("docs/below")).unwrap();
+    std::fs::write(tree.join("file"), "bytes").unwrap();
+    std::fs::write(tree.join("docs/below/file"), "below").unwrap();
+    tool("chown", ["-R".as_ref(), "65534:65534".as_ref(), tree.as_os_str()]);
+    let backup = world.backup(&world.add(&tree));
+    tool("chown", ["-R".as_ref(), "65534:65534".as_ref(), world.site().as_os_str()]);
+    tool("chmod", ["a+rx".as_ref(), world.path("").as_os_str()]);
+    let theirs = world.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let as_nobody = |more: &[&str]| {
+        let arguments = [&["backup", "restore", &backup, theirs.to_str().unwrap()], more].concat();
+        let mut command = world.command(arguments);
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        std::os::unix::process::CommandExt::gid(&mut command, 65534);
+        crate::world::Ran::from(command.output().unwrap())
+    };
+    let refused = |ran: crate::world::Ran, why: &str| {
+        let ran = ran.exits(1);
+        assert!(ran.stderr.contains(why) && ran.stderr.contains("Permission denied"), "{}", ran.stderr);
+    };
+    for more in [&[][..], &["--overwrite"], &["--path", "docs/below"], &["--path", "file", "--path", "docs"]] {
+        refused(as_nobody(more), "failed to restore into");
+    }
+    // Something may be there that can be written: only trying tells.
+    std::fs::create_dir(theirs.join("docs")).unwrap();
+    refused(as_nobody(&["--overwrite"]), "failed to restore anything into");
+    refused(as_nobody(&["--overwrite", "--path", "docs/below"]), "failed to restore into");
+    assert_eq!(std::fs::read_dir(theirs.join("docs")).unwrap().count(), 0);
+    std::os::unix::fs::chown(theirs.join("docs"), Some(65534), Some(65534)).unwrap();
+    assert!(as_nobody(&["--overwrite"]).exits(3).stderr.contains("left out: file was not restored"));
+    assert_eq!(std::fs::read(theirs.join("docs/below/file")).unwrap(), b"below");
+    as_nobody(&["--overwrite", "--path", "docs/below"]).exits(0);
+    as_nobody(&["--overwrite", "--path", "docs/below", "--path", "file"]).exits(3);
+}
+
 #[test]
 fn a_large_sparse_file_costs_neither_time_nor_space() {
     let world = World::new();

@@ -281,6 +281,30 @@ fn a_store_that_takes_no_writes_is_a_clear_error() {
 }
 
 #[test]
+fn a_target_on_a_read_only_file_system_fails_a_restore() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir_all(tree.join("inner")).unwrap();
+    std::fs::write(tree.join("file"), "bytes").unwrap();
+    std::fs::write(tree.join("inner/file"), "bytes").unwrap();
+    let backup = world.backup(&world.add(&tree));
+    let target = world.path("target");
+    let refused = |mounted: &Path, why: &str| {
+        tool("mount", ["--bind".as_ref(), mounted.as_os_str(), mounted.as_os_str()]);
+        let mounted = Mounted(mounted.to_owned());
+        tool("mount", ["-o".as_ref(), "remount,bind,ro".as_ref(), mounted.0.as_os_str()]);
+        for more in [&[][..], &["--path", "inner/file"]] {
+            let arguments = ["backup", "restore", &backup, target.to_str().unwrap(), "--overwrite"];
+            let ran = world.run([&arguments[..], more].concat()).exits(1);
+            assert!(ran.stderr.contains(why) && ran.stderr.contains("Read-only file system"), "{}", ran.stderr);
+        }
+    };
+    std::fs::create_dir_all(target.join("inner")).unwrap();
+    refused(&target, "failed to restore into");
+    refused(&target.join("inner"), "failed to restore in");
+}
+
+#[test]
 fn two_processes_at_once_on_the_same_resource_both_end_well() {
     let world = World::new();
     let tree = world.path("tree");
