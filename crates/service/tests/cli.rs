@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -222,6 +222,37 @@ fn a_region_is_added_to_a_site_and_copied_to() {
     let again = scene.run(&["region", "add", "eu-central-1", "--partition", "aws"]).with_status(1);
     assert!(again.stderr.contains("has a region eu-central-1 already"), "{again:?}");
     scene.run(&["region", "add", "No_Region", "--partition", "aws"]).with_status(2);
+}
+
+/// A server of another user could not read its identities any more, once root had made an account.
+#[test]
+fn what_root_changes_stays_its_owners() {
+    let scene = Scene::new();
+    let (kept, named) = (scene.path("kept"), scene.path("identities.toml"));
+    fs::create_dir(&kept).unwrap();
+    fs::rename(&named, kept.join("identities.toml")).unwrap();
+    std::os::unix::fs::symlink("kept/identities.toml", &named).unwrap();
+    let changed = Command::new("chown").args(["-R", "65534:65533"]).arg(scene.dir.path()).status().unwrap();
+    assert!(changed.success());
+    for (file, mode) in [("kept/identities.toml", 0o640), ("offsite.toml", 0o604)] {
+        fs::set_permissions(scene.path(file), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let owned = |file: &str| {
+        let file = scene.path(file).symlink_metadata().unwrap();
+        (file.uid(), file.gid(), file.permissions().mode() & 0o777, file.is_file())
+    };
+    scene.run(&["account", "create", "of-root"]).ok();
+    scene.run(&["region", "add", "eu-central-1", "--partition", "aws"]).ok();
+    assert_eq!(owned("kept/identities.toml"), (65534, 65533, 0o640, true));
+    assert_eq!(owned("offsite.toml"), (65534, 65533, 0o604, true));
+    assert!(named.is_symlink());
+    let mut command = offsite(&["account", "create", "of-theirs"]);
+    std::os::unix::process::CommandExt::uid(command.current_dir(scene.dir.path()), 65534);
+    std::os::unix::process::CommandExt::gid(&mut command, 65533);
+    end(command).ok();
+    let listed = scene.run(&["account", "ls"]).ok().stdout;
+    assert!(listed.contains("of-root") && listed.contains("of-theirs"), "{listed}");
+    assert_eq!(owned("kept/identities.toml"), (65534, 65533, 0o640, true));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `offsite region`: the regions of a site, and another one.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -11,7 +10,7 @@ use serde_json::json;
 
 use super::init::{entry, make_region};
 use super::{Format, Global};
-use crate::config::{Config, RegionEntry};
+use crate::config::{Config, RegionEntry, replace_text};
 use crate::exit::Outcome;
 use crate::output::{Table, print_json, say};
 
@@ -93,18 +92,9 @@ fn append(file: &Path, region: &RegionEntry) -> anyhow::Result<()> {
     struct Added<'a> {
         region: [&'a RegionEntry; 1],
     }
-    let failed = || format!("failed to write {}", file.display());
     let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
     let text = format!("{}\n\n{}", text.trim_end(), toml::to_string(&Added { region: [region] })?);
-    let real = file.canonicalize().with_context(failed)?;
-    let Some(dir) = real.parent() else { bail!("{} has no directory", file.display()) };
-    let mut fresh = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
-    fresh.write_all(text.as_bytes()).with_context(failed)?;
-    fresh.as_file().sync_all().with_context(failed)?;
-    let mode = std::fs::metadata(&real).with_context(failed)?.permissions();
-    fresh.as_file().set_permissions(mode).with_context(failed)?;
-    fresh.persist(&real).with_context(failed)?;
-    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)
+    replace_text(file, &text).with_context(|| format!("failed to write {}", file.display()))
 }
 
 fn list(config: &Config, format: Format) -> anyhow::Result<()> {

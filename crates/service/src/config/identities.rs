@@ -1,8 +1,6 @@
 //! Identities: the accounts that own resources and backups.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -12,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access_key::{AccessKey, Cloud};
 use super::limits::Limits;
+use super::replacing::{lock_text, replace_text};
 use crate::exit::hinted;
 
 /// One account.
@@ -105,18 +104,11 @@ impl Identities {
     /// Changes the file at `path` and returns what it says then. Two that change it take turns.
     pub(crate) fn edit(path: &Path, edit: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<Self> {
         let failed = || format!("failed to write {}", path.display());
-        let lock = File::options().create(true).truncate(false).write(true).open(path.with_extension("lock"));
-        let lock = lock.with_context(failed)?;
-        lock.lock().with_context(failed)?;
+        let _lock = lock_text(path).with_context(failed)?;
         let mut identities = Self::load(path)?;
         edit(&mut identities)?;
         identities.check().with_context(|| path.display().to_string())?;
-        let dir = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
-        file.write_all(toml::to_string(&identities)?.as_bytes()).with_context(failed)?;
-        file.as_file().sync_all().with_context(failed)?;
-        file.persist(path).map_err(|error| error.error).with_context(failed)?;
-        File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)?;
+        replace_text(path, &toml::to_string(&identities)?).with_context(failed)?;
         Ok(identities)
     }
 

@@ -16,6 +16,7 @@ mod place;
 mod policies;
 pub(crate) mod reference;
 mod region;
+mod replacing;
 
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -39,6 +40,7 @@ pub(crate) use identities::{Account, Identities};
 pub(crate) use place::{CatalogPlace, StorePlace};
 pub(crate) use policies::{POLICIES, PolicyDirectory};
 pub(crate) use region::{META_REGION, META_STORE_ID, RegionEntry, RegionSettings, id_of};
+pub(crate) use replacing::replace_text;
 
 use crate::exit::hinted;
 
