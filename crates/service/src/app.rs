@@ -49,7 +49,7 @@ impl<T> Found<'_, T> {
 impl App {
     /// Reads the configuration and chooses the account.
     pub(crate) fn load(global: &Global) -> anyhow::Result<Self> {
-        let config = Config::load(&global.config)?;
+        let config = Config::load(global.config())?;
         let account = config.identities.find(global.account.as_deref())?.id.clone();
         Ok(Self { config, account, is_named: global.account.is_some(), quiet: global.quiet })
     }

@@ -264,6 +264,44 @@ fn a_missing_configuration_is_named() {
     assert!(ended.stderr.contains("elsewhere.toml") && ended.stderr.contains("offsite init"), "{ended:?}");
 }
 
+/// A mistyped name became an empty site, whose secrets were printed.
+#[test]
+fn a_server_makes_a_site_only_where_none_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let serve = |named: &[&str]| {
+        let mut command = offsite(&[&["serve", "--listen", "127.0.0.1:0"], named].concat());
+        command.current_dir(dir.path());
+        command
+    };
+    let mut by_variable = serve(&[]);
+    by_variable.env("OFFSITE_CONFIG", "offsit.toml");
+    for refused in [serve(&["--config", "offsit.toml"]), serve(&["--config", "sub/offsite.toml"]), by_variable] {
+        let refused = end(refused).with_status(1);
+        assert!(refused.stderr.contains("there is no configuration at") && refused.stderr.contains("offsite init"));
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let mut server = serve(&[]).stderr(Stdio::piped()).spawn().unwrap();
+    let said = std::io::BufReader::new(server.stderr.take().unwrap());
+    let listens = std::io::BufRead::lines(said).any(|line| line.unwrap().starts_with("listening on "));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(listens && dir.path().join("client.env").exists());
+}
+
+#[test]
+fn a_configuration_that_may_not_be_seen_is_not_taken_for_none() {
+    let scene = Scene::new();
+    let config = scene.path("offsite.toml");
+    for command in [&["backup", "ls"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let mut command = offsite(command);
+        command.arg("--config").arg(&config).current_dir("/");
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        let refused = end(command).with_status(1);
+        assert!(refused.stderr.contains("Permission denied") && !refused.stderr.contains("no configuration"));
+    }
+}
+
 #[test]
 fn a_resource_gets_the_type_its_path_calls_for() {
     let scene = Scene::new();

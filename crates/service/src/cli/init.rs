@@ -70,15 +70,10 @@ pub(super) async fn run(args: &InitArgs, quiet: bool) -> anyhow::Result<Outcome>
 }
 
 /// Makes everything below `dir` and returns the path of the configuration.
-pub(super) async fn init(dir: &Path) -> anyhow::Result<PathBuf> {
-    init_at(dir, Path::new(CONFIG_FILE)).await
-}
-
-/// As [`init`], with the configuration in a file of another name.
-pub(crate) async fn init_at(dir: &Path, name: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) async fn init(dir: &Path) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
     let dir = dir.canonicalize().with_context(|| format!("failed to find {}", dir.display()))?;
-    let file = dir.join(name.file_name().unwrap_or(CONFIG_FILE.as_ref()));
+    let file = dir.join(CONFIG_FILE);
     if file.exists() {
         return Err(there_already(&file));
     }

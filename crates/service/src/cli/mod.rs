@@ -21,9 +21,9 @@ mod region;
 mod resource;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub(crate) use init::{CLIENT_FILE, init_at};
+pub(crate) use init::{CLIENT_FILE, init};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -50,15 +50,22 @@ pub(crate) struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The configuration file.
-    #[arg(long, global = true, help_heading = "Global options", env = "OFFSITE_CONFIG", value_name = "FILE", default_value = CONFIG_FILE)]
-    pub(crate) config: PathBuf,
+    /// The configuration file [default: offsite.toml].
+    #[arg(long, global = true, help_heading = "Global options", env = "OFFSITE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Print no progress and no notes, only results and errors.
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// The account to act for, by id or name [default: the first in the identities file].
     #[arg(long, global = true, help_heading = "Global options", value_name = "ID|NAME")]
     pub(crate) account: Option<String>,
+}
+
+impl Global {
+    /// The configuration file.
+    pub(crate) fn config(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(CONFIG_FILE))
+    }
 }
 
 /// Whether a report is for people or for programs.

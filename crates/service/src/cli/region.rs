@@ -51,9 +51,9 @@ pub(crate) struct AddArgs {
 }
 
 pub(super) async fn run(global: &Global, command: RegionCommand) -> anyhow::Result<Outcome> {
-    let config = Config::load(&global.config)?;
+    let config = Config::load(global.config())?;
     match command {
-        RegionCommand::Add(args) => add(&global.config, &config, args, global.quiet).await?,
+        RegionCommand::Add(args) => add(global.config(), &config, args, global.quiet).await?,
         RegionCommand::Ls(format) => list(&config, format)?,
     }
     Ok(Outcome::Done)

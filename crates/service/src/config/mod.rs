@@ -174,7 +174,7 @@ impl Config {
     /// Reads and checks the file at `path` and the identities it names.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let file = std::path::absolute(path).with_context(|| format!("failed to find {}", path.display()))?;
-        if !file.exists() {
+        if !is_there(&file)? {
             let error = anyhow::anyhow!("there is no configuration at {}", file.display());
             return Err(hinted(error, "make one with `offsite init`, or name one with --config or OFFSITE_CONFIG"));
         }
@@ -254,6 +254,11 @@ fn check_regions(entries: &[RegionEntry], file: &Path) -> anyhow::Result<Vec<Reg
         bail!("region: {} is given twice", twice.name);
     }
     entries.iter().map(|entry| entry.check(file)).collect()
+}
+
+/// Whether there is something at `path`. Not to be permitted to look is an error, and no answer.
+pub(crate) fn is_there(path: &Path) -> anyhow::Result<bool> {
+    path.try_exists().with_context(|| format!("failed to look for {}", path.display()))
 }
 
 fn read_text(path: &Path) -> anyhow::Result<String> {

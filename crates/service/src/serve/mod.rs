@@ -31,8 +31,8 @@ pub(crate) use policies::PolicyFolder;
 pub(crate) use regions::{Regions, Unserved};
 
 use crate::api::{Denials, Rates};
-use crate::cli::{CLIENT_FILE, Global, init_at};
-use crate::config::{Config, RequestRates};
+use crate::cli::{CLIENT_FILE, Global, init};
+use crate::config::{CONFIG_FILE, Config, RequestRates, is_there};
 use crate::exit::Outcome;
 use crate::output::say;
 
@@ -89,7 +89,7 @@ pub(crate) struct Server {
 
 /// Serves until a signal ends it.
 pub(crate) async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<Outcome> {
-    let config = load_or_make(&global.config).await?;
+    let config = load_or_make(global).await?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(cert), Some(key)) => Some(listener::tls(cert, key)?),
         _ => None,
@@ -146,17 +146,17 @@ impl Server {
     }
 }
 
-/// Reads the configuration, or makes one where there is none and says what a client needs.
-async fn load_or_make(path: &Path) -> anyhow::Result<Config> {
-    if !path.exists() {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let made = init_at(dir, path).await?;
+/// Reads the configuration, or makes one where there is none and says what a client needs. Not where one was named: a name that
+/// was mistyped must not become a site, with secrets that are printed.
+async fn load_or_make(global: &Global) -> anyhow::Result<Config> {
+    if global.config.is_none() && !is_there(Path::new(CONFIG_FILE))? {
+        let made = init(Path::new(".")).await?;
         let client = made.with_file_name(CLIENT_FILE);
         say(format_args!("made {}; a client needs (also in {}):", made.display(), client.display()));
         let text = std::fs::read_to_string(&client).with_context(|| format!("failed to read {}", client.display()))?;
         text.lines().for_each(say);
     }
-    Config::load(path)
+    Config::load(global.config())
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

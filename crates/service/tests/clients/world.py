@@ -24,8 +24,8 @@ OFFSITE = os.environ["OFFSITE"]
 class World:
     """A scratch site; its server listens on a free port.
 
-    `settings` are lines of its configuration; without them the server makes the site when it starts, unless parts
-    of regions are to be on other servers. `regions` are further ones, each with its partition.
+    `settings` are lines of its configuration; without them the server makes the site when it starts, in the directory
+    that it starts in, unless parts of regions are to be on other servers. `regions` are further ones, each with its partition.
     """
 
     def __init__(self, settings=None, regions=()):
@@ -50,10 +50,15 @@ class World:
 
     def start(self, *options, **extra):
         """Starts the server and waits until it listens."""
-        command = [OFFSITE, "--config", self.config, "serve", "--listen", "127.0.0.1:0", *options]
+        named = ["--config", self.config] if self.config.exists() else []
+        command = [OFFSITE, *named, "serve", "--listen", "127.0.0.1:0", *options]
         self.log = open(self.dir / "log", "ab", buffering=0)
         self.server = subprocess.Popen(
-            command, stdout=self.log, stderr=subprocess.PIPE, env={**os.environ, "OFFSITE_LOG": "info", **extra}
+            command,
+            cwd=self.config.parent,
+            stdout=self.log,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "OFFSITE_LOG": "info", **extra},
         )
         for line in self.server.stderr:
             self.log.write(line)

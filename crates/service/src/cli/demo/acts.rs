@@ -97,7 +97,7 @@ impl Demo {
         let end = if args.keep { "kept" } else { "removed at the end; --keep keeps it" };
         story.begin(format_args!("The scene: {} ({end})", scratch.display()))?;
         let config = init::init(&scratch.join("offsite")).await?;
-        let app = App::load(&Global { config, quiet, account: None })?;
+        let app = App::load(&Global { config: Some(config), quiet, account: None })?;
         let (first, second) = (FIRST_REGION.parse()?, SECOND_REGION.parse()?);
         let (random, scratch) = (Random::new(SEED), scratch.to_owned());
         Ok(Self { app, story, scratch, first, second, random, taken: Vec::new(), copies: Vec::new() })
