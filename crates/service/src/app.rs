@@ -113,17 +113,14 @@ impl App {
         }
         let mut opened = Vec::new();
         for settings in &self.config.regions {
-            if let Some(catalog) = self.open_or_skip(settings).await {
-                opened.push((settings, catalog));
+            match settings.open_catalog().await {
+                Ok(catalog) => opened.push((settings, catalog)),
+                // With -q, too: the listing is not whole.
+                Err(error) => say(skipping(settings, &error)),
             }
         }
         let skipped = self.config.regions.len() - opened.len();
         Ok((opened, skipped))
-    }
-
-    async fn open_or_skip(&self, settings: &RegionSettings) -> Option<Catalog> {
-        let opened = settings.open_catalog().await;
-        opened.inspect_err(|error| self.note(format_args!("note: {} is skipped: {error}", settings.region))).ok()
     }
 
     async fn find<T>(
@@ -134,9 +131,13 @@ impl App {
     ) -> anyhow::Result<Found<'_, T>> {
         let mut skipped = Vec::new();
         for settings in &self.config.regions {
-            let Some(catalog) = self.open_or_skip(settings).await else {
-                skipped.push(settings.region.as_str());
-                continue;
+            let catalog = match settings.open_catalog().await {
+                Ok(catalog) => catalog,
+                Err(error) => {
+                    self.note(skipping(settings, &error));
+                    skipped.push(settings.region.as_str());
+                    continue;
+                }
             };
             if let Some(row) = ask(&catalog).await.map_err(EngineError::from)? {
                 return Ok(Found { settings, catalog, row });
@@ -144,6 +145,10 @@ impl App {
         }
         Err(unknown(kind, id, &skipped))
     }
+}
+
+fn skipping(settings: &RegionSettings, error: &impl Display) -> String {
+    format!("note: {} is skipped: {error}", settings.region)
 }
 
 fn unknown(kind: &str, id: &impl Display, skipped: &[&str]) -> anyhow::Error {

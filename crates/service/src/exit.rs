@@ -1,6 +1,7 @@
 //! How a command ends: its exit status, and its error as one line and a hint.
 //!
-//! 0 done, 1 failed, 2 usage (clap's own), 3 done with a list of what was left out, 130 interrupted.
+//! 0 done, 1 failed, 2 usage (clap's own), 3 done with a list of what was left out, 130
+//! interrupted, 143 terminated.
 
 use std::error::Error;
 use std::fmt;
@@ -20,8 +21,10 @@ pub(crate) enum Outcome {
     LeftOut,
     /// It failed, and why has been printed.
     Failed,
-    /// A signal ended it.
+    /// SIGINT ended it.
     Interrupted,
+    /// SIGTERM ended it.
+    Terminated,
 }
 
 impl Outcome {
@@ -35,8 +38,9 @@ impl Outcome {
             Self::Done => 0,
             Self::Failed => 1,
             Self::LeftOut => 3,
-            // 128 and the number of SIGINT, as shells have it.
+            // 128 and the number of the signal, as shells have it.
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }
@@ -55,9 +59,6 @@ pub(crate) fn report(ended: anyhow::Result<Outcome>) -> ExitCode {
         print_error(&error);
         Outcome::Failed
     });
-    if outcome == Outcome::Interrupted {
-        say("interrupted; run the same command again to go on from here");
-    }
     ExitCode::from(outcome.status())
 }
 

@@ -52,11 +52,14 @@ async fn run_until_interrupted(cli: cli::Cli) -> anyhow::Result<Outcome> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = cli.run() => ended,
-        _ = interrupt.recv() => Ok(Outcome::Interrupted),
-        _ = terminate.recv() => Ok(Outcome::Interrupted),
-    }
+    let run_again = cli.when_run_again();
+    let outcome = tokio::select! {
+        ended = cli.run() => return ended,
+        _ = interrupt.recv() => Outcome::Interrupted,
+        _ = terminate.recv() => Outcome::Terminated,
+    };
+    output::say(format_args!("interrupted{run_again}"));
+    Ok(outcome)
 }
 
 fn start_log() {

@@ -208,7 +208,10 @@ fn init_goes_on_after_a_crash_and_keeps_what_was_made() {
 fn a_region_is_added_to_a_site_and_copied_to() {
     let scene = Scene::new();
     let before = fs::read_to_string(scene.path("offsite.toml")).unwrap();
-    scene.run(&["region", "add", "eu-central-1", "--partition", "aws", "--dir", "far/away"]).ok();
+    let mut command = offsite(&["region", "add", "eu-central-1", "--partition", "aws", "--dir", "far/away"]);
+    command.arg("--config").arg(scene.path("offsite.toml")).current_dir("/");
+    let added = end(command).ok();
+    assert!(added.stderr.contains(scene.path("far/away").to_str().unwrap()), "{added:?}");
     let after = fs::read_to_string(scene.path("offsite.toml")).unwrap();
     assert!(after.starts_with(before.trim_end()), "{after}");
     assert!(scene.path("far/away/store").is_dir());
@@ -407,6 +410,8 @@ fn a_copy_outlives_the_region_it_came_from() {
     fs::remove_dir_all(scene.path("us-east-1")).unwrap();
     let listed = scene.run(&["backup", "ls", "--json"]).with_status(3);
     assert!(listed.stderr.contains("us-east-1 is skipped"), "{listed:?}");
+    let quiet = scene.run(&["backup", "ls", "-q"]).with_status(3);
+    assert!(quiet.stderr.contains("us-east-1 is skipped"), "{quiet:?}");
     assert_eq!(listed.json().as_array().unwrap().len(), 2);
     let unknown = scene.run(&["backup", "show", &backup]).with_status(1);
     assert!(unknown.stderr.contains("it may be in us-east-1"), "{unknown:?}");
@@ -597,6 +602,44 @@ fn a_reader_that_goes_away_makes_nothing_good() {
             assert!(damaged.stderr.contains("error: ") && damaged.stderr.contains("hint: "), "{damaged:?}");
         }
     }
+}
+
+#[test]
+fn what_a_signal_ended_says_so_in_its_status() {
+    let scene = Scene::new();
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        // A service that never answers keeps the command busy.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let store = format!("s3://bucket?endpoint=http://{}&region=r", silent.local_addr().unwrap());
+        let mut command = offsite(&["region", "add", "eu-central-1", "--partition", "aws", "--store", &store]);
+        command.current_dir(scene.dir.path()).env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _asked = silent.accept().unwrap();
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(status), &b"interrupted\n"[..]), "{ended:?}");
+    }
+}
+
+#[test]
+fn names_cannot_speak_to_the_terminal() {
+    let scene = Scene::new();
+    scene.run(&["account", "create", "\u{1b}[2Jgone"]).ok();
+    let listed = scene.run(&["account", "ls"]).ok().stdout;
+    assert!(listed.contains("\\u{1b}[2Jgone") && !listed.contains('\u{1b}'), "{listed}");
+}
+
+#[test]
+fn a_file_is_no_place_for_a_directory() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    fs::write(scene.path("file"), "precious").unwrap();
+    for more in [&[][..], &["--overwrite"]] {
+        let refused = scene.run(&[&["backup", "restore", &backup, "file"], more].concat()).with_status(1);
+        assert!(refused.stderr.contains("file is not a directory"), "{refused:?}");
+        assert!(!refused.stderr.contains("--overwrite"), "{refused:?}");
+    }
+    assert_eq!(fs::read(scene.path("file")).unwrap(), b"precious");
 }
 
 #[test]

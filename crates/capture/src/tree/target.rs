@@ -63,7 +63,7 @@ impl TreeTarget {
     /// Opens the directory `root`, making it and those above it if need be.
     ///
     /// # Errors
-    /// Of kind `AlreadyExists` when it is not empty and nothing may be replaced.
+    /// Of kind `AlreadyExists` when it is not empty and nothing may be replaced, `NotADirectory` when something else is there.
     pub fn open(root: &Path, existing: Existing) -> io::Result<Self> {
         let shown = root.display();
         let made = make_root(root).context(|| format!("make directory {shown}"))?;
@@ -305,6 +305,9 @@ fn make_root(root: &Path) -> io::Result<bool> {
     match made {
         // Some file systems say that they are read-only before that it is there.
         Err(_) if root.is_dir() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(io::Error::new(io::ErrorKind::NotADirectory, "something else is there"))
+        }
         made => made.map(|()| true),
     }
 }

@@ -58,6 +58,10 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
             EngineError::refused(ErrorKind::Conflict, message)
                 .with_hint("choose an empty or new directory, or replace what is there with --overwrite")
         }
+        std::io::ErrorKind::NotADirectory if target.symlink_metadata().is_ok() => {
+            let message = format!("{} is not a directory, which is what {} is of", target.display(), request.backup);
+            EngineError::refused(ErrorKind::Conflict, message).with_hint("choose an empty or new directory")
+        }
         _ => EngineError::file(format!("open {} to restore into", target.display()))(error),
     })?;
     check_writable(&opened, request)?;

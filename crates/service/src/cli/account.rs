@@ -8,7 +8,7 @@ use super::Format;
 use crate::app::App;
 use crate::config::{Account, Identities};
 use crate::exit::Outcome;
-use crate::output::{Table, print_json, print_line};
+use crate::output::{Table, print_json, print_line, printable};
 
 /// The `offsite account` commands.
 #[derive(Debug, Subcommand)]
@@ -50,7 +50,7 @@ fn list(app: &App, format: Format) -> anyhow::Result<()> {
     }
     let mut table = Table::new(&["ACCOUNT", "NAME", "KEYS"]);
     for account in accounts {
-        table.push([account.id.to_string(), account.name.clone(), account.keys.len().to_string()]);
+        table.push([account.id.to_string(), printable(account.name.as_bytes()), account.keys.len().to_string()]);
     }
     Ok(table.print()?)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Format;
 use crate::app::App;
 use crate::exit::Outcome;
-use crate::output::{JsonArray, Table};
+use crate::output::{JsonArray, Table, printable};
 
 /// Commands of `offsite event`.
 #[derive(Debug, Subcommand)]
@@ -50,7 +50,8 @@ pub(super) async fn run(app: &App, command: EventCommand) -> anyhow::Result<Outc
     }
     let mut table = Table::new(&["TIME", "ACCOUNT", "ACTION", "SUBJECT", "DETAIL"]);
     for event in events {
-        table.push([event.at.to_string(), event.account.to_string(), event.action, event.subject, event.detail]);
+        let told = [event.action, event.subject, event.detail].map(|text| printable(text.as_bytes()));
+        table.push([event.at.to_string(), event.account.to_string()].into_iter().chain(told));
     }
     table.print()?;
     Ok(Outcome::Done)

@@ -37,7 +37,8 @@ use crate::serve::ServeArgs;
 /// Takes backups of directory trees, disk images and HSM token stores into per-region stores, copies
 /// them to other regions, proves the copies, and restores them.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 done with a list of what was left out, 130 interrupted.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 done with a list of what was left out, 130 interrupted,
+/// 143 terminated.
 #[derive(Debug, Parser)]
 #[command(name = "offsite", version, max_term_width = 100, propagate_version = true)]
 pub(crate) struct Cli {
@@ -131,6 +132,22 @@ impl Cli {
         matches!(self.command, Command::Serve(_))
     }
 
+    /// What the same command does after a signal has ended it, as the end of a sentence; nothing where that is plain.
+    pub(crate) fn when_run_again(&self) -> &'static str {
+        use backup::BackupCommand as Backup;
+        match self.command {
+            Command::Copy(_)
+            | Command::Init(_)
+            | Command::Gc(_)
+            | Command::Backup(Backup::Create(_) | Backup::Rm { .. }) => {
+                "; run the same command again to go on from here"
+            }
+            Command::Backup(Backup::Restore(_)) => "; the same command begins again in its place",
+            Command::Rebuild(_) => "; run it again before anything else",
+            _ => "",
+        }
+    }
+
     /// Runs the command.
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         let load = || App::load(&self.global);
@@ -159,10 +176,26 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_interrupted_command_promises_no_more_than_it_keeps() {
+        let id = "backup-0123456789abcdef0";
+        for (command, promise) in [
+            (&["copy", id, "--to", "us-west-2"][..], "go on from here"),
+            (&["backup", "create", "fs-0123456789abcdef0"], "go on from here"),
+            (&["backup", "restore", id, "target"], "begins again"),
+            (&["verify", "--region", "us-west-2"], ""),
+            (&["backup", "ls"], ""),
+        ] {
+            let cli = super::Cli::parse_from([&["offsite"], command].concat());
+            let said = cli.when_run_again();
+            assert!(said.contains(promise) && said.is_empty() == promise.is_empty(), "{command:?}: {said}");
+        }
     }
 }

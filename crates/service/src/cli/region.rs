@@ -31,7 +31,8 @@ pub(crate) struct AddArgs {
     /// The partition it belongs to: copies never leave one. The cloud APIs know aws, aws-cn, aws-us-gov and tencent.
     #[arg(long)]
     partition: Partition,
-    /// The directory to make it in, on storage of its own [default: one of its name beside the configuration].
+    /// The directory to make it in, on storage of its own; a relative one starts at the configuration's directory, not at the
+    /// current one [default: one of its name there].
     #[arg(long)]
     dir: Option<PathBuf>,
     /// A bucket for its store: of an S3-compatible service, as `s3://BUCKET[/PREFIX][?endpoint=URL][&region=NAME]`, of Google
@@ -78,10 +79,16 @@ async fn add(file: &Path, config: &Config, args: AddArgs, quiet: bool) -> anyhow
     if let Some(url) = args.kms {
         added.kms = url;
     }
-    make_region(&added.check(&std::path::absolute(file)?)?).await?;
+    let file = &std::path::absolute(file)?;
+    make_region(&added.check(file)?).await?;
     append(file, &added)?;
     if !quiet {
-        say(format_args!("made {}; a server that runs serves it once it is started again", args.region));
+        let made_in = file.parent().unwrap_or(Path::new("/")).join(&dir);
+        say(format_args!(
+            "made {} in {}; a server that runs serves it once it is started again",
+            args.region,
+            made_in.display()
+        ));
     }
     Ok(())
 }
