@@ -1,6 +1,7 @@
 //! What can go wrong in the engine: what failed, by name, and what to do next.
 
 use catalog::{CatalogError, CatalogErrorKind};
+use model::Omission;
 use store::{ChunkError, KeyError, KeyErrorKind, StoreError, StoreErrorKind};
 
 /// A failed operation.
@@ -26,6 +27,14 @@ pub enum EngineError {
         /// The operating system's word.
         #[source]
         source: std::io::Error,
+    },
+    /// A backup would have had to leave out what it may not.
+    #[error("{message}")]
+    Incomplete {
+        /// What is wrong, with the first names in it.
+        message: String,
+        /// All that could not be read.
+        unreadable: Vec<Omission>,
     },
     /// The request cannot be carried out as it stands.
     #[error("{message}")]
@@ -109,6 +118,7 @@ impl EngineError {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,
                 _ => ErrorKind::Failed,
             },
+            Self::Incomplete { .. } => ErrorKind::Failed,
             Self::Refused { kind, .. } => *kind,
         }
     }
@@ -129,6 +139,9 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { hint, .. } => hint.clone(),
+            Self::Incomplete { .. } => {
+                Some("make them readable, or accept a list of what is left out with --allow-incomplete".to_owned())
+            }
             Self::Catalog(error) if error.kind == CatalogErrorKind::Corrupt => {
                 Some("make a new catalog from the store with `offsite rebuild --region <region>`".to_owned())
             }

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::exit::Outcome;
 
-/// More than this many lines of what was left out say less, not more.
-const OMISSIONS_SHOWN_MAX: usize = 20;
+/// Whoever has to mend what was left out needs all of it; more lines than this are a reader's no more, and fill a log.
+const OMISSIONS_SHOWN_MAX: usize = 1000;
 
 /// Prints a line on standard error. That it may be closed is nobody's failure.
 pub(crate) fn say(line: impl Display) {
@@ -154,13 +154,18 @@ pub(crate) fn print_fields(fields: &[(&str, String)]) -> io::Result<()> {
 
 /// Lists what was left out on standard error, a line each; `more` says where the rest is to be seen.
 pub(crate) fn say_omissions(omissions: &[Omission], more: &str) -> Outcome {
+    say_each("left out", omissions, more);
+    Outcome::of_left_out(!omissions.is_empty())
+}
+
+/// The same with another word for what happened to them.
+pub(crate) fn say_each(what: &str, omissions: &[Omission], more: &str) {
     for omission in omissions.iter().take(OMISSIONS_SHOWN_MAX) {
-        say(format_args!("left out: {omission}"));
+        say(format_args!("{what}: {omission}"));
     }
     if let Some(rest @ 1..) = omissions.len().checked_sub(OMISSIONS_SHOWN_MAX) {
         say(format_args!("and {rest} more: {more}"));
     }
-    Outcome::of_left_out(!omissions.is_empty())
 }
 
 /// Bytes of a name as text: what is neither UTF-8 nor printable comes out escaped.

@@ -20,7 +20,7 @@ use super::measure::{Over, measure};
 use super::parent::{Parent, is_unchanged};
 use super::pipeline::{Pipeline, PlainChunk};
 use super::spool::{Spool, SpoolExtent, SpoolItem};
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 
 /// How often a file that changes while it is read is read again.
 const READS_MAX: u32 = 3;
@@ -97,8 +97,8 @@ fn unallowed(job: &Job, omissions: &[Omission]) -> Option<EngineError> {
     }
     let failing = Omission::summary(omissions, OmissionKind::fails_a_backup)?;
     let message = format!("{} could not be backed up: {failing}", job.resource.id);
-    let hint = "make them readable, or accept a list of what is left out with --allow-incomplete";
-    Some(EngineError::refused(ErrorKind::Failed, message).with_hint(hint))
+    let unreadable = omissions.iter().filter(|omission| omission.kind.fails_a_backup()).cloned().collect();
+    Some(EngineError::Incomplete { message, unreadable })
 }
 
 struct Reader<'a, 'scope> {

@@ -149,6 +149,46 @@ fn an_unreadable_file_fails_the_backup_unless_that_was_allowed() {
     assert_eq!(as_nobody(&["backup", "cat", done.stdout.trim(), "open"]).exits(0).stdout, "open");
 }
 
+/// The error named five of them, and a restore twenty: those who had to mend the rest had to do it all again to see them.
+#[test]
+fn everything_that_is_left_out_is_named() {
+    let world = World::new();
+    let tree = world.path("tree");
+    std::fs::create_dir_all(tree.join("files")).unwrap();
+    let name = |number: u32| format!("files/of-them-{number:04}");
+    for number in 0..1010 {
+        std::fs::write(tree.join(name(number)), "secret").unwrap();
+        std::fs::set_permissions(tree.join(name(number)), std::fs::Permissions::from_mode(0o0)).unwrap();
+    }
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        std::os::unix::process::CommandExt::gid(&mut command, 65534);
+        Ran::from(command.output().unwrap())
+    };
+    let listed = |ran: &Ran, lines: &str| {
+        let named =
+            |number| ran.stderr.lines().filter(|line| line.starts_with(&format!("{lines}: {} ", name(number)))).count();
+        assert!((0..1000).all(|number| named(number) == 1), "{}", ran.stderr);
+        assert!(named(1000) == 0 && ran.stderr.contains(" more: "), "{}", ran.stderr);
+    };
+    let resource = world.add(&tree);
+    let whole = world.backup(&resource);
+    tool("chown", ["-R".as_ref(), "65534:65534".as_ref(), world.site().as_os_str()]);
+    tool("chmod", ["a+rx".as_ref(), world.path("").as_os_str()]);
+    // What the backup of root knows already is not read again.
+    tool("touch", (0..1010).map(|number| tree.join(name(number))));
+    listed(&as_nobody(&["backup", "create", &resource]).exits(1), "unreadable");
+    let target = world.path("target");
+    std::fs::create_dir_all(target.join("files")).unwrap();
+    std::os::unix::fs::chown(&target, Some(65534), Some(65534)).unwrap();
+    let restored = as_nobody(&["backup", "restore", &whole, target.to_str().unwrap(), "--overwrite", "-q"]);
+    assert_eq!(restored.status, Some(1), "nothing could be made: {}", restored.stderr);
+    std::os::unix::fs::chown(target.join("files"), Some(65534), Some(65534)).unwrap();
+    let restored = as_nobody(&["backup", "restore", &whole, target.to_str().unwrap(), "--overwrite", "-q"]).exits(3);
+    listed(&restored, "left out");
+}
+
 #[test]
 fn a_mount_point_is_crossed_only_when_told() {
     let world = World::new();

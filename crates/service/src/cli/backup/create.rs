@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::cli::Format;
 use crate::cli::arguments::TagArgs;
 use crate::exit::{Outcome, after_printing};
-use crate::output::{counted, print_json, print_line, say_omissions};
+use crate::output::{counted, print_json, print_line, say_each, say_omissions};
 use crate::progress::rate;
 
 /// Arguments of `offsite backup create`.
@@ -64,7 +64,7 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
         return Ok(Outcome::Done);
     }
     let started = Instant::now();
-    let report = create(app, &ctx, request).await?;
+    let report = create(app, &ctx, request).await.inspect_err(say_unreadable)?;
     let took = started.elapsed();
     app.note(format_args!(
         "read {} of {} ({} in {:.1} s, {}/s), stored {}",
@@ -81,6 +81,13 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
     };
     let more = format!("`offsite backup show {} --omissions`", report.backup.id);
     after_printing(printed, Ok(say_omissions(&report.omissions, &more)))
+}
+
+/// The error itself names only the first: it has to fit in a line.
+fn say_unreadable(error: &EngineError) {
+    if let EngineError::Incomplete { unreadable, .. } = error {
+        say_each("unreadable", unreadable, "they are listed once these are mended");
+    }
 }
 
 fn to_json(region: &Region, report: &BackupReport) -> Value {
