@@ -26,6 +26,9 @@ pub use tree::{Found, FoundEntry, NewFile, OpenedFile, Origin, TargetDirectory, 
 pub enum Existing {
     /// Writes only where nothing is.
     Refuse,
-    /// Replaces what has the name of something restored; keeps the rest.
+    /// Goes on where a restore of the same was interrupted that began in an empty target: what is there is its own, and is removed
+    /// before it is made again.
+    Resume,
+    /// Replaces what has the name of something restored, once that is whole; keeps the rest.
     Replace,
 }

@@ -148,7 +148,7 @@ impl App {
 }
 
 fn skipping(settings: &RegionSettings, error: &impl Display) -> String {
-    format!("note: {} is skipped: {error}", settings.region)
+    format!("{} is skipped: {error}", settings.region)
 }
 
 fn unknown(kind: &str, id: &impl Display, skipped: &[&str]) -> anyhow::Error {

@@ -240,6 +240,13 @@ fn what_root_changes_stays_its_owners() {
     for (file, mode) in [("kept/identities.toml", 0o640), ("offsite.toml", 0o604)] {
         fs::set_permissions(scene.path(file), fs::Permissions::from_mode(mode)).unwrap();
     }
+    // Version 2; the owner may read and write, user 12345 read, the group nothing, the mask is reading, others nothing.
+    let entries = [(1_u16, 6_u16, u32::MAX), (2, 4, 12345), (4, 0, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)];
+    let entry =
+        |(tag, may, id): (u16, u16, u32)| [&tag.to_le_bytes()[..], &may.to_le_bytes(), &id.to_le_bytes()].concat();
+    let acl = [2_u32.to_le_bytes().to_vec()].into_iter().chain(entries.map(entry)).collect::<Vec<_>>().concat();
+    let (named_acl, identities) = ("system.posix_acl_access", scene.path("kept/identities.toml"));
+    rustix::fs::setxattr(&identities, named_acl, &acl, rustix::fs::XattrFlags::empty()).unwrap();
     let owned = |file: &str| {
         let file = scene.path(file).symlink_metadata().unwrap();
         (file.uid(), file.gid(), file.permissions().mode() & 0o777, file.is_file())
@@ -255,6 +262,9 @@ fn what_root_changes_stays_its_owners() {
     end(command).ok();
     let listed = scene.run(&["account", "ls"]).ok().stdout;
     assert!(listed.contains("of-root") && listed.contains("of-theirs"), "{listed}");
+    let mut kept_acl = [0; 128];
+    let len = rustix::fs::getxattr(&identities, named_acl, &mut kept_acl[..]).unwrap();
+    assert_eq!(kept_acl[..len], acl);
     assert_eq!(owned("kept/identities.toml"), (65534, 65533, 0o640, true));
 }
 

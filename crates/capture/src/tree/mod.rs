@@ -6,6 +6,7 @@ pub mod new_file;
 pub mod source;
 pub mod target;
 
+mod beside;
 mod content;
 mod descent;
 mod metadata;

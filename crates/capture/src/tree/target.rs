@@ -18,6 +18,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::beside::{make_beside, put_in_place};
 use super::descent::{Descent, Missing, UNFINISHED, make_private_directory};
 use super::metadata::{Handle, Stray, lacking, make_writable, set_all};
 use super::new_file::NewFile;
@@ -93,11 +94,13 @@ impl TreeTarget {
             Ok(at) => (true, at),
             Err(at) => (false, at),
         };
-        // Asked for the real user, who is the effective one: older sandboxes refuse the call that asks for the latter.
-        match accessat(&at, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()) {
+        // With the rights that making something would have, capabilities among them.
+        match accessat(&at, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
             // What is there already may be open to be written in, or can be opened by its owner.
-            Err(error) if reached && error != Errno::ROFS && !(path.is_root() && is_empty(&at)) => Ok(()),
-            checked => checked.context(|| "write there".to_owned()),
+            Err(Errno::ACCESS) if reached && !(path.is_root() && is_empty(&at)) => Ok(()),
+            Err(error @ (Errno::ACCESS | Errno::ROFS)) => Err(error).context(|| format!("write {path}")),
+            // Older kernels and sandboxes cannot say.
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -106,26 +109,26 @@ impl TreeTarget {
     /// # Errors
     /// Of kind `AlreadyExists` when something else is there and may not be replaced.
     pub fn make_directory(&mut self, path: &RelPath) -> io::Result<TargetDirectory> {
-        self.make_or_keep(path, |kept| make_writable(kept.as_fd()))
+        self.make_or_keep(path, self.existing, |kept| make_writable(kept.as_fd()))
     }
 
-    /// Makes a directory as [`Self::make_directory`] does, but leaves one that is there wholly as it is: it is only on the way.
+    /// Makes a directory as [`Self::make_directory`] does, but leaves alone what is there: it is only on the way.
     ///
     /// # Errors
-    /// Of kind `AlreadyExists` when something else is there and may not be replaced.
+    /// Of kind `AlreadyExists` when something else is there.
     pub fn pass_directory(&mut self, path: &RelPath) -> io::Result<TargetDirectory> {
-        self.make_or_keep(path, |_| Ok(()))
+        self.make_or_keep(path, Existing::Refuse, |_| Ok(()))
     }
 
     fn make_or_keep(
         &mut self,
         path: &RelPath,
+        existing: Existing,
         prepare: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
     ) -> io::Result<TargetDirectory> {
         if path.is_root() {
             return Ok(TargetDirectory { origin: self.root, file_system: None });
         }
-        let existing = self.existing;
         let (parent, name) = self.descent.parent(path, Missing::Make)?;
         let new = |()| TargetDirectory { origin: Origin::Made, file_system: None };
         let made = match make_private_directory(&parent, name) {
@@ -153,10 +156,19 @@ impl TreeTarget {
 
     /// The directory, opened to be synced, where it is on a file system that was not met before.
     fn as_new_file_system(&mut self, directory: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
-        if !self.file_systems.insert(fstat(directory)?.st_dev) {
+        let number = fstat(directory)?.st_dev;
+        if self.file_systems.contains(&number) {
             return Ok(None);
         }
-        open_to_list(directory, c".").map(Some)
+        match open_to_list(directory, c".") {
+            Ok(opened) => {
+                self.file_systems.insert(number);
+                Ok(Some(opened))
+            }
+            // One below it will do.
+            Err(Errno::ACCESS) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a regular file of `size` bytes, all hole, and opens it to be written. What is replaced stays until
@@ -168,8 +180,12 @@ impl TreeTarget {
     pub fn create_file(&mut self, path: &RelPath, size: u64) -> io::Result<NewFile> {
         let existing = self.existing;
         self.act("restore.create_file", "create", path, Missing::Make, |parent, name| {
+            // Also where nothing is: a run after this one could not tell half a file from one that was there before.
+            if existing == Existing::Replace {
+                return NewFile::create_beside(parent, name, size);
+            }
             match NewFile::create(parent, name, size) {
-                Err(Errno::EXIST) if existing == Existing::Replace => NewFile::create_beside(parent, name, size),
+                Err(Errno::EXIST) => make_anew(parent, name, existing, || NewFile::create(parent, name, size)),
                 made => made,
             }
         })
@@ -232,7 +248,7 @@ impl TreeTarget {
     ///
     /// For directories: after all that is in them, the innermost first. A symbolic link has no mode.
     pub fn set_metadata(&mut self, entry: &Entry) -> Vec<Omission> {
-        let replaced = self.existing == Existing::Replace && entry.is_directory();
+        let replaced = self.existing != Existing::Refuse && entry.is_directory();
         let stray = if replaced { Stray::Remove } else { Stray::RemoveAcls };
         if entry.path.is_root() {
             return set_all(&Handle::opened(self.descent.root()), entry, stray);
@@ -270,6 +286,10 @@ impl TreeTarget {
     ) -> io::Result<()> {
         let existing = self.existing;
         self.act(what, "create", path, Missing::Make, |parent, name| match make_at(parent, name) {
+            Err(Errno::EXIST) if existing == Existing::Replace => {
+                let (beside, ()) = make_beside(parent, name, |beside| make_at(parent, beside))?;
+                put_in_place(parent, &beside, name)
+            }
             Err(Errno::EXIST) => make_anew(parent, name, existing, || make_at(parent, name)),
             made => made,
         })
@@ -325,12 +345,12 @@ fn origin_of(dir: BorrowedFd<'_>) -> Result<Origin, Errno> {
 }
 
 /// Makes what could not be made because something else was there, if that may be replaced.
-fn make_anew(
+fn make_anew<T>(
     parent: &OwnedFd,
     name: &[u8],
     existing: Existing,
-    make: impl FnOnce() -> Result<(), Errno>,
-) -> Result<(), Errno> {
+    make: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
     if existing == Existing::Refuse {
         return Err(Errno::EXIST);
     }

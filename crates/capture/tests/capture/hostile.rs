@@ -65,7 +65,8 @@ fn a_link_planted_in_the_target_is_replaced_or_refused_never_followed() {
 fn a_directory_is_not_replaced_by_a_file_nor_a_file_linked_to_itself() {
     let dir = tempfile::tempdir().unwrap();
     let mut target = TreeTarget::open(dir.path(), Existing::Replace).unwrap();
-    target.create_file(&path("a/file"), 0).unwrap();
+    let file = target.create_file(&path("a/file"), 0).unwrap();
+    target.keep_file(&path("a/file"), &file).unwrap();
     assert_eq!(target.create_file(&path("a"), 0).unwrap_err().kind(), ErrorKind::IsADirectory);
     assert!(target.hard_link(&path("a/file"), &path("a/file")).is_err());
     assert!(dir.path().join("a/file").exists());

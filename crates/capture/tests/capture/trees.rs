@@ -198,27 +198,56 @@ fn an_entry_below_nothing_gets_the_directories_it_needs() {
 #[test]
 fn what_is_replaced_stays_until_its_successor_is_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let (old, long) = (dir.path().join("old"), "x".repeat(255));
+    let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    let (long, theirs) = ("x".repeat(255), ".offsite-restoring-0");
+    fs::write(dir.path().join(theirs), b"precious").unwrap();
     let mut target = TreeTarget::open(dir.path(), Existing::Replace).unwrap();
-    for name in ["old", &long] {
+    for name in ["old", &long, theirs] {
         fs::write(dir.path().join(name), b"theirs").unwrap();
-        // Interrupted: nobody keeps or discards it.
-        target.create_file(&path(name), 8).unwrap();
         let file = target.create_file(&path(name), 8).unwrap();
         file.write_all_at(b"restored", 0).unwrap();
-        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"theirs");
+        assert_eq!(read(name), b"theirs");
         target.discard_file(&path(name), &file).unwrap();
-        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"theirs");
-        let file = target.create_file(&path(name), 8).unwrap();
+        assert_eq!(read(name), b"theirs");
+        let [file, other] = [(); 2].map(|()| target.create_file(&path(name), 8).unwrap());
         file.write_all_at(b"restored", 0).unwrap();
+        other.write_all_at(b"half", 0).unwrap();
         target.keep_file(&path(name), &file).unwrap();
-        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"restored");
+        target.discard_file(&path(name), &other).unwrap();
+        assert_eq!(read(name), b"restored", "two restores do not take each other's files");
     }
-    let file = target.create_file(&path("old"), 8).unwrap();
+    // A name that nothing has gets no half file either.
+    let half = target.create_file(&path("new"), 8).unwrap();
+    assert!(!dir.path().join("new").exists());
+    target.discard_file(&path("new"), &half).unwrap();
+    fs::write(dir.path().join("pipe"), b"theirs").unwrap();
+    target.make_node(&entry("pipe", EntryKind::Fifo)).unwrap();
+    fs::write(dir.path().join("linked"), b"theirs").unwrap();
+    for _ in 0..2 {
+        target.hard_link(&path("old"), &path("linked")).unwrap();
+    }
+    assert_eq!(read("linked"), b"restored");
+    assert!(target.hard_link(&path("absent"), &path("linked")).is_err());
+    assert_eq!(read("linked"), b"restored", "what cannot be made replaces nothing");
+    let (file, old) = (target.create_file(&path("old"), 8).unwrap(), dir.path().join("old"));
     fs::remove_file(&old).unwrap();
     fs::create_dir(&old).unwrap();
     assert_eq!(target.keep_file(&path("old"), &file).unwrap_err().kind(), ErrorKind::IsADirectory);
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside them");
+    assert_eq!(target.create_file(&path("old"), 8).unwrap_err().kind(), ErrorKind::IsADirectory);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 5, "nothing is left beside them");
+}
+
+/// What a restore has begun itself takes no room twice, and is gone where its bytes are.
+#[test]
+fn a_restore_that_goes_on_removes_its_own_first() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("half"), b"hal").unwrap();
+    let mut target = TreeTarget::open(dir.path(), Existing::Resume).unwrap();
+    let file = target.create_file(&path("half"), 4).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs::read(dir.path().join("half")).unwrap(), [0; 4]);
+    target.discard_file(&path("half"), &file).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 /// What is written to a file system that is mounted in the target is not durable when the target's own is.

@@ -78,16 +78,15 @@ async fn plan_windows(
 }
 
 fn open_target(request: &RestoreRequest, size: u64) -> Result<ImageTarget, EngineError> {
-    let shown = request.target.display();
-    let opened =
-        ImageTarget::open(&request.target, size, mark::existing(request)).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                EngineError::refused(ErrorKind::Conflict, format!("{shown} exists already"))
-                    .with_hint("choose another name, or replace what is there with --overwrite")
-            }
-            _ => EngineError::file(format!("open {shown} to restore into"))(error),
-        })?;
-    mark::set(request);
+    let (shown, existing) = (request.target.display(), mark::existing(request));
+    let opened = ImageTarget::open(&request.target, size, existing).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            EngineError::refused(ErrorKind::Conflict, format!("{shown} exists already"))
+                .with_hint("choose another name, or replace what is there with --overwrite")
+        }
+        _ => EngineError::file(format!("open {shown} to restore into"))(error),
+    })?;
+    mark::set(request, existing);
     Ok(opened)
 }
 

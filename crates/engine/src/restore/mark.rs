@@ -12,21 +12,30 @@ use super::RestoreRequest;
 
 const MARK: &str = "user.offsite.restoring";
 
-/// Whether a restore of the same backup has begun in the target, and not ended.
-pub(super) fn has_begun(request: &RestoreRequest) -> bool {
+/// Of a restore over what was there before.
+const OVER: &str = " over";
+
+/// What a restore of the same backup that has begun in the target, and not ended, lets the next run do with what is there.
+pub(super) fn begun(request: &RestoreRequest) -> Option<Existing> {
     let mut value = [0; 256];
-    let marked = rustix::fs::getxattr(&request.target, MARK, &mut value[..]);
-    marked.is_ok_and(|len| value[..len] == *request.backup.as_str().as_bytes())
+    let len = rustix::fs::getxattr(&request.target, MARK, &mut value[..]).ok()?;
+    match value[..len].strip_prefix(request.backup.as_str().as_bytes())? {
+        b"" => Some(Existing::Resume),
+        over if over == OVER.as_bytes() => Some(Existing::Replace),
+        _ => None,
+    }
 }
 
 /// What may be done with what is in the target already.
 pub(super) fn existing(request: &RestoreRequest) -> Existing {
-    if request.overwrite || has_begun(request) { Existing::Replace } else { Existing::Refuse }
+    let asked = if request.overwrite { Existing::Replace } else { Existing::Refuse };
+    begun(request).unwrap_or(asked)
 }
 
-pub(super) fn set(request: &RestoreRequest) {
-    let value = request.backup.as_str().as_bytes();
-    let _unsupported = rustix::fs::setxattr(&request.target, MARK, value, rustix::fs::XattrFlags::empty());
+pub(super) fn set(request: &RestoreRequest, existing: Existing) {
+    let over = if existing == Existing::Replace { OVER } else { "" };
+    let value = format!("{}{over}", request.backup);
+    let _unsupported = rustix::fs::setxattr(&request.target, MARK, value.as_bytes(), rustix::fs::XattrFlags::empty());
 }
 
 pub(super) fn remove(target: &Path) {

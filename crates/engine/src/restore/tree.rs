@@ -52,7 +52,8 @@ pub(super) async fn restore_tree(
 fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<Term>) -> Result<Writer, EngineError> {
     super::check(term.as_ref())?;
     let target = &request.target;
-    let opened = TreeTarget::open(target, mark::existing(request)).map_err(|error| match error.kind() {
+    let (begun, existing) = (mark::begun(request).is_some(), mark::existing(request));
+    let opened = TreeTarget::open(target, existing).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             let message = format!("{} is not empty", target.display());
             EngineError::refused(ErrorKind::Conflict, message)
@@ -65,8 +66,7 @@ fn open_writer(request: &RestoreRequest, progress: Arc<Progress>, term: Option<T
         _ => EngineError::file(format!("open {} to restore into", target.display()))(error),
     })?;
     check_writable(&opened, request)?;
-    let begun = mark::has_begun(request);
-    mark::set(request);
+    mark::set(request, existing);
     Ok(Writer {
         target: opened,
         syncing: Syncing::of_file_system(target).map_err(undurable(target))?,
@@ -370,6 +370,9 @@ impl Writer {
     fn refuse_if_nothing_was_made(&mut self, target: &Path) -> Result<(), EngineError> {
         match self.first_denied.take() {
             Some(error) if !self.has_made_any => {
+                if !self.begun {
+                    mark::remove(target);
+                }
                 Err(EngineError::file(format!("restore anything into {}", target.display()))(error))
             }
             _ => Ok(()),
@@ -388,7 +391,7 @@ impl Writer {
             }
             Err(error) => {
                 let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-                if full || is_read_only(&error) {
+                if full {
                     return Err(EngineError::file(format!("restore {}", entry.path))(error));
                 }
                 let is_device = matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_));
@@ -397,7 +400,7 @@ impl Writer {
                     false => OmissionKind::NotRestored,
                 };
                 self.omit(&entry.path, kind, &error.to_string());
-                if error.kind() == std::io::ErrorKind::PermissionDenied {
+                if kind == OmissionKind::NotRestored && error.kind() == std::io::ErrorKind::PermissionDenied {
                     self.first_denied.get_or_insert(error);
                 }
                 Ok(())

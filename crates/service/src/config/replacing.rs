@@ -1,14 +1,15 @@
 //! Replacing a file of the configuration: whole, durable, and still the one that its readers may read.
 //!
 //! A server runs as a user of its own, and an administrator who changes its files as root must not take them away from it:
-//! mode, owner and group stay. Behind a symbolic link, the file that it leads to is replaced.
+//! mode, owner, group and ACL stay. Behind a symbolic link, the file that it leads to is replaced.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, XattrFlags, fsetxattr, getxattr, openat};
+use rustix::io::Errno;
 
 /// Gives the file at `path` another text.
 ///
@@ -22,9 +23,22 @@ pub(crate) fn replace_text(path: &Path, text: &str) -> io::Result<()> {
     fresh.write_all(text.as_bytes())?;
     give_to_owner_of(&before, fresh.as_file())?;
     fresh.as_file().set_permissions(before.permissions())?;
+    keep_acl(&real, fresh.as_file())?;
     fresh.as_file().sync_all()?;
     fresh.persist(&real).map_err(|error| error.error)?;
     File::open(dir)?.sync_all()
+}
+
+/// Without its ACL, what a file lets some users do, its mode would let its group.
+fn keep_acl(from: &Path, to: &File) -> io::Result<()> {
+    const ACL: &str = "system.posix_acl_access";
+    // As long as an extended attribute can be.
+    let mut acl = vec![0; 64 << 10];
+    match getxattr(from, ACL, &mut acl[..]) {
+        Ok(len) => Ok(fsetxattr(to, ACL, &acl[..len], XattrFlags::empty())?),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Waits until nobody else changes the file at `path`, and keeps others from it until the returned file is dropped.

@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use testkit::corpus;
 
 use crate::api::served::{Served, until};
-use crate::world::{Ran, SOURCE, TARGET, World, assert_same_to_rsync, tool};
+use crate::copying::flip_bit;
+use crate::world::{Ran, SOURCE, TARGET, World, assert_same_to_rsync, files_below, tool};
 
 /// Packs that may be on their way when the process dies: they are written again.
 const IN_FLIGHT: usize = 3;
@@ -251,6 +252,57 @@ fn a_restore_killed_at_any_effect_is_finished_by_the_same_command() {
         assert_same_to_rsync(&stage.tree, &target);
     });
     println!("{kills} kills");
+}
+
+/// Whatever is there has one of its two contents at every instant, and the same command ends with the new one.
+#[test]
+fn a_restore_over_files_killed_at_any_effect_has_lost_none() {
+    let (stage, backups) = Stage::new(3200);
+    let (day, target) = (stage.tree.join("day-1"), stage.target());
+    let backup = backups.last().unwrap();
+    let arguments = ["backup", "restore", backup, target.to_str().unwrap(), "--path", "day-1", "--overwrite"];
+    let names: Vec<_> = files_below(&day).iter().map(|file| file.file_name().unwrap().to_owned()).collect();
+    let begun = |file: &Path| file.file_name().unwrap().to_string_lossy().starts_with(".offsite-restoring-");
+    for at in 1.. {
+        std::fs::create_dir_all(target.join("day-1")).unwrap();
+        names.iter().for_each(|name| std::fs::write(target.join("day-1").join(name), "mine").unwrap());
+        let killed = stage.world.command(arguments).env("OFFSITE_CRASH_AT", at.to_string()).output().unwrap();
+        let has_ended = killed.status.success();
+        for name in &names {
+            let is = std::fs::read(target.join("day-1").join(name)).unwrap();
+            assert!(is == b"mine" || is == std::fs::read(day.join(name)).unwrap(), "{name:?} after a kill at {at}");
+        }
+        stage.world.run(arguments).exits(0);
+        let left: Vec<_> = files_below(&target).into_iter().filter(|file| begun(file)).collect();
+        assert!(left.len() <= 1, "after a kill at {at}: {left:?}");
+        left.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        tool("diff", ["-r".as_ref(), day.as_os_str(), target.join("day-1").as_os_str()]);
+        stage.reset();
+        if has_ended {
+            assert!(at > 2 * names.len(), "there are two effects for each file at least");
+            return;
+        }
+    }
+}
+
+/// What was begun in an empty target is the restore's own, and is not taken for a file of which its bytes are gone.
+#[test]
+fn half_a_file_does_not_stay_where_its_bytes_are_damaged() {
+    let (stage, backups) = Stage::new(3300);
+    let (target, first) = (stage.target(), stage.target().join("day-0/file-0"));
+    let arguments = ["backup", "restore", backups.last().unwrap(), target.to_str().unwrap()];
+    let effects = stage.effects(&arguments);
+    let made = effects.iter().enumerate().filter(|(_, effect)| *effect == "restore.create_file").nth(1).unwrap().0 + 1;
+    let killed = stage.world.command(arguments).env("OFFSITE_CRASH_AT", made.to_string()).output().unwrap();
+    assert!(!killed.status.success() && first.exists(), "{killed:?}");
+    // All chunks of files, which come first.
+    for pack in stage.world.packs(SOURCE) {
+        let len = usize::try_from(pack.metadata().unwrap().len()).unwrap();
+        (1_000..len * 3 / 4).step_by(20_000).for_each(|at| flip_bit(&pack, at));
+    }
+    let again = stage.world.run(arguments).exits(3);
+    assert!(again.stderr.contains("day-0/file-0"), "{again:?}");
+    assert!(!first.exists());
 }
 
 /// What is only on the way is closed to others until the end, and must not stay so where the first run did not reach it.

@@ -28,7 +28,7 @@ pub(crate) struct RestoreArgs {
     /// are none, and left as they are where they are.
     #[arg(long = "path", value_name = "SUBPATH", value_parser = path_parser())]
     paths: Vec<RelPath>,
-    /// Replace what is in the way at the target.
+    /// Replace what is in the way at the target, each file once its successor is whole: that needs room for the largest.
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
