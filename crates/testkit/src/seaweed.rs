@@ -1,6 +1,7 @@
 //! A SeaweedFS server for tests: an S3 service that keeps its objects in a scratch directory.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,15 @@ const ASKED_EVERY: Duration = Duration::from_millis(50);
 
 /// How many ports a server has.
 const PORTS: usize = 9;
+
+/// Below this are the ports of well-known services.
+const PORT_MIN: u16 = 10_000;
+
+/// The first and the last port that the system gives to whoever names none.
+const GIVEN_BY_SYSTEM: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// How many ports are tried before it is said that none are free.
+const PORTS_TRIED_MAX: u16 = 1000;
 
 /// A server that runs until this is dropped. Buckets come into being with the first object written to them.
 #[derive(Debug)]
@@ -192,10 +202,21 @@ impl Drop for Seaweed {
 }
 
 /// Ports that nobody listens on. The server takes no 0, and derives those that it is not told from the others.
+///
+/// They are none of those that the system gives to others, if it leaves any: a server that was stopped is to find them free when
+/// it starts again.
 fn free_ports() -> io::Result<[u16; PORTS]> {
-    let mut listeners = Vec::new();
-    for _ in 0..PORTS {
-        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+    let given = fs::read_to_string(GIVEN_BY_SYSTEM)?;
+    let first_given: u64 = given.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or_default();
+    let (left, random) = (first_given.saturating_sub(PORT_MIN.into()), RandomState::new());
+    let any = |tried: u16| random.hash_one(tried).checked_rem(left).map_or(0, |nth| u64::from(PORT_MIN) + nth);
+    let tried = (0..PORTS_TRIED_MAX).filter_map(|tried| {
+        let port = u16::try_from(any(tried)).ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+    });
+    let listeners: Vec<_> = tried.take(PORTS).collect();
+    if listeners.len() < PORTS {
+        return Err(io::Error::other("there are not enough free ports"));
     }
     let mut ports = [0; PORTS];
     for (port, listener) in ports.iter_mut().zip(&listeners) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use engine::copy::{CopyReport, CopyRequest, copy_backup};
@@ -12,7 +12,8 @@ use model::{BackupId, BackupState, Region, Timestamp};
 
 use crate::gated_store::GatedStore;
 use crate::support::{
-    Place, TestRegion, account, alter_largest_pack, assert_read, copy_of, region, region_with_noise, scratch, worker,
+    PATIENCE, Place, TestRegion, account, alter_largest_pack, assert_read, copy_of, read_again_max, region,
+    region_with_noise, scratch, worker,
 };
 
 async fn copy(
@@ -49,13 +50,15 @@ async fn several_targets_read_each_pack_of_the_source_once() {
     let contexts: Vec<_> = targets.iter().map(|target| Arc::clone(&target.ctx)).collect();
     source.asked.take_pack_reads();
     let progress = Arc::<Progress>::default();
+    let began = Instant::now();
     for (region, copied) in copy(&source, &contexts, &backup, &progress).await {
         assert_eq!(copied.unwrap().packs_moved, packs as u64, "{region}");
     }
+    let again_max = read_again_max(began.elapsed(), targets.len());
     assert_eq!(progress.done_bytes(), progress.total_bytes());
     let reads = source.asked.take_pack_reads();
     assert_eq!(reads.len(), packs);
-    assert_read(&reads, 1);
+    assert_read(&reads, 1..=1 + again_max);
 
     // A second copy finds all of it in the targets: nothing is read, nothing is listed.
     let lists = || targets.iter().chain([&source]).map(|region| region.asked.take_lists()).sum::<usize>();
@@ -91,7 +94,10 @@ async fn a_target_that_stalls_in_the_middle_of_a_pack_is_left_behind_and_ends_eq
         assert!(slow.store.list_packs(&account()).await.unwrap().is_empty());
         gate.send(true).unwrap();
     };
+    let began = Instant::now();
     let (copied, ()) = tokio::join!(copy(&source, &targets, &backup, &progress), fast_is_done);
+    // The slow one is waited for first; until then nobody waits for the other.
+    let again_max = read_again_max(began.elapsed().saturating_sub(PATIENCE), 1);
     for target in &targets {
         assert_whole(target, copied[&target.region].as_ref().unwrap()).await;
     }
@@ -103,7 +109,8 @@ async fn a_target_that_stalls_in_the_middle_of_a_pack_is_left_behind_and_ends_eq
     assert_nothing_is_staged(&slow).await;
     assert_eq!(names(slow).await, names(Arc::clone(&source.ctx)).await);
     let reads = source.asked.take_pack_reads();
-    assert!(reads.values().all(|times| *times <= 2), "read once for all and once for the slow one: {reads:?}");
+    // Once for all and once for the slow one.
+    assert_read(&reads, 1..=2 + again_max);
     assert_eq!(progress.done_bytes(), progress.total_bytes(), "what was discarded is not counted twice");
 }
 
@@ -166,14 +173,16 @@ async fn a_read_that_breaks_off_in_the_middle_of_a_pack_begins_that_pack_again()
     }
     let progress = Arc::<Progress>::default();
     source.asked.break_first_reads();
+    let began = Instant::now();
     let copied = copy(&source, &targets, &backup, &progress).await;
+    let again_max = read_again_max(began.elapsed(), targets.len());
     for target in &targets {
         assert_whole(target, copied[&target.region].as_ref().unwrap()).await;
         assert_nothing_is_staged(target).await;
     }
     assert_eq!(progress.done_bytes(), progress.total_bytes(), "what was discarded is not counted twice");
     let reads = source.asked.take_pack_reads();
-    assert_read(&reads, 2);
+    assert_read(&reads, 2..=2 + again_max);
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ impl Drop for Waiting {
 
 /// A copy was made.
 pub(super) fn copy_made(moved: u64, held: u64) {
-    counter!("offsite_copies_total").increment(1);
     counter!("offsite_copy_moved_bytes_total").increment(moved);
     counter!("offsite_copy_skipped_bytes_total").increment(held);
+    // Last, so that whoever sees one more copy sees its bytes as well.
+    counter!("offsite_copies_total").increment(1);
 }

@@ -12,11 +12,11 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from tencent import BEIJING, GUANGZHOU
 from test_cbs import SSD, CbsTest
+from test_cbs_policies import DAILY
 
 NO_SNAPSHOT, NO_DISK = "InvalidSnapshotId.NotFound", "InvalidDiskId.NotFound"
 NO_POLICY = "InvalidAutoSnapshotPolicyId.NotFound"
 VALUE = "InvalidParameterValue"
-DAILY = [{"Hour": [3], "IntervalDays": 1}]
 
 # Operation, member, the refusal's code if there is one, what else is asked. Names in braces are the caller's own.
 ROWS = [

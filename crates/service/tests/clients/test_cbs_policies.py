@@ -6,9 +6,8 @@ import time
 import unittest
 
 from tencent import BEIJING, GUANGZHOU
-from test_cbs import SSD, CbsTest
+from test_cbs import CHINA, SSD, CbsTest
 
-CHINA = datetime.timezone(datetime.timedelta(hours=8))
 # Half a day away, so that a run that is made to have been due is never followed by one that has been due as well.
 RUN_HOUR = (datetime.datetime.now(CHINA).hour + 12) % 24
 DAILY = [{"Hour": [RUN_HOUR], "IntervalDays": 1}]

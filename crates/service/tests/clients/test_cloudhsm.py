@@ -398,18 +398,19 @@ class Contract(CloudHsmTest):
     def test_22_a_cluster_from_a_backup_passes_through_three_states(self):
         cluster, folder = self.attach()
         # Enough to be seen on the way.
-        (folder / "object").write_bytes(os.urandom(64 << 20))
+        (folder / "object").write_bytes(os.urandom(256 << 20))
         backup = self.cli("backup", "create", cluster)
         made = self.make_cluster(SourceBackupId=backup, Mode=None)
-        seen = []
+        seen, east = [], self.client()
         while not seen or seen[-1] != "ACTIVE":
-            state = self.cluster(made)["State"]
+            (cluster,) = east.describe_clusters(Filters={"clusterIds": [made]})["Clusters"]
+            state = cluster["State"]
             if not seen or seen[-1] != state:
                 seen.append(state)
         order = ["CREATE_IN_PROGRESS", "INITIALIZE_IN_PROGRESS", "ACTIVE"]
         self.assertEqual(seen, [state for state in order if state in seen])
         self.assertIn("INITIALIZE_IN_PROGRESS", seen)
-        self.assertEqual((self.world.path(EAST, made) / "object").stat().st_size, 64 << 20)
+        self.assertEqual((self.world.path(EAST, made) / "object").stat().st_size, 256 << 20)
 
 
 class Listings(CloudHsmTest):
@@ -920,14 +921,18 @@ class Keeping(CloudHsmTest):
         (folder / "object").write_bytes(os.urandom(256 << 20))
         (zone,) = self.cluster(cluster)["SubnetMapping"]
         self.client().create_hsm(ClusterId=cluster, AvailabilityZone=zone)
-        self.until(lambda: self.backups(cluster))
-        self.world.stop(9)
         states = "SELECT state FROM backup WHERE account = ?"
+        self.until(lambda: self.sql(EAST, states, self.account))
+        self.world.stop(9)
         self.assertEqual(self.sql(EAST, states, self.account), [("CREATING",)])
+        # As if another server were at work on it, so that it does not end while that is looked at.
+        lease = "UPDATE backup SET lease_owner = 'another', lease_expires_at = ? WHERE account = ?"
+        self.sql(EAST, lease, int(time.time() * 1000) + DAY, self.account)
         self.world.start()
         (hsm,) = self.cluster(cluster)["Hsms"]
         self.assertEqual(hsm["State"], "CREATE_IN_PROGRESS", "it waits for its backup")
         self.assertEqual(self.cluster(cluster)["State"], "UPDATE_IN_PROGRESS")
+        self.sql(EAST, lease, 0, self.account)
         self.until(lambda: self.cluster(cluster)["Hsms"][0]["State"] == "ACTIVE")
         (backup,) = self.ready_backups(cluster)
         self.cli("backup", "verify", backup, "--read-data")
@@ -936,8 +941,10 @@ class Keeping(CloudHsmTest):
         cluster, folder = self.attach()
         (folder / "object").write_bytes(os.urandom(256 << 20))
         backup = self.cli("backup", "create", cluster)
+        at_once = self.slowly_into(WEST)
         self.client().copy_backup_to_region(DestinationRegion=WEST, BackupId=backup)
         self.world.stop(9)
+        at_once()
         states = "SELECT state FROM backup WHERE account = ?"
         self.assertEqual(self.sql(WEST, states, self.account), [("COPYING",)])
         self.world.start()

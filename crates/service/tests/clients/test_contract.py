@@ -236,15 +236,8 @@ class Rates(CbsTest):
     settings = None
 
     def test_29_the_twenty_first_request_in_a_second_is_refused(self):
-        codes = []
-        client = self.client()
-        for _ in range(60):
-            try:
-                self.call("DescribeSnapshots", client)
-            except TencentCloudSDKException as refusal:
-                codes.append(refusal.code)
-        self.assertEqual(set(codes), {"RequestLimitExceeded"})
-        self.call("DescribeDisks", client)
+        self.call_until_limited("DescribeSnapshots")
+        self.call("DescribeDisks")
 
 
 def load_tests(loader, _tests, _pattern):

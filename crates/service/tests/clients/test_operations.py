@@ -154,8 +154,8 @@ class Stopping(OperationsTest):
         file_system = self.file_system()
         (self.world.path(EAST, file_system) / "noise").write_bytes(os.urandom(16 << 20))
         backup = self.take(file_system)
-        # Eight run at once, and take their time.
-        slowly = ["copy", backup, "--to", WEST, "--bandwidth", "1MiB/s", "--detach"]
+        # Eight run at once, and take two minutes, so that none has ended when the last one is asked for.
+        slowly = ["copy", backup, "--to", WEST, "--bandwidth", "128KiB/s", "--detach"]
         copies = {self.world.cli(*slowly) for _ in range(10)}
         self.until(lambda: self.metric("offsite_work_waiting") == 2)
         leased = lambda: {id for (id,) in self.sql(WEST, "SELECT id FROM backup WHERE lease_owner IS NOT NULL")}

@@ -178,6 +178,20 @@ class WorldTest(unittest.TestCase):
         if stores.SERVICES:
             self.skipTest("stores are in a bucket, which all tests share")
 
+    def slowly_into(self, region):
+        """Has copies into a region take longer than any test. Returns what ends that; a server learns of it when it starts."""
+        text, said = self.world.config.read_text(), len(self.world.said())
+        name = f'name = "{region}"\n'
+        self.assertIn(name, text)
+        self.world.config.write_text(text.replace(name, f'{name}bandwidth = "128KiB/s"\n'))
+        self.until(lambda: "copies into the region have another bandwidth" in self.world.said()[said:])
+
+        def at_once():
+            self.world.config.write_text(text)
+
+        self.addCleanup(at_once)
+        return at_once
+
     def without_keys(self, region):
         """Takes a region's key file away until the test ends: what is inside is broken, and no caller's fault."""
         if keys.SERVICE:

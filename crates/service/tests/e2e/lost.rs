@@ -8,6 +8,7 @@ use testkit::cluster::{IN_FILES, REGIONS};
 
 use crate::api::served::until;
 use crate::chaos::client::{Client, assert_holds, on_subnet, openzfs, text};
+use crate::chaos::trouble::again;
 use crate::nodes::{cluster, run};
 use crate::world::Ran;
 
@@ -119,7 +120,7 @@ fn a_copy_whose_target_is_gone_waits_for_it_and_keeps_no_other_waiting() {
     site.keys.cut(false);
     site.far.delay(0);
     for node in cluster.nodes.iter_mut().filter(nodes_of_second) {
-        node.run().unwrap();
+        again(|| node.run());
     }
     assert!(client.wait_for(SECOND, "Backup", &away));
     let restored = restore(&mut client, SECOND, &away);

@@ -118,13 +118,16 @@ fn nodes_whose_region_was_rebuilt_into_another_database_refuse_and_harm_nothing(
         let describe = Raw::aws(&node.host, region, "fsx", target, "{}");
         let reply = describe.signed(&keys, SystemClock.now().0 / 1000).send(&node.host).unwrap();
         assert_eq!(reply.status, 503, "{}", reply.text());
-        let log = std::fs::read_to_string(&node.log).unwrap();
-        assert!(log.contains("the region is closed") && log.contains("offsite rebuild --region"), "{log}");
+        // What it says goes through a pipe, and may come after what it answers.
+        until(|| {
+            let log = std::fs::read_to_string(&node.log).unwrap();
+            (log.contains("the region is closed") && log.contains("offsite rebuild --region")).then_some(())
+        });
     }
     let refused = Ran::from(cluster.command().args(["gc", "--region", region]).output().unwrap()).exits(1);
     assert!(refused.stderr.contains("belongs to another catalog"), "{}", refused.stderr);
     let standing = format!("SELECT state, COALESCE(lease_owner, 'nobody') FROM backup WHERE id = '{begun}'");
-    assert_eq!(cluster.sites[0].catalog.ask_in("offsite", &standing).unwrap(), "CREATING|nobody");
+    until(|| (cluster.sites[0].catalog.ask_in("offsite", &standing).unwrap() == "CREATING|nobody").then_some(()));
 
     // The new catalog's node has all of it, and goes on.
     cluster.nodes.retain(|node| node.region != region);

@@ -5,7 +5,7 @@
 
 pub(crate) mod client;
 mod judge;
-mod trouble;
+pub(crate) mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

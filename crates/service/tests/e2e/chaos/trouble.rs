@@ -139,7 +139,7 @@ fn disable_keys(cluster: &Cluster, site: &Site, random: &mut Random) {
 }
 
 /// Tries again for a while: another program may have taken the port for a moment.
-fn again(mut run: impl FnMut() -> std::io::Result<()>) {
+pub(crate) fn again(mut run: impl FnMut() -> std::io::Result<()>) {
     let begun = Instant::now();
     while let Err(error) = run() {
         assert!(begun.elapsed() < Duration::from_secs(30), "it does not start again: {error}");
