@@ -50,7 +50,7 @@ class CbsTest(WorldTest):
         self.reached.add((action, code))
 
     def call_until_limited(self, action):
-        """Calls from many threads, as one may be too slow, until a call is one too many; that is so after twenty in a second."""
+        """Calls until one is too many: twenty are accepted, and twenty more for each second. One thread alone may be slower."""
         began, limited = time.monotonic(), threading.Event()
 
         def accepted(_):

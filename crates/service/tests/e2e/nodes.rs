@@ -127,6 +127,7 @@ fn nodes_whose_region_was_rebuilt_into_another_database_refuse_and_harm_nothing(
     let refused = Ran::from(cluster.command().args(["gc", "--region", region]).output().unwrap()).exits(1);
     assert!(refused.stderr.contains("belongs to another catalog"), "{}", refused.stderr);
     let standing = format!("SELECT state, COALESCE(lease_owner, 'nobody') FROM backup WHERE id = '{begun}'");
+    // A node gives back what it was at work on a moment after it has closed the region.
     until(|| (cluster.sites[0].catalog.ask_in("offsite", &standing).unwrap() == "CREATING|nobody").then_some(()));
 
     // The new catalog's node has all of it, and goes on.
