@@ -1,5 +1,6 @@
 //! What every command starts from: the configuration, the account, and the way from an id to its region.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -95,6 +96,39 @@ impl App {
         self.find("backup", id, async |catalog| catalog.find_backup(&self.account, id).await).await
     }
 
+    /// The backups of these ids, each once, by the region that has them. All of them are there, or it is an error that names the rest.
+    pub(crate) async fn find_backups(&self, ids: &[BackupId]) -> anyhow::Result<Vec<Found<'_, Vec<BackupRow>>>> {
+        let mut missing: BTreeSet<&BackupId> = ids.iter().collect();
+        let (mut found, mut skipped) = (Vec::new(), Vec::new());
+        for settings in &self.config.regions {
+            if missing.is_empty() {
+                break;
+            }
+            let Some(catalog) = self.open_or_skip(settings).await else {
+                skipped.push(settings.region.as_str());
+                continue;
+            };
+            let mut rows = Vec::new();
+            for id in std::mem::take(&mut missing) {
+                match catalog.find_backup(&self.account, id).await.map_err(EngineError::from)? {
+                    Some(row) => rows.push(row),
+                    None => _ = missing.insert(id),
+                }
+            }
+            if !rows.is_empty() {
+                found.push(Found { settings, catalog, row: rows });
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(found),
+            false => Err(unknown(
+                "backup",
+                &missing.into_iter().map(BackupId::as_str).collect::<Vec<_>>().join(", "),
+                &skipped,
+            )),
+        }
+    }
+
     /// The resource of this id, in whichever region has it.
     pub(crate) async fn find_resource(&self, id: &ResourceId) -> anyhow::Result<Found<'_, ResourceRow>> {
         self.find("resource", id, async |catalog| catalog.find_resource(&self.account, id).await).await
@@ -123,6 +157,11 @@ impl App {
         Ok((opened, skipped))
     }
 
+    /// Opens a catalog in which something is looked for that may be in another.
+    async fn open_or_skip(&self, settings: &RegionSettings) -> Option<Catalog> {
+        settings.open_catalog().await.inspect_err(|error| self.note(skipping(settings, error))).ok()
+    }
+
     async fn find<T>(
         &self,
         kind: &str,
@@ -131,13 +170,9 @@ impl App {
     ) -> anyhow::Result<Found<'_, T>> {
         let mut skipped = Vec::new();
         for settings in &self.config.regions {
-            let catalog = match settings.open_catalog().await {
-                Ok(catalog) => catalog,
-                Err(error) => {
-                    self.note(skipping(settings, &error));
-                    skipped.push(settings.region.as_str());
-                    continue;
-                }
+            let Some(catalog) = self.open_or_skip(settings).await else {
+                skipped.push(settings.region.as_str());
+                continue;
             };
             if let Some(row) = ask(&catalog).await.map_err(EngineError::from)? {
                 return Ok(Found { settings, catalog, row });

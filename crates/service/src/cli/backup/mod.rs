@@ -3,13 +3,13 @@
 mod create;
 mod files;
 mod list;
+mod remove;
 mod restore;
 mod show;
 mod verify;
 mod view;
 
 use clap::{Args, Subcommand};
-use engine::backups::delete_backup;
 use engine::manifest_view::cat;
 use model::{BackupId, RelPath};
 
@@ -35,12 +35,8 @@ pub(crate) enum BackupCommand {
     Files(files::FilesArgs),
     /// Write a file of a backup, or a whole disk image, to standard output.
     Cat(CatArgs),
-    /// Remove a backup. Its packs stay until `offsite gc` finds that no other backup needs them.
-    Rm {
-        /// The backup to remove.
-        #[arg(value_name = "BACKUP")]
-        id: BackupId,
-    },
+    /// Remove backups. Their packs stay until `offsite gc` finds that no other backup needs them.
+    Rm(remove::RemoveArgs),
     /// Check that every byte of a backup is in its region's store.
     Verify(verify::VerifyArgs),
     /// Restore a backup, or parts of it.
@@ -69,12 +65,7 @@ pub(super) async fn run(app: &App, command: BackupCommand) -> anyhow::Result<Out
             cat(&ctx, &app.account, &args.id, &args.path, &mut Stdout::open()?).await?;
             Ok(Outcome::Done)
         }
-        BackupCommand::Rm { id } => {
-            let (ctx, _) = app.find_backup(&id).await?.open().await?;
-            delete_backup(&ctx, &app.account, &id, None).await?;
-            app.note(format_args!("{id} is removed; `offsite gc --region {}` frees its space", ctx.region));
-            Ok(Outcome::Done)
-        }
+        BackupCommand::Rm(args) => remove::run(app, &args).await,
         BackupCommand::Verify(args) => verify::run(app, &args).await,
         BackupCommand::Restore(args) => restore::run(app, args).await,
     }
