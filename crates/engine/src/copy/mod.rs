@@ -1,11 +1,12 @@
 //! Copying a backup to other regions: only what each lacks, verified on arrival, under its own key.
 //!
 //! There is one way to copy: a first run, a retry and a run after a crash all go through `run`, whether
-//! they come from [`copy_backup`], [`accept_copy`] or [`resume_copy`]. Whoever helps with a large one ([`help_copy`]) reads and
+//! they come from [`copy_backup`], [`copy_missing`], [`accept_copy`] or [`resume_copy`]. Whoever helps with a large one ([`help_copy`]) reads and
 //! writes packs by the same functions, and publishes nothing. What has landed in a target is in its catalog, so that it is not
 //! sent again.
 
 mod lane;
+mod missing;
 mod place;
 mod plan;
 mod read;
@@ -25,8 +26,10 @@ use catalog::BackupRow;
 use futures::future::join_all;
 use model::{AccountId, BackupId, ByteSize, KmsKeyId, Region};
 use serde::{Deserialize, Serialize};
+use store::Record;
 
-pub use plan::{CopyPlanSummary, plan, plan_copy};
+pub use missing::{Brought, accept_missing, copy_missing, find_missing};
+pub use plan::{CopyPlanSummary, plan, plan_copy, plan_next};
 pub use share::help_copy;
 pub use submit::{CopyJob, accept_copy, resume_copy, source_region};
 pub use waiting::{Unrenewed, renew_hold, unrenewed_holds};
@@ -119,14 +122,7 @@ pub async fn copy_backup(
     progress: Arc<Progress>,
 ) -> Result<Vec<(Region, Result<CopyReport, EngineError>)>, EngineError> {
     let row = crate::backups::load_available(source, &request.account, &request.backup).await?;
-    let record = match source.store.read_record(&request.account, &request.backup).await {
-        Ok(record) => Arc::new(record),
-        Err(error) => {
-            // Nothing holds the source yet: one that is removed meanwhile has not been damaged.
-            crate::backups::load_available(source, &request.account, &request.backup).await?;
-            return Err(error.into());
-        }
-    };
+    let record = read_record(source, &request).await?;
     let accepting = targets.iter().map(|target| {
         let accepting = submit::go_on_or_accept(source, target, worker, &request, &row, &progress);
         async move { accepting.await.map_err(|error| (target.region.clone(), Err(error))) }
@@ -139,9 +135,24 @@ pub async fn copy_backup(
         }
     }
     results.extend(run::run(source, Some(record), jobs, &progress).await);
-    let place = |region: &Region| targets.iter().position(|target| target.region == *region);
-    results.sort_by_key(|(region, _)| place(region));
+    sort_by_target(&mut results, targets);
     Ok(results)
+}
+
+/// The record of a backup that was available just now.
+async fn read_record(source: &RegionContext, request: &CopyRequest) -> Result<Arc<Record>, EngineError> {
+    match source.store.read_record(&request.account, &request.backup).await {
+        Ok(record) => Ok(Arc::new(record)),
+        Err(error) => {
+            // Nothing holds the source yet: one that is removed meanwhile has not been damaged.
+            crate::backups::load_available(source, &request.account, &request.backup).await?;
+            Err(error.into())
+        }
+    }
+}
+
+fn sort_by_target<T>(results: &mut [(Region, T)], targets: &[Arc<RegionContext>]) {
+    results.sort_by_key(|(region, _)| targets.iter().position(|target| target.region == *region));
 }
 
 /// Runs copies of one backup that were accepted, and returns when each is done or has failed.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use model::{PackId, Region};
+use model::{AccountId, PackId, Region};
 use store::PackRef;
 
 use super::CopyRequest;
@@ -40,23 +40,50 @@ pub async fn plan(
 ) -> Result<Vec<CopyPlanSummary>, EngineError> {
     let row = crate::backups::load_available(source, &request.account, &request.backup).await?;
     let record = source.store.read_record(&request.account, &request.backup).await?;
-    let ids: Vec<PackId> = record.packs.iter().map(|pack| pack.id).collect();
     let mut plans = Vec::new();
     for target in targets {
         super::submit::check_pair(source, target, &row)?;
-        let held = target.catalog.held_packs(&request.account, &ids).await?;
-        let held = held.into_iter().map(|pack| pack.pack_id).collect();
-        let (missing, held) = plan_copy(&record.packs, &held);
-        let bytes = |packs: &[&PackRef]| packs.iter().map(|pack| pack.bytes).sum();
-        plans.push(CopyPlanSummary {
-            target: target.region.clone(),
-            packs_to_move: missing.len() as u64,
-            bytes_to_move: bytes(&missing),
-            packs_held: held.len() as u64,
-            bytes_held: bytes(&held),
-        });
+        plans.push(plan_packs(target, &request.account, &record.packs, &mut HashSet::new()).await?);
     }
     Ok(plans)
+}
+
+/// As [`plan`], where the target will have the packs in `coming` by then, to which those are added that are to be moved.
+///
+/// # Errors
+/// As [`super::copy_backup`].
+pub async fn plan_next(
+    source: &RegionContext,
+    target: &RegionContext,
+    request: &CopyRequest,
+    coming: &mut HashSet<PackId>,
+) -> Result<CopyPlanSummary, EngineError> {
+    let row = crate::backups::load_available(source, &request.account, &request.backup).await?;
+    super::submit::check_pair(source, target, &row)?;
+    let record = source.store.read_record(&request.account, &request.backup).await?;
+    plan_packs(target, &request.account, &record.packs, coming).await
+}
+
+async fn plan_packs(
+    target: &RegionContext,
+    account: &AccountId,
+    packs: &[PackRef],
+    coming: &mut HashSet<PackId>,
+) -> Result<CopyPlanSummary, EngineError> {
+    let ids: Vec<PackId> = packs.iter().map(|pack| pack.id).collect();
+    let held = target.catalog.held_packs(account, &ids).await?;
+    let held = held.into_iter().map(|pack| pack.pack_id);
+    let held = held.chain(ids.iter().copied().filter(|id| coming.contains(id))).collect();
+    let (missing, held) = plan_copy(packs, &held);
+    coming.extend(missing.iter().map(|pack| pack.id));
+    let bytes = |packs: &[&PackRef]| packs.iter().map(|pack| pack.bytes).sum();
+    Ok(CopyPlanSummary {
+        target: target.region.clone(),
+        packs_to_move: missing.len() as u64,
+        bytes_to_move: bytes(&missing),
+        packs_held: held.len() as u64,
+        bytes_held: bytes(&held),
+    })
 }
 
 #[cfg(test)]

@@ -28,20 +28,27 @@ const SPENDING_MAX: Duration = Duration::from_secs(5);
 
 /// Checks that a backup may be copied from `source` to `target` at all.
 pub(super) fn check_pair(source: &RegionContext, target: &RegionContext, row: &BackupRow) -> Result<(), EngineError> {
-    let refuse = |why: String| Err(EngineError::refused(ErrorKind::Invalid, why));
-    if source.partition != target.partition {
-        return refuse(format!(
-            "{} is in partition {} and {} in {}: copies do not leave a partition",
-            source.region, source.partition, target.region, target.partition
-        ));
-    }
+    check_partition(source, target)?;
     let one_region = source.region == target.region;
     if one_region
         && (row.resource_kind.source_kind() == SourceKind::Image || row.resource_kind == model::ResourceKind::Hsm)
     {
-        return refuse(format!("{} is in {} already", row.id, target.region));
+        let why = format!("{} is in {} already", row.id, target.region);
+        return Err(EngineError::refused(ErrorKind::Invalid, why));
     }
     Ok(())
+}
+
+/// Checks that copies may be made between the two at all.
+pub(super) fn check_partition(source: &RegionContext, target: &RegionContext) -> Result<(), EngineError> {
+    if source.partition == target.partition {
+        return Ok(());
+    }
+    let why = format!(
+        "{} is in partition {} and {} in {}: copies do not leave a partition",
+        source.region, source.partition, target.region, target.partition
+    );
+    Err(EngineError::refused(ErrorKind::Invalid, why))
 }
 
 /// One copy into one target: accepted, leased to this process, its source held.

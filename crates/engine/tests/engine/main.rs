@@ -7,6 +7,7 @@ mod copying;
 mod gated_store;
 mod interleaving;
 mod managed;
+mod missing;
 mod owners;
 mod records;
 mod removing;

@@ -1,4 +1,6 @@
-//! `offsite copy`: copies a backup to other regions, or says what that would move.
+//! `offsite copy`: copies a backup, or all that are missing, to other regions, or says what that would move.
+
+mod missing;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use catalog::Terms;
 use clap::Args;
 use engine::copy::{CopyPlanSummary, CopyReport, CopyRequest, accept_copy, copy_backup, plan};
 use engine::{Acceptance, EngineError, RegionContext};
-use model::{BackupId, ByteSize, KmsKeyId, Region};
+use model::{BackupId, ByteSize, KmsKeyId, Region, ResourceId};
 use serde_json::{Value, json};
 
 use super::Format;
@@ -22,11 +24,20 @@ use crate::output::{Table, counted, grouped, print_json, print_line};
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// The backup to copy.
-    #[arg(value_name = "BACKUP")]
-    id: BackupId,
+    #[arg(value_name = "BACKUP", required_unless_present = "missing")]
+    id: Option<BackupId>,
     /// A region to copy it to; may be given several times, and the source is read once for all.
     #[arg(long = "to", value_name = "REGION", required = true)]
     targets: Vec<Region>,
+    /// Copy every backup of --from that a target has no copy of, oldest first; run again, it copies what has come since.
+    #[arg(long, requires = "from", conflicts_with = "id")]
+    missing: bool,
+    /// With --missing: the region whose backups are copied. Those that it has from a target itself are left there.
+    #[arg(long, value_name = "REGION", requires = "missing")]
+    from: Option<Region>,
+    /// With --missing: only the backups of this resource.
+    #[arg(long, value_name = "ID", requires = "missing")]
+    resource: Option<ResourceId>,
     /// The target's KMS key that protects the copy [default: the target region's].
     #[arg(long, value_name = "KEY")]
     kms_key: Option<KmsKeyId>,
@@ -54,17 +65,37 @@ pub(crate) struct CopyArgs {
 /// How each target fared, in the order in which they were named.
 type Results = Vec<(Region, anyhow::Result<CopyReport>)>;
 
+impl CopyArgs {
+    /// The request for a copy of a backup.
+    fn request(&self, app: &App, backup: BackupId) -> Result<CopyRequest, clap::Error> {
+        Ok(CopyRequest {
+            kms_key: self.kms_key.clone(),
+            tags: self.tags.clone().into_tags()?,
+            copy_tags: self.copy_tags,
+            reencrypt: self.reencrypt,
+            bandwidth: self.bandwidth,
+            ..CopyRequest::of(app.account.clone(), backup)
+        })
+    }
+
+    /// The regions to copy to, each once.
+    fn targets(&self) -> Vec<Region> {
+        let mut seen = HashSet::new();
+        self.targets.iter().filter(|region| seen.insert(*region)).cloned().collect()
+    }
+}
+
 pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
-    let request = CopyRequest {
-        kms_key: args.kms_key,
-        tags: args.tags.into_tags()?,
-        copy_tags: args.copy_tags,
-        reencrypt: args.reencrypt,
-        bandwidth: args.bandwidth,
-        ..CopyRequest::of(app.account.clone(), args.id)
-    };
-    let mut seen = HashSet::new();
-    let regions: Vec<Region> = args.targets.into_iter().filter(|region| seen.insert(region.clone())).collect();
+    match (&args.from, &args.id) {
+        (Some(from), _) => missing::run(app, &args, from).await,
+        (None, Some(id)) => copy_one(app, &args, id).await,
+        (None, None) => unreachable!("the command line has either"),
+    }
+}
+
+async fn copy_one(app: &App, args: &CopyArgs, id: &BackupId) -> anyhow::Result<Outcome> {
+    let request = args.request(app, id.clone())?;
+    let regions = args.targets();
     let (source, _) = app.find_backup(&request.backup).await?.open().await?;
     let source = Arc::new(source);
     let (targets, mut results) = open_targets(app, &source, &regions).await;

@@ -1,0 +1,192 @@
+//! What a region lacks of another's backups, and bringing it there.
+//!
+//! Backups are told apart by their snapshots, which all copies of one share: whichever way it came to the target, it is not copied
+//! again. By the backup that a copy was made of alone, regions that are brought up to date from each other in a ring would hand on copies
+//! of copies without end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use catalog::{BackupFilter, BackupRow, Terms};
+use futures::future::join_all;
+use model::{AccountId, BackupId, BackupState, Region, ResourceId, SnapshotId, Timestamp};
+
+use super::submit::{CopyJob, accept_copy, check_partition, go_on_or_accept, resume_copy};
+use super::{CopyReport, CopyRequest, read_record, run, sort_by_target};
+use crate::acceptance::Acceptance;
+use crate::backups::find_backup;
+use crate::context::RegionContext;
+use crate::error::EngineError;
+use crate::progress::Progress;
+use crate::worker::Worker;
+
+/// Rows read from a catalog at a time.
+const PAGE: u32 = 1000;
+
+/// How a backup stands in a target that it was to be brought to.
+#[derive(Clone, Debug)]
+pub enum Brought {
+    /// It was copied.
+    Copied(Box<CopyReport>),
+    /// It is there by now.
+    There,
+    /// Another is at work on this copy of it.
+    UnderWay(BackupId),
+}
+
+/// The available backups of an account in `source`, or those of one resource, of which `target` has no copy that is available:
+/// when each was made, and its id, oldest first. Those that were copied from `target` are its own.
+///
+/// # Errors
+/// `Invalid` when no copies may be made between the two; when a catalog fails.
+pub async fn find_missing(
+    source: &RegionContext,
+    target: &RegionContext,
+    account: &AccountId,
+    resource: Option<&ResourceId>,
+) -> Result<Vec<(Timestamp, BackupId)>, EngineError> {
+    check_partition(source, target)?;
+    let mut there = HashSet::new();
+    each_available(target, account, resource, |row| there.extend(row.snapshot_id)).await?;
+    let mut missing = Vec::new();
+    each_available(source, account, resource, |row| {
+        if is_missing(&row, &target.region, &there) {
+            missing.push((row.created_at, row.id));
+        }
+    })
+    .await?;
+    Ok(missing)
+}
+
+/// Whether a region that has these snapshots lacks a backup of another.
+fn is_missing(row: &BackupRow, target: &Region, there: &HashSet<SnapshotId>) -> bool {
+    let is_its_own = row.source_region.as_ref() == Some(target);
+    !is_its_own && row.snapshot_id.is_some_and(|snapshot| !there.contains(&snapshot))
+}
+
+/// Hands each available backup to `take`, oldest first.
+async fn each_available(
+    ctx: &RegionContext,
+    account: &AccountId,
+    resource: Option<&ResourceId>,
+    mut take: impl FnMut(BackupRow),
+) -> Result<(), EngineError> {
+    let mut filter = BackupFilter {
+        resources: resource.cloned().into_iter().collect(),
+        states: vec![BackupState::Available],
+        ascending: true,
+        limit: PAGE,
+        ..BackupFilter::default()
+    };
+    loop {
+        let rows = ctx.catalog.list_backups(account, &filter).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        filter.after = Some((last.created_at, last.id.clone()));
+        rows.into_iter().for_each(&mut take);
+    }
+}
+
+/// Copies a backup to those of `targets` that have no copy of it by now, and returns when each is done or has failed.
+///
+/// A copy that was interrupted is gone on with as it was asked for, but for the pace, which is that of `request`. A backup that has been
+/// removed meanwhile is brought nowhere, and the list is empty.
+///
+/// # Errors
+/// When nothing could be started: the source is away, or the backup's record is damaged. What happens to one target is in its own
+/// result.
+pub async fn copy_missing(
+    source: &Arc<RegionContext>,
+    targets: &[Arc<RegionContext>],
+    worker: &Worker,
+    request: CopyRequest,
+    progress: Arc<Progress>,
+) -> Result<Vec<(Region, Result<Brought, EngineError>)>, EngineError> {
+    let found = find_backup(source, &request.account, &request.backup).await?;
+    let Some(row) = found.filter(|row| row.state == BackupState::Available) else { return Ok(Vec::new()) };
+    let record = read_record(source, &request).await?;
+    let beginning = targets.iter().map(|target| begin(source, target, worker, &request, &row, &progress));
+    let (mut results, mut jobs) = (Vec::new(), Vec::new());
+    for (target, begun) in targets.iter().zip(join_all(beginning).await) {
+        match begun {
+            Ok(Begun::Job(job)) => jobs.push(*job),
+            Ok(Begun::Not(why)) => results.push((target.region.clone(), Ok(why))),
+            Err(error) => results.push((target.region.clone(), Err(error))),
+        }
+    }
+    let copied = run::run(source, Some(record), jobs, &progress).await;
+    results.extend(copied.into_iter().map(|(region, result)| (region, result.map(Box::new).map(Brought::Copied))));
+    sort_by_target(&mut results, targets);
+    Ok(results)
+}
+
+/// Accepts the copy of a backup that `target` lacks, unless there is one by now, or one that is being made or was interrupted, which any
+/// server of the target's region goes on with.
+///
+/// # Errors
+/// As those of [`accept_copy`].
+pub async fn accept_missing(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    request: &CopyRequest,
+) -> Result<Option<CopyJob>, EngineError> {
+    if !copies_in(target, &source.region, request).await?.is_empty() {
+        return Ok(None);
+    }
+    match accept_copy(source, target, worker, request, &Terms::default()).await? {
+        Acceptance::New(job) => Ok(Some(job)),
+        Acceptance::Earlier(_) | Acceptance::OverQuota(_) => unreachable!("there are no terms to refuse it by"),
+    }
+}
+
+enum Begun {
+    Job(Box<CopyJob>),
+    Not(Brought),
+}
+
+/// Begins to copy a backup, or goes on with a copy that was interrupted.
+async fn begin(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    request: &CopyRequest,
+    row: &BackupRow,
+    progress: &Arc<Progress>,
+) -> Result<Begun, EngineError> {
+    // Looked up again: since it was found missing, another may have brought it here.
+    let copies = copies_in(target, &source.region, request).await?;
+    if copies.iter().any(|copy| copy.state == BackupState::Available) {
+        return Ok(Begun::Not(Brought::There));
+    }
+    let Some(copy) = copies.into_iter().next() else {
+        let job = go_on_or_accept(source, target, worker, request, row, progress).await?;
+        return Ok(Begun::Job(Box::new(job)));
+    };
+    let id = copy.id.clone();
+    if let Some(mut job) = resume_copy(Some(source), target, worker, copy).await? {
+        progress.note(format!("going on with {id} in {}, which was interrupted", target.region));
+        job.request.bandwidth = request.bandwidth;
+        return Ok(Begun::Job(Box::new(job)));
+    }
+    let now = find_backup(target, &request.account, &id).await?;
+    let is_there = now.is_some_and(|row| row.state == BackupState::Available);
+    Ok(Begun::Not(if is_there { Brought::There } else { Brought::UnderWay(id) }))
+}
+
+/// The copies of a backup in a target that are there or on their way.
+async fn copies_in(
+    target: &RegionContext,
+    source: &Region,
+    request: &CopyRequest,
+) -> Result<Vec<BackupRow>, EngineError> {
+    let filter = BackupFilter {
+        sources: vec![request.backup.clone()],
+        states: vec![BackupState::Available, BackupState::Copying],
+        ascending: true,
+        limit: PAGE,
+        ..BackupFilter::default()
+    };
+    let mut copies = target.catalog.list_backups(&request.account, &filter).await?;
+    copies.retain(|copy| copy.source_region.as_ref() == Some(source));
+    Ok(copies)
+}
