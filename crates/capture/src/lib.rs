@@ -19,7 +19,9 @@ pub use piece::{
     CHUNK_BYTES_MAX, CHUNK_BYTES_MEAN, CHUNK_BYTES_MIN, Cut, IMAGE_BLOCK_BYTES, Piece, Pieces, SMALL_FILE_BYTES,
 };
 pub use tree::compare::{Comparison, Difference, compare_images, compare_trees};
-pub use tree::{Found, FoundEntry, NewFile, OpenedFile, Origin, TargetDirectory, TreeOptions, TreeTarget, TreeWalk};
+pub use tree::{
+    Found, FoundEntry, NewFile, OpenedFile, Origin, Place, TargetDirectory, TreeOptions, TreeTarget, TreeWalk,
+};
 
 /// What a restore does about what is at its target already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

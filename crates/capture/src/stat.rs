@@ -84,6 +84,10 @@ impl Stat {
         (self.raw.stx_dev_major, self.raw.stx_dev_minor)
     }
 
+    pub(crate) fn inode(&self) -> u64 {
+        self.raw.stx_ino
+    }
+
     pub(crate) fn owner(&self) -> (u32, u32) {
         (self.raw.stx_uid, self.raw.stx_gid)
     }

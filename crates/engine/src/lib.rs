@@ -15,6 +15,7 @@ mod lease;
 pub mod managed;
 pub mod manifest_view;
 pub mod medium;
+mod own;
 mod pace;
 pub mod progress;
 pub mod rebuild;
@@ -26,7 +27,7 @@ mod worker;
 
 pub use acceptance::Acceptance;
 pub use backup::describe;
-pub use context::RegionContext;
+pub use context::{OwnPlace, RegionContext};
 pub use error::{EngineError, ErrorKind};
 pub use pace::Pace;
 pub use progress::Progress;

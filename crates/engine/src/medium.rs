@@ -22,7 +22,7 @@ use crate::context::RegionContext;
 use crate::managed::path_of;
 
 /// How long a look may take, with the wait for its turn.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The turns of those who look: few beside the threads that the runtime has for work that blocks.
 static TURNS: Semaphore = Semaphore::const_new(64);
@@ -114,7 +114,7 @@ impl Room {
 }
 
 /// What a look at a path finds, unless it takes too long, or another that did has not come back yet.
-async fn in_time<T: Send + 'static>(
+pub(crate) async fn in_time<T: Send + 'static>(
     path: &Path,
     patience: Duration,
     look: impl FnOnce(&Path) -> T + Send + 'static,

@@ -8,6 +8,7 @@ use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Servic
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
+use crate::own::check_not_own;
 
 /// A resource to be added.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct NewResource {
 /// Adds a resource and returns its row.
 ///
 /// # Errors
-/// `Invalid` when the path does not fit the kind; `NotFound` for an unknown KMS key.
+/// `Invalid` when the path does not fit the kind, or is a region's own; `NotFound` for an unknown KMS key.
 pub async fn add_resource(
     ctx: &RegionContext,
     account: &AccountId,
@@ -40,6 +41,7 @@ pub async fn add_resource(
             format!("a resource of type {} needs {wanted}, and {shown} is not one", new.kind),
         ));
     }
+    check_not_own(ctx, &new.path).await?;
     let row = ResourceRow {
         id: ResourceId::random(&mut rand::rng(), new.kind),
         account: account.clone(),

@@ -35,12 +35,19 @@ pub enum OmissionKind {
     Device,
     /// An entry that could not be made on restore.
     NotRestored,
+    /// It is a part of a region: its store, its catalog, its keys.
+    OwnPlace,
 }
 
 impl OmissionKind {
     /// Whether a backup with such an omission is incomplete and must be asked for explicitly.
     pub fn fails_a_backup(self) -> bool {
         matches!(self, Self::Unreadable)
+    }
+
+    /// Whether it is left out by every backup, so that one without it is complete.
+    pub fn is_expected(self) -> bool {
+        matches!(self, Self::OwnPlace)
     }
 
     /// Whether a resource that was filled by a restore with such an omission is not what its backup has.
@@ -76,6 +83,7 @@ impl std::fmt::Display for OmissionKind {
             Self::Attribute => "lacks an attribute",
             Self::Device => "is a device, not made without the right to",
             Self::NotRestored => "was not restored",
+            Self::OwnPlace => "is offsite's own, not backed up",
         })
     }
 }

@@ -161,11 +161,17 @@ fn wrong_usage_ends_with_status_2() {
         &["frobnicate"][..],
         &["backup", "show"],
         &["backup", "show", "not-an-id"],
+        &["backup", "rm"],
         &["backup", "verify", id, "--quick", "--read-data"],
         &["backup", "cat", id, "../etc/passwd"],
         &["backup", "restore", id, "out", "--path", "/etc"],
         &["backup", "create", "fs-0123456789abcdef0", "--tag", "novalue"],
         &["copy", id],
+        &["copy", "--to", "us-west-2"],
+        &["copy", "--missing", "--to", "us-west-2"],
+        &["copy", id, "--missing", "--from", "us-east-1", "--to", "us-west-2"],
+        &["copy", id, "--from", "us-east-1", "--to", "us-west-2"],
+        &["copy", id, "--to", "us-west-2", "--resource", "fs-0123456789abcdef0"],
         &["copy", id, "--to", "us-west-2", "--bandwidth", "0"],
         &["gc", "--region", "us-east-1", "--grace", "soon"],
         &["gc"],
@@ -398,6 +404,34 @@ fn a_backup_is_made_listed_read_restored_and_removed() {
 }
 
 #[test]
+fn several_backups_are_removed_at_once_or_none_when_one_is_not_there() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let [first, second, third] = [(); 3].map(|()| scene.back_up(&resource));
+    let copy = scene.run(&["copy", &first, "--to", "us-west-2"]).ok().line();
+    let left = || scene.run(&["backup", "ls", "--json"]).ok().json().as_array().unwrap().len();
+
+    let (unknown, other) = ("backup-0123456789abcdef0", "backup-0123456789abcdef1");
+    let refused = scene.run(&["backup", "rm", &first, other, &copy, unknown]).with_status(1);
+    assert!(refused.stderr.contains(&format!("there is no backup {unknown}, {other} in any region")), "{refused:?}");
+    assert_eq!(left(), 4, "none is removed");
+
+    // The store of one region is away; what is in the others goes nevertheless.
+    let store = scene.path("us-east-1/store");
+    fs::rename(&store, scene.path("away")).unwrap();
+    let ended = scene.run(&["backup", "rm", &first, &copy, &first]).with_status(1);
+    assert!(
+        ended.stderr.contains(&format!("error: {first} could not be removed: the store of us-east-1")),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains(&format!("{copy} is removed")), "{ended:?}");
+    fs::rename(scene.path("away"), &store).unwrap();
+    assert_eq!(left(), 3);
+    scene.run(&["backup", "rm", &first, &first, &third, &second, "-q"]).ok();
+    assert_eq!(left(), 0);
+}
+
+#[test]
 fn a_copy_outlives_the_region_it_came_from() {
     let scene = Scene::new();
     let backup = scene.back_up(&scene.add_tree());
@@ -429,6 +463,92 @@ fn a_copy_outlives_the_region_it_came_from() {
         scene.run(&["backup", "restore", copy, target]).ok();
         same_trees(&scene.path("tree"), &scene.path(target));
     }
+}
+
+#[test]
+fn a_region_is_brought_up_to_date_with_another() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let (first, second) = (scene.back_up(&resource), scene.back_up(&resource));
+    fs::create_dir(scene.path("other")).unwrap();
+    fs::write(scene.path("other/file"), "of another tree").unwrap();
+    let other = scene.run(&["resource", "add", "other", "--region", "us-east-1"]).ok().line();
+    let third = scene.back_up(&other);
+    scene.run(&["copy", &second, "--to", "us-west-2"]).ok();
+    let missing = |more: &[&str]| scene.run(&[&["copy", "--missing", "--from"], more].concat());
+    let names = |array: &Value, name: &str| -> Vec<String> {
+        array.as_array().unwrap().iter().map(|one| one[name].as_str().unwrap().to_owned()).collect()
+    };
+
+    let both = ["us-east-1", "--to", "us-west-2", "--to", "eu-west-1"];
+    let planned = missing(&[&both[..], &["--dry-run", "--json"]].concat()).ok().json();
+    assert_eq!(names(&planned, "backup"), [&first[..], &first, &second, &third, &third]);
+    assert_eq!(names(&planned, "target"), ["us-west-2", "eu-west-1", "eu-west-1", "us-west-2", "eu-west-1"]);
+    assert_eq!(missing(&[&both[..], &["--dry-run"]].concat()).ok().stdout.lines().count(), 6);
+    let bytes_of =
+        |region: &str| packs(&scene.path(region)).iter().map(|pack| pack.metadata().unwrap().len()).sum::<u64>();
+    let to_move = |region: &str| -> u64 {
+        let of_region = planned.as_array().unwrap().iter().filter(|plan| plan["target"] == region);
+        of_region.map(|plan| plan["bytes_to_move"].as_u64().unwrap()).sum()
+    };
+    let expected: [u64; 2] = [bytes_of("us-west-2") + to_move("us-west-2"), to_move("eu-west-1")];
+
+    let of_one = missing(&[&both[..], &["--resource", &other, "--tag", "a=1", "--json"]].concat()).ok().json();
+    let copies: Vec<&Value> = of_one.as_array().unwrap().iter().map(|report| &report["backup"]).collect();
+    assert!(copies.len() == 2 && copies.iter().all(|copy| copy["source_backup"] == third.as_str()), "{of_one}");
+    assert!(copies.iter().all(|copy| copy["tags"]["a"] == "1"), "{of_one}");
+    // The rest, oldest first.
+    let made = missing(&both).ok();
+    let sources: Vec<Value> = made
+        .stdout
+        .lines()
+        .map(|copy| scene.run(&["backup", "show", copy, "--json"]).ok().json()["source_backup"].clone())
+        .collect();
+    assert_eq!(sources, [&first[..], &first, &second], "{made:?}");
+    assert_eq!([bytes_of("us-west-2"), bytes_of("eu-west-1")], expected, "what a dry run says is so to the byte");
+
+    let again = missing(&both).ok();
+    assert!(again.stdout.is_empty() && again.stderr.contains("us-west-2 has all"), "{again:?}");
+    assert_eq!(missing(&[&both[..], &["--json"]].concat()).ok().json(), Value::Array(vec![]));
+    // Neither back nor around.
+    for from in ["us-west-2", "eu-west-1"] {
+        assert!(missing(&[from, "--to", "us-east-1"]).ok().stdout.is_empty());
+    }
+    assert!(missing(&["us-west-2", "--to", "eu-west-1"]).ok().stdout.is_empty());
+
+    let fourth = scene.back_up(&resource);
+    fs::rename(scene.path("eu-west-1"), scene.path("away")).unwrap();
+    let one_is_away = missing(&both).with_status(1);
+    assert!(
+        one_is_away.stderr.contains("error: eu-west-1 cannot be brought up to date: the catalog"),
+        "{one_is_away:?}"
+    );
+    let copy = scene.run(&["backup", "show", &one_is_away.line(), "--json"]).ok().json();
+    assert_eq!(copy["source_backup"], fourth.as_str());
+    let refused = missing(&["us-east-1", "--to", "cn-north-1"]).with_status(1);
+    assert!(refused.stderr.contains("aws-cn"), "{refused:?}");
+    let unknown = missing(&["us-east-1", "--to", "us-west-2", "--resource", "fs-0123456789abcdef0"]).with_status(1);
+    assert!(unknown.stderr.contains("there is no resource fs-0123456789abcdef0 in us-east-1"), "{unknown:?}");
+    missing(&["us-east-1", "--to", "us-east-1"]).with_status(2);
+}
+
+#[test]
+fn a_backup_that_cannot_be_copied_keeps_none_of_the_others() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let first = scene.back_up(&resource);
+    let kept = packs(&scene.path("us-east-1"));
+    fs::write(scene.path("tree/more"), "more").unwrap();
+    let damaged = scene.back_up(&resource);
+    let pack = packs(&scene.path("us-east-1")).into_iter().find(|pack| !kept.contains(pack)).unwrap();
+    fs::remove_file(&pack).unwrap();
+    fs::remove_file(scene.path("tree/more")).unwrap();
+    let third = scene.back_up(&resource);
+    let ended = scene.run(&["copy", "--missing", "--from", "us-east-1", "--to", "us-west-2", "--json"]).with_status(1);
+    assert!(ended.stderr.contains(&format!("the copy of {damaged} to us-west-2 failed")), "{ended:?}");
+    let made: Vec<Value> =
+        ended.json().as_array().unwrap().iter().map(|report| report["backup"]["source_backup"].clone()).collect();
+    assert_eq!(made, [&first[..], &third]);
 }
 
 /// Every pack in a region's store.
@@ -576,6 +696,61 @@ fn a_socket_is_listed_as_left_out() {
     let backup = made.line();
     let restored = scene.run(&["backup", "restore", &backup, "out"]).with_status(3);
     assert!(restored.stderr.contains("left out: socket"), "{restored:?}");
+}
+
+#[test]
+fn what_is_offsites_own_is_left_out_of_a_tree_and_is_no_resource() {
+    let scene = Scene::new();
+    let all = scene.run(&["resource", "add", ".", "--region", "us-east-1"]).ok().line();
+    let first = scene.run(&["backup", "create", &all]).ok();
+    assert!(first.stderr.contains("left out as offsite's own: ap-beijing/catalog.db and "), "{first:?}");
+    let stored = || packs(&scene.path("us-east-1")).iter().map(|pack| pack.metadata().unwrap().len()).sum::<u64>();
+    let before = stored();
+    let second = scene.run(&["backup", "create", &all, "-q"]).ok();
+    assert!(second.stderr.is_empty(), "{second:?}");
+    assert!(stored() - before < 20_000, "{before} bytes became {}", stored());
+
+    let backup = second.line();
+    let files = scene.run(&["backup", "files", &backup, "--json"]).ok().json();
+    let paths: Vec<&str> = files.as_array().unwrap().iter().filter_map(|file| file["path"].as_str()).collect();
+    let in_region: Vec<&&str> = paths.iter().filter(|path| path.starts_with("us-east-1/")).collect();
+    assert_eq!(in_region, [&"us-east-1/scratch", &"us-east-1/store"]);
+    assert!(paths.contains(&"offsite.toml") && paths.contains(&"tree/large"), "{paths:?}");
+    let listed = scene.run(&["backup", "show", &backup, "--omissions"]).ok().stdout;
+    for own in
+        ["store is offsite's own, not backed up: the store", "kms.json is offsite's own, not backed up: the key file"]
+    {
+        assert!(listed.contains(&format!("us-east-1/{own} of us-east-1\n")), "{listed}");
+    }
+    scene.run(&["backup", "restore", &backup, "out"]).ok();
+    same_trees(&scene.path("tree"), &scene.path("out/tree"));
+
+    std::os::unix::fs::symlink("us-east-1/store", scene.path("link")).unwrap();
+    let packs_of = packs(&scene.path("us-east-1"))[0].parent().unwrap().to_str().unwrap().to_owned();
+    for own in ["us-west-2/store", &packs_of, "link", "us-east-1/kms.json", "us-east-1/catalog.db", "eu-west-1/scratch"]
+    {
+        let refused = scene.run(&["resource", "add", own, "--region", "us-east-1"]).with_status(1);
+        assert!(refused.stderr.contains("which is not backed up\nhint: "), "{refused:?}");
+    }
+    scene.run(&["resource", "add", "us-east-1", "--region", "us-west-2"]).ok();
+}
+
+#[test]
+fn a_resource_in_which_a_region_is_made_later_is_backed_up_as_before() {
+    let scene = Scene::new();
+    let mut resources = Vec::new();
+    for path in ["far", "far/store", "far/store/deep"] {
+        fs::create_dir_all(scene.path(path)).unwrap();
+        fs::write(scene.path(path).join("file"), path).unwrap();
+        resources.push(scene.run(&["resource", "add", path, "--region", "us-east-1"]).ok().line());
+    }
+    scene.run(&["region", "add", "eu-central-1", "--partition", "aws", "--dir", "far"]).ok();
+    for resource in &resources {
+        let backup = scene.back_up(resource);
+        scene.run(&["backup", "cat", &backup, "file"]).ok();
+    }
+    let above = scene.run(&["backup", "create", &resources[0], "--json"]).ok().json();
+    assert!(above["backup"]["omissions"].to_string().contains("the store of eu-central-1"), "{above}");
 }
 
 #[test]

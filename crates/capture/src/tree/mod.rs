@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod found;
 pub mod new_file;
+pub mod place;
 pub mod source;
 pub mod target;
 
@@ -13,5 +14,6 @@ mod metadata;
 
 pub use found::{Found, FoundEntry, OpenedFile};
 pub use new_file::NewFile;
+pub use place::Place;
 pub use source::{TreeOptions, TreeWalk};
 pub use target::{Origin, TargetDirectory, TreeTarget};

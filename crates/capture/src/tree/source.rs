@@ -15,6 +15,7 @@ use rustix::fs::{CWD, OFlags, RawDir, readlinkat};
 use rustix::io::Errno;
 
 use super::found::{Found, FoundEntry};
+use super::place::Place;
 use crate::context::Context;
 use crate::open::{DEPTH_MAX, open_to_list, open_to_read};
 use crate::stat::{Device, Stat, stat_at, stat_open};
@@ -23,10 +24,19 @@ use crate::stat::{Device, Stat, stat_at, stat_open};
 const LISTING_BYTES: usize = 32 * 1024;
 
 /// What a walk goes into.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeOptions {
     /// Whether to go into file systems mounted inside the tree. If not, each mount point is an empty directory.
     pub cross_mounts: bool,
+    /// What is left out where it is met. Each directory among these is an empty one.
+    pub left_out: Arc<[Place]>,
+}
+
+impl TreeOptions {
+    /// What is left out of a directory.
+    fn left_out_of(&self, directory: &Stat) -> Vec<Place> {
+        self.left_out.iter().filter(|place| place.is_in(directory)).cloned().collect()
+    }
 }
 
 /// A walk through a tree: the root first, then depth first with names in the order of their bytes.
@@ -48,6 +58,8 @@ struct Frame {
     dir: Arc<OwnedFd>,
     path: RelPath,
     names: std::vec::IntoIter<CString>,
+    /// Those of its names that are left out.
+    left_out: Vec<Place>,
 }
 
 impl TreeWalk {
@@ -60,7 +72,8 @@ impl TreeWalk {
         let dir = Arc::new(open_to_read(CWD, root, OFlags::DIRECTORY).context(action)?);
         let stat = stat_open(&dir, &*clock).context(action)?;
         let names = list_names(&dir).context(|| format!("list directory {}", root.display()))?;
-        let frame = Frame { dir: Arc::clone(&dir), path: RelPath::root(), names: names.into_iter() };
+        let left_out = options.left_out_of(&stat);
+        let frame = Frame { dir: Arc::clone(&dir), path: RelPath::root(), names: names.into_iter(), left_out };
         let mut walk = Self {
             frames: vec![frame],
             ready: VecDeque::new(),
@@ -87,16 +100,23 @@ impl TreeWalk {
                 });
             }
         };
+        let left_out =
+            frame.left_out.iter().find(|place| place.is_named(&name)).map(|place| place.omission(path.clone()));
         let found =
             stat_at(&dir, &name, &*self.clock).and_then(|stat| self.found(Arc::clone(&dir), path.clone(), name, stat));
-        match found {
-            Ok(found) => {
+        match (found, left_out) {
+            (Ok(found), Some(omission)) if found.entry.is_directory() => {
+                self.ready.push_back(Found::Omission(omission));
+                Found::Entry(found)
+            }
+            (_, Some(omission)) => Found::Omission(omission),
+            (Ok(found), None) => {
                 if found.entry.is_directory() {
                     self.enter(&found);
                 }
                 Found::Entry(found)
             }
-            Err(error) => Found::Omission(omission(path, error)),
+            (Err(error), None) => Found::Omission(omission(path, error)),
         }
     }
 
@@ -127,7 +147,10 @@ impl TreeWalk {
             self.ready.push_back(Found::Omission(omission));
         } else {
             match self.list(found) {
-                Ok((dir, names)) => self.frames.push(Frame { dir: Arc::new(dir), path, names: names.into_iter() }),
+                Ok((dir, names)) => {
+                    let left_out = self.options.left_out_of(&found.stat);
+                    self.frames.push(Frame { dir: Arc::new(dir), path, names: names.into_iter(), left_out });
+                }
                 Err(error) => self.ready.push_back(Found::Omission(omission(path, error))),
             }
         }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use capture::{Found, TreeOptions, TreeWalk};
+use capture::{Found, Place, TreeOptions, TreeWalk};
 use model::{Clock, EntryKind, Inode, OmissionKind, RelPath, SystemClock, Timestamp};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, lsetxattr, mkdirat, openat};
 
@@ -121,7 +121,8 @@ fn mount_points_are_listed_and_crossed_only_if_asked() {
     };
     assert!(is_mounted("/dev/shm"));
     let below = |cross_mounts| {
-        let walk = TreeWalk::open(Path::new("/dev"), TreeOptions { cross_mounts }, Arc::new(SystemClock)).unwrap();
+        let options = TreeOptions { cross_mounts, ..TreeOptions::default() };
+        let walk = TreeWalk::open(Path::new("/dev"), options, Arc::new(SystemClock)).unwrap();
         walk.filter_map(|found| match found {
             Found::Entry(found) => found.entry.path.starts_with(&path("pts")).then_some(Ok(found.entry)),
             Found::Omission(omission) => (omission.path == path("pts")).then_some(Err(omission.kind)),
@@ -134,6 +135,39 @@ fn mount_points_are_listed_and_crossed_only_if_asked() {
     let crossed = below(true);
     assert!(crossed.len() > 1 && crossed.iter().all(Result::is_ok));
     assert_ne!(crossed[1].as_ref().unwrap().inode.file_system, 0);
+}
+
+#[test]
+fn places_that_are_left_out_are_listed_whichever_way_they_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir_all(at("tree/site/store/packs")).unwrap();
+    for file in ["site/store/packs/pack", "site/catalog", "site/keep", "catalog", "store"] {
+        fs::write(at("tree").join(file), b"x").unwrap();
+    }
+    std::os::unix::fs::symlink("tree/site", at("site")).unwrap();
+    std::os::unix::fs::symlink("site/store", at("tree/link")).unwrap();
+    let place = |name: &str| Place::find(&at(name), name).unwrap();
+    assert!(Place::find(&at("nowhere/store"), "").is_err() && Place::find(Path::new("/"), "").is_err());
+    // By way of one link, of another, and of what is not there (yet).
+    let left_out = [place("tree/link"), place("site/catalog"), place("site/catalog-wal")];
+    assert!(place("site/store").is_same(&place("tree/site/store")) && !place("site").is_same(&place("tree/store")));
+    let options = TreeOptions { left_out: left_out.into(), ..TreeOptions::default() };
+    let walk = || TreeWalk::open(&at("tree"), options.clone(), Arc::new(SystemClock)).unwrap();
+    let (mut entries, mut omissions) = (Vec::new(), Vec::new());
+    for found in walk() {
+        match found {
+            Found::Entry(found) => entries.push(found.entry.path.to_string()),
+            Found::Omission(omission) => omissions.push((omission.path.to_string(), omission.kind, omission.detail)),
+        }
+    }
+    assert_eq!(entries, [".", "catalog", "link", "site", "site/keep", "site/store", "store"]);
+    let own = |path: &str, what: &str| (path.to_owned(), OmissionKind::OwnPlace, what.to_owned());
+    assert_eq!(omissions, [own("site/catalog", "site/catalog"), own("site/store", "tree/link")]);
+    // What takes a place since is left out, too.
+    fs::rename(at("tree/site/keep"), at("tree/site/catalog")).unwrap();
+    fs::write(at("tree/site/catalog-wal"), b"x").unwrap();
+    assert_eq!(walk().filter(|found| matches!(found, Found::Omission(_))).count(), 3);
 }
 
 #[derive(Debug)]

@@ -14,8 +14,9 @@ mod spool;
 
 use std::sync::Arc;
 
+use capture::TreeOptions;
 use catalog::{Accepted, BackupRow, Fence, NewBackup, PackRow, ResourceRow, Terms};
-use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId, Timestamp};
+use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId, SourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::DataKey;
 use store::keys::KeyErrorKind;
@@ -27,6 +28,7 @@ use crate::backup::parent::Parent;
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::lease::{Lease, claim, take_over};
+use crate::own::find_own;
 use crate::progress::Progress;
 use crate::resources::choose_key;
 use crate::worker::Worker;
@@ -293,9 +295,14 @@ impl BackupJob {
 async fn run(job: Arc<Job>) -> Result<BackupReport, EngineError> {
     let parent = Parent::find(&job).await?;
     let handle = tokio::runtime::Handle::current();
+    let left_out = match job.resource.kind.source_kind() {
+        SourceKind::Tree => find_own(&job.ctx).await,
+        SourceKind::Image => Arc::default(),
+    };
+    let options = TreeOptions { cross_mounts: job.request.cross_mounts, left_out };
     let reading = Arc::clone(&job);
     let snapshot = SnapshotId::random(&mut rand::rng());
-    let taken = tokio::task::spawn_blocking(move || read::take_snapshot(&reading, parent, handle))
+    let taken = tokio::task::spawn_blocking(move || read::take_snapshot(&reading, parent, &options, handle))
         .await
         .expect("reading a resource does not panic")?;
     publish::publish(&job, snapshot, taken).await

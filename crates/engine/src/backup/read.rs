@@ -46,20 +46,25 @@ pub(crate) struct Counts {
 }
 
 /// Reads the resource and stores all of it that the parent does not have. Blocks.
-pub(crate) fn take_snapshot(job: &Job, parent: Option<Parent>, handle: Handle) -> Result<Taken, EngineError> {
+pub(crate) fn take_snapshot(
+    job: &Job,
+    parent: Option<Parent>,
+    options: &TreeOptions,
+    handle: Handle,
+) -> Result<Taken, EngineError> {
     let total = parent.as_ref().map_or(0, |parent| parent.row.size_bytes);
     job.progress.begin("reading", total);
     let is_read = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _over = Over(&is_read);
         if total == 0 && job.progress.measures() && job.resource.kind.source_kind() == SourceKind::Tree {
-            let (root, options, clock) = (root_of(job), options_of(job), Arc::clone(&job.ctx.clock));
+            let (root, options, clock) = (root_of(job), options.clone(), Arc::clone(&job.ctx.clock));
             let is_read = &is_read;
             scope.spawn(move || measure(&root, options, clock, &job.progress, is_read));
         }
         let pipeline = Pipeline::start(scope, job, &handle);
         let mut reader = Reader::new(job, parent, &handle, &pipeline)?;
-        let read = reader.read_resource();
+        let read = reader.read_resource(options);
         let Reader { mut table, mut spool, omissions, mut counts, parent, .. } = reader;
         let (places, mut tail) = pipeline.drain();
         let read = read.and_then(|()| unallowed(job, &omissions).map_or(Ok(()), Err));
@@ -83,11 +88,6 @@ pub(crate) fn take_snapshot(job: &Job, parent: Option<Parent>, handle: Handle) -
 /// Where the resource lies.
 fn root_of(job: &Job) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(&job.resource.path))
-}
-
-/// How its tree is walked.
-fn options_of(job: &Job) -> TreeOptions {
-    TreeOptions { cross_mounts: job.request.cross_mounts }
 }
 
 /// The error that ends a backup which left out something it was not allowed to.
@@ -169,13 +169,13 @@ impl<'a, 'scope> Reader<'a, 'scope> {
         Ok(())
     }
 
-    fn read_resource(&mut self) -> Result<(), EngineError> {
+    fn read_resource(&mut self, options: &TreeOptions) -> Result<(), EngineError> {
         let path = root_of(self.job);
         let failed = || EngineError::file(format!("read {}", path.display()));
         let clock = Arc::clone(&self.job.ctx.clock);
         match self.job.resource.kind.source_kind() {
             SourceKind::Tree => {
-                for found in TreeWalk::open(&path, options_of(self.job), clock).map_err(failed())? {
+                for found in TreeWalk::open(&path, options.clone(), clock).map_err(failed())? {
                     match found {
                         Found::Entry(found) => self.read_entry(found)?,
                         Found::Omission(omission) => self.omissions.push(omission),

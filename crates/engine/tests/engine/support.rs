@@ -117,8 +117,8 @@ impl Place {
             None => Arc::new(KeyFileService::create(&region, &self.home.join("kms.json"), clock.clone()).unwrap()),
         };
         let (scratch, managed) = (self.home.join("scratch"), self.home.join("resources"));
-        let (partition, pace) = ("aws".parse().unwrap(), Arc::new(Pace::new(None)));
-        Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, pace, clock })
+        let (partition, pace, left_out) = ("aws".parse().unwrap(), Arc::new(Pace::new(None)), Arc::default());
+        Arc::new(RegionContext { region, partition, store, catalog, keys, scratch, managed, left_out, pace, clock })
     }
 
     fn placed(&self, store: RegionStore) -> RegionStore {

@@ -48,7 +48,8 @@ pub(crate) enum ResourceCommand {
 /// Arguments of `offsite resource add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// What to back up: a directory, an image file or a block device.
+    /// What to back up: a directory, an image file or a block device. Stores, catalogs and key files of the regions are left out
+    /// of a directory.
     path: PathBuf,
     /// The region its backups are stored in.
     #[arg(long)]

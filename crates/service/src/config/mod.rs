@@ -22,10 +22,11 @@ use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use engine::{PART_PACKS, Worker};
+use engine::{OwnPlace, PART_PACKS, Worker};
 use model::Region;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -253,7 +254,10 @@ fn check_regions(entries: &[RegionEntry], file: &Path) -> anyhow::Result<Vec<Reg
     if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name)) {
         bail!("region: {} is given twice", twice.name);
     }
-    entries.iter().map(|entry| entry.check(file)).collect()
+    let mut regions = entries.iter().map(|entry| entry.check(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let own: Arc<[OwnPlace]> = regions.iter().flat_map(RegionSettings::own_places).collect();
+    regions.iter_mut().for_each(|settings| settings.left_out = Arc::clone(&own));
+    Ok(regions)
 }
 
 /// Whether there is something at `path`. Not to be permitted to look is an error, and no answer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use catalog::{Catalog, CatalogError, CatalogErrorKind, Missing};
-use engine::{EngineError, RegionContext};
+use engine::{EngineError, OwnPlace, RegionContext};
 use model::{ByteSize, PackId, Partition, Region, SystemClock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,7 @@ impl RegionEntry {
             file: file.to_owned(),
             opt_in: self.opt_in,
             no_windows_multi_az: self.no_windows_multi_az,
+            left_out: Arc::default(),
         })
     }
 
@@ -190,9 +191,34 @@ pub(crate) struct RegionSettings {
     pub(crate) opt_in: bool,
     /// Whether it has no Windows file systems in several zones, and takes no copies of their backups.
     pub(crate) no_windows_multi_az: bool,
+    /// What backups in it leave out: the places of all regions.
+    pub(crate) left_out: Arc<[OwnPlace]>,
 }
 
 impl RegionSettings {
+    /// Where its parts are, as far as they are files. What callers have made in it is theirs.
+    pub(super) fn own_places(&self) -> Vec<OwnPlace> {
+        let own = |part: &str, path: &Path| OwnPlace {
+            path: path.to_owned(),
+            what: format!("the {part} of {}", self.region),
+        };
+        let mut places = vec![own("scratch directory", &self.scratch)];
+        if let StorePlace::Directory(directory) = &self.store {
+            places.push(own("store", directory));
+        }
+        if let CatalogPlace::File(file) = &self.catalog {
+            for companion in ["", "-wal", "-shm", "-journal"] {
+                let mut path = file.clone().into_os_string();
+                path.push(companion);
+                places.push(own("catalog", Path::new(&path)));
+            }
+        }
+        if let KmsPlace::File(file) = &self.kms {
+            places.push(own("key file", file));
+        }
+        places
+    }
+
     /// Opens all parts of the region and checks that they belong together.
     pub(crate) async fn open(&self) -> anyhow::Result<RegionContext> {
         let catalog = self.open_catalog().await?;
@@ -267,6 +293,7 @@ impl RegionSettings {
             keys: self.kms.open(&self.region, clock.clone()).map_err(EngineError::from)?,
             scratch: self.scratch.clone(),
             managed: self.resources.clone(),
+            left_out: Arc::clone(&self.left_out),
             pace: super::pacing::follow(self, clock.clone()),
             clock,
         };

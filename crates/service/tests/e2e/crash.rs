@@ -187,6 +187,23 @@ fn a_copy_killed_at_any_effect_is_finished_by_the_same_command() {
     }
 }
 
+/// What is there already is never copied again, so that there is one copy of each, wherever the command was killed.
+#[test]
+fn bringing_a_region_up_to_date_is_finished_by_the_same_command_wherever_it_is_killed() {
+    let (stage, backups) = Stage::new(2250);
+    stage.world.copy(&backups[0]);
+    stage.keep();
+    let kills = stage.kill_everywhere(&["copy", "--missing", "--from", SOURCE, "--to", TARGET], |again, at| {
+        assert_eq!(again.status, Some(0), "after a kill at effect {at}: {again:?}");
+        assert_eq!(only_available(&stage.world, TARGET), backups.len(), "after a kill at effect {at}");
+        if at % 4 == 0 {
+            stage.world.run(["verify", "--region", TARGET, "--read-data"]).exits(0);
+            stage.assert_gc_takes_everything(TARGET, at);
+        }
+    });
+    println!("{kills} kills");
+}
+
 #[test]
 fn the_source_of_an_interrupted_copy_cannot_be_removed() {
     let (stage, backups) = Stage::new(2500);

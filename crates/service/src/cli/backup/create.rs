@@ -7,7 +7,7 @@ use catalog::Terms;
 use clap::Args;
 use engine::backup::{BackupReport, BackupRequest, accept_backup, create_backup};
 use engine::{Acceptance, EngineError, RegionContext};
-use model::{ByteSize, KmsKeyId, Region, ResourceId};
+use model::{ByteSize, KmsKeyId, Omission, Region, ResourceId};
 use serde_json::{Value, json};
 
 use super::view::BackupView;
@@ -80,7 +80,14 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
         false => print_line(&report.backup.id).map_err(Into::into),
     };
     let more = format!("`offsite backup show {} --omissions`", report.backup.id);
-    after_printing(printed, Ok(say_omissions(&report.omissions, &more)))
+    // Left out of every backup alike, it makes none incomplete.
+    let (own, omissions): (Vec<Omission>, _) =
+        report.omissions.into_iter().partition(|omission| omission.kind.is_expected());
+    if let Some(first) = own.first() {
+        let others = own.len() - 1;
+        app.note(format_args!("left out as offsite's own: {} and {others} more: {more}", first.path));
+    }
+    after_printing(printed, Ok(say_omissions(&omissions, &more)))
 }
 
 /// The error itself names only the first: it has to fit in a line.
