@@ -25,6 +25,9 @@ pub(super) fn make_beside<T>(
     }
     for number in 0..NAMES_MAX {
         let beside = format!(".offsite-restoring-{number}").into_bytes();
+        if beside == name {
+            continue;
+        }
         match make(&beside) {
             Err(Errno::EXIST) => {}
             made => return made.map(|made| (beside, made)),

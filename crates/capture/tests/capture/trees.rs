@@ -216,6 +216,12 @@ fn what_is_replaced_stays_until_its_successor_is_whole() {
         target.discard_file(&path(name), &other).unwrap();
         assert_eq!(read(name), b"restored", "two restores do not take each other's files");
     }
+    // One that is to have such a name itself, and is not there yet.
+    let named = ".offsite-restoring-1";
+    let file = target.create_file(&path(named), 8).unwrap();
+    target.keep_file(&path(named), &file).unwrap();
+    assert_eq!(read(named).len(), 8);
+    fs::remove_file(dir.path().join(named)).unwrap();
     // A name that nothing has gets no half file either.
     let half = target.create_file(&path("new"), 8).unwrap();
     assert!(!dir.path().join("new").exists());
