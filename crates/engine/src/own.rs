@@ -1,7 +1,6 @@
 //! What is offsite's own in the trees that are backed up.
 //!
-//! A store that is backed up into itself would grow with every backup, and a catalog or a key file that is read while it is written to is
-//! of no use. Regions may lie on file systems that do not answer: what cannot be found in time is not left out.
+//! A store that is backed up into itself would grow with every backup, and a catalog that is read while it is written to is of no use. Regions may lie on file systems that do not answer: what cannot be found in time is not left out.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,8 +37,7 @@ pub(crate) async fn check_not_own(ctx: &RegionContext, path: &Path) -> Result<()
             let what = own.what();
             let relation = if part == path { "is" } else { "is in" };
             let message = format!("{} {relation} {what}, which is not backed up", path.display());
-            let hint = "name what the region is to hold backups of; `offsite copy` keeps these in another region, too, and key files \
-                        are kept by a copy in a safe place";
+            let hint = "name what the region is to hold backups of; `offsite copy` keeps these in another region, too";
             return Err(EngineError::refused(ErrorKind::Invalid, message).with_hint(hint));
         }
     }

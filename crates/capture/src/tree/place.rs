@@ -1,9 +1,11 @@
 //! Places that a walk leaves out.
 //!
 //! A place is a name in a directory, and the directory is known by its inode: whichever path leads there, through a bind mount or past
-//! a symbolic link, it is the same place, whatever has been put there since.
+//! a symbolic link, it is the same place, whatever has been put there since. What was there at first is known by its inode as well: it
+//! may be mounted there, and have another name where it is.
 
 use std::ffi::CString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +23,8 @@ pub struct Place {
     device: Device,
     inode: u64,
     name: CString,
+    /// What has the name, by its inode: another mount shows it under another name.
+    there: Option<(Device, u64)>,
     /// What is there, for people.
     what: String,
 }
@@ -36,11 +40,13 @@ impl Place {
             let (Some(directory), Some(name)) = (real.parent(), real.file_name()) else {
                 return Err(io::ErrorKind::InvalidInput.into());
             };
-            let directory = directory.metadata()?;
+            let inode = |found: Metadata| ((major(found.dev()), minor(found.dev())), found.ino());
+            let (device, of_directory) = inode(directory.metadata()?);
             Ok(Self {
-                device: (major(directory.dev()), minor(directory.dev())),
-                inode: directory.ino(),
+                device,
+                inode: of_directory,
                 name: CString::new(name.as_bytes())?,
+                there: real.symlink_metadata().ok().map(inode),
                 what: what.to_owned(),
             })
         };
@@ -49,7 +55,13 @@ impl Place {
 
     /// Whether both are one place.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.device, self.inode, &self.name) == (other.device, other.inode, &other.name)
+        let is_there = self.there.is_some() && self.there == other.there;
+        is_there || (self.device, self.inode, &self.name) == (other.device, other.inode, &other.name)
+    }
+
+    /// Whether a file or directory is what was in this place when it was found.
+    pub(super) fn has(&self, found: &Stat) -> bool {
+        self.there == Some((found.device(), found.inode()))
     }
 
     /// What is there, for people.

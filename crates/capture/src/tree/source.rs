@@ -100,10 +100,11 @@ impl TreeWalk {
                 });
             }
         };
-        let left_out =
-            frame.left_out.iter().find(|place| place.is_named(&name)).map(|place| place.omission(path.clone()));
-        let found =
-            stat_at(&dir, &name, &*self.clock).and_then(|stat| self.found(Arc::clone(&dir), path.clone(), name, stat));
+        let stat = stat_at(&dir, &name, &*self.clock);
+        let named = frame.left_out.iter().find(|place| place.is_named(&name));
+        let there = || self.options.left_out.iter().find(|place| stat.as_ref().is_ok_and(|stat| place.has(stat)));
+        let left_out = named.or_else(there).map(|place| place.omission(path.clone()));
+        let found = stat.and_then(|stat| self.found(Arc::clone(&dir), path.clone(), name, stat));
         match (found, left_out) {
             (Ok(found), Some(omission)) if found.entry.is_directory() => {
                 self.ready.push_back(Found::Omission(omission));

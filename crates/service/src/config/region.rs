@@ -196,13 +196,14 @@ pub(crate) struct RegionSettings {
 }
 
 impl RegionSettings {
-    /// Where its parts are, as far as they are files. What callers have made in it is theirs.
+    /// Where its store and its catalog are, as far as they are files: they grow with every backup, and a backup of a part that is
+    /// written to meanwhile is of no use. Its key file is not among them, which is to be kept elsewhere, too.
     pub(super) fn own_places(&self) -> Vec<OwnPlace> {
         let own = |part: &str, path: &Path| OwnPlace {
             path: path.to_owned(),
             what: format!("the {part} of {}", self.region),
         };
-        let mut places = vec![own("scratch directory", &self.scratch)];
+        let mut places = Vec::new();
         if let StorePlace::Directory(directory) = &self.store {
             places.push(own("store", directory));
         }
@@ -212,9 +213,6 @@ impl RegionSettings {
                 path.push(companion);
                 places.push(own("catalog", Path::new(&path)));
             }
-        }
-        if let KmsPlace::File(file) = &self.kms {
-            places.push(own("key file", file));
         }
         places
     }

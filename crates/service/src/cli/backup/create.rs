@@ -84,8 +84,8 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
     let (own, omissions): (Vec<Omission>, _) =
         report.omissions.into_iter().partition(|omission| omission.kind.is_expected());
     if let Some(first) = own.first() {
-        let others = own.len() - 1;
-        app.note(format_args!("left out as offsite's own: {} and {others} more: {more}", first.path));
+        let all = counted(own.len() as u64, "place");
+        app.note(format_args!("left out as offsite's own: {all}, {} among them: {more}", first.path));
     }
     after_printing(printed, Ok(say_omissions(&omissions, &more)))
 }
