@@ -4,20 +4,21 @@
 //! again. By the backup that a copy was made of alone, regions that are brought up to date from each other in a ring would hand on copies
 //! of copies without end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use catalog::{BackupFilter, BackupRow, Terms};
+use catalog::{BackupFilter, BackupRow, Quota, Terms};
 use futures::future::join_all;
-use model::{AccountId, BackupId, BackupState, Region, ResourceId, SnapshotId, Timestamp};
+use model::{AccountId, BackupId, BackupState, Region, ResourceId, ResourceKind, Timestamp};
 
-use super::submit::{CopyJob, accept_copy, check_partition, go_on_or_accept, resume_copy};
+use super::submit::{CopyJob, accept_copy, check_partition, resume_copy};
 use super::{CopyReport, CopyRequest, read_record, run, sort_by_target};
 use crate::acceptance::Acceptance;
 use crate::backups::find_backup;
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::progress::Progress;
+use crate::resources::find_resource;
 use crate::worker::Worker;
 
 /// Rows read from a catalog at a time.
@@ -34,8 +35,17 @@ pub enum Brought {
     UnderWay(BackupId),
 }
 
-/// The available backups of an account in `source`, or those of one resource, of which `target` has no copy that is available:
-/// when each was made, and its id, oldest first. Those that were copied from `target` are its own.
+/// What a region lacks of another's backups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// When each was made, and its id, oldest first. Of several copies of one backup it is the first.
+    pub backups: Vec<(Timestamp, BackupId)>,
+    /// How many are left where they are, as the region had them first and has removed them.
+    pub own: u64,
+}
+
+/// What `target` lacks of an account's available backups in `source`, or of those of one resource. Those that were copied from
+/// `target`, by whatever way, are its own; those that are about to be removed are nobody's.
 ///
 /// # Errors
 /// `Invalid` when no copies may be made between the two; when a catalog fails.
@@ -44,24 +54,58 @@ pub async fn find_missing(
     target: &RegionContext,
     account: &AccountId,
     resource: Option<&ResourceId>,
-) -> Result<Vec<(Timestamp, BackupId)>, EngineError> {
+) -> Result<Missing, EngineError> {
     check_partition(source, target)?;
+    let now = source.catalog.now().await?;
     let mut there = HashSet::new();
     each_available(target, account, resource, |row| there.extend(row.snapshot_id)).await?;
-    let mut missing = Vec::new();
+    let mut lacked = Vec::new();
     each_available(source, account, resource, |row| {
-        if is_missing(&row, &target.region, &there) {
-            missing.push((row.created_at, row.id));
+        if will_stay(&row, now)
+            && let Some(snapshot) = row.snapshot_id
+            && there.insert(snapshot)
+        {
+            lacked.push(row);
         }
     })
     .await?;
+    let (mut missing, mut homes) = (Missing::default(), HashMap::new());
+    for row in lacked {
+        let is_own = row.source_region.as_ref() == Some(&target.region)
+            || is_home(target, account, &row.resource_id, &mut homes).await?;
+        match is_own {
+            true => missing.own += 1,
+            false => missing.backups.push((row.created_at, row.id)),
+        }
+    }
     Ok(missing)
 }
 
-/// Whether a region that has these snapshots lacks a backup of another.
-fn is_missing(row: &BackupRow, target: &Region, there: &HashSet<SnapshotId>) -> bool {
-    let is_its_own = row.source_region.as_ref() == Some(target);
-    !is_its_own && row.snapshot_id.is_some_and(|snapshot| !there.contains(&snapshot))
+/// Whether a region has the resource that backups are of: they were made there.
+async fn is_home(
+    ctx: &RegionContext,
+    account: &AccountId,
+    resource: &ResourceId,
+    known: &mut HashMap<ResourceId, bool>,
+) -> Result<bool, EngineError> {
+    if let Some(known) = known.get(resource) {
+        return Ok(*known);
+    }
+    let found = find_resource(ctx, account, resource).await?.is_some();
+    known.insert(resource.clone(), found);
+    Ok(found)
+}
+
+/// Whether a backup has not come to its end, and is no HSM's that waits for it: a copy would outlive what its owner has removed.
+fn will_stay(row: &BackupRow, now: Timestamp) -> bool {
+    row.expires_at.is_none_or(|end| end > now && row.resource_kind != ResourceKind::Hsm)
+}
+
+/// The backup that is to be copied, unless it has been removed since, or is about to be.
+async fn find_wanted(source: &RegionContext, request: &CopyRequest) -> Result<Option<BackupRow>, EngineError> {
+    let now = source.catalog.now().await?;
+    let found = find_backup(source, &request.account, &request.backup).await?;
+    Ok(found.filter(|row| row.state == BackupState::Available && will_stay(row, now)))
 }
 
 /// Hands each available backup to `take`, oldest first.
@@ -101,10 +145,11 @@ pub async fn copy_missing(
     request: CopyRequest,
     progress: Arc<Progress>,
 ) -> Result<Vec<(Region, Result<Brought, EngineError>)>, EngineError> {
-    let found = find_backup(source, &request.account, &request.backup).await?;
-    let Some(row) = found.filter(|row| row.state == BackupState::Available) else { return Ok(Vec::new()) };
+    if find_wanted(source, &request).await?.is_none() {
+        return Ok(Vec::new());
+    }
     let record = read_record(source, &request).await?;
-    let beginning = targets.iter().map(|target| begin(source, target, worker, &request, &row, &progress));
+    let beginning = targets.iter().map(|target| begin(source, target, worker, &request, &progress));
     let (mut results, mut jobs) = (Vec::new(), Vec::new());
     for (target, begun) in targets.iter().zip(join_all(beginning).await) {
         match begun {
@@ -119,8 +164,8 @@ pub async fn copy_missing(
     Ok(results)
 }
 
-/// Accepts the copy of a backup that `target` lacks, unless there is one by now, or one that is being made or was interrupted, which any
-/// server of the target's region goes on with.
+/// Accepts the copy of a backup that `target` lacks, unless it has been removed meanwhile, or there is a copy by now, or one that is
+/// being made or was interrupted, which any server of the target's region goes on with.
 ///
 /// # Errors
 /// As those of [`accept_copy`].
@@ -130,12 +175,23 @@ pub async fn accept_missing(
     worker: &Worker,
     request: &CopyRequest,
 ) -> Result<Option<CopyJob>, EngineError> {
-    if !copies_in(target, &source.region, request).await?.is_empty() {
+    if find_wanted(source, request).await?.is_none() || !copies_in(target, &source.region, request).await?.is_empty() {
         return Ok(None);
     }
-    match accept_copy(source, target, worker, request, &Terms::default()).await? {
+    accept_first(source, target, worker, request).await
+}
+
+/// Accepts a copy, unless another has accepted one of the same backup since it was looked up.
+async fn accept_first(
+    source: &Arc<RegionContext>,
+    target: &Arc<RegionContext>,
+    worker: &Worker,
+    request: &CopyRequest,
+) -> Result<Option<CopyJob>, EngineError> {
+    let quotas = vec![Quota::CopiesOf { source: request.backup.clone(), max: 1 }];
+    match accept_copy(source, target, worker, request, &Terms { token: None, quotas }).await? {
         Acceptance::New(job) => Ok(Some(job)),
-        Acceptance::Earlier(_) | Acceptance::OverQuota(_) => unreachable!("there are no terms to refuse it by"),
+        Acceptance::Earlier(_) | Acceptance::OverQuota(_) => Ok(None),
     }
 }
 
@@ -150,18 +206,21 @@ async fn begin(
     target: &Arc<RegionContext>,
     worker: &Worker,
     request: &CopyRequest,
-    row: &BackupRow,
     progress: &Arc<Progress>,
 ) -> Result<Begun, EngineError> {
     // Looked up again: since it was found missing, another may have brought it here.
-    let copies = copies_in(target, &source.region, request).await?;
+    let mut copies = copies_in(target, &source.region, request).await?;
+    if copies.is_empty() {
+        if let Some(job) = accept_first(source, target, worker, request).await? {
+            return Ok(Begun::Job(Box::new(job)));
+        }
+        copies = copies_in(target, &source.region, request).await?;
+    }
     if copies.iter().any(|copy| copy.state == BackupState::Available) {
         return Ok(Begun::Not(Brought::There));
     }
-    let Some(copy) = copies.into_iter().next() else {
-        let job = go_on_or_accept(source, target, worker, request, row, progress).await?;
-        return Ok(Begun::Job(Box::new(job)));
-    };
+    // Another has accepted one and removed it again.
+    let Some(copy) = copies.into_iter().next() else { return Ok(Begun::Not(Brought::There)) };
     let id = copy.id.clone();
     if let Some(mut job) = resume_copy(Some(source), target, worker, copy).await? {
         progress.note(format!("going on with {id} in {}, which was interrupted", target.region));

@@ -28,7 +28,7 @@ use model::{AccountId, BackupId, ByteSize, KmsKeyId, Region};
 use serde::{Deserialize, Serialize};
 use store::Record;
 
-pub use missing::{Brought, accept_missing, copy_missing, find_missing};
+pub use missing::{Brought, Missing, accept_missing, copy_missing, find_missing};
 pub use plan::{CopyPlanSummary, plan, plan_copy, plan_next};
 pub use share::help_copy;
 pub use submit::{CopyJob, accept_copy, resume_copy, source_region};

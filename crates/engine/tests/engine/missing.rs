@@ -15,7 +15,7 @@ use crate::support::{account, add, back_up, copy_of, region, region_with_noise, 
 /// What `target` lacks, oldest first.
 async fn missing(source: &RegionContext, target: &RegionContext) -> Vec<BackupId> {
     let missing = find_missing(source, target, &account(), None).await.unwrap();
-    missing.into_iter().map(|(_, id)| id).collect()
+    missing.backups.into_iter().map(|(_, id)| id).collect()
 }
 
 async fn bring(source: &Arc<RegionContext>, target: &Arc<RegionContext>, request: CopyRequest) -> Brought {
@@ -73,9 +73,26 @@ async fn what_came_from_the_target_stays_where_it_is_even_once_it_is_removed_the
     assert!(matches!(bring(&source.ctx, &target, copy_of(backup.clone())).await, Brought::Copied(_)));
     engine::backups::delete_backup(&source.ctx, &account(), &backup, None).await.unwrap();
     assert_eq!(missing(&target, &source.ctx).await, []);
-    // To a third region it is as good as any.
+    // To a third region it is as good as any, and from there, too, it does not come back.
     let third = region(folder.path(), "eu-west-1").await.ctx;
-    assert_eq!(missing(&target, &third).await.len(), 1);
+    let lacked = missing(&target, &third).await;
+    assert_eq!(lacked.len(), 1);
+    assert!(matches!(bring(&target, &third, copy_of(lacked[0].clone())).await, Brought::Copied(_)));
+    let found = find_missing(&third, &source.ctx, &account(), None).await.unwrap();
+    assert_eq!((found.backups.len(), found.own), (0, 1));
+    // Of several copies of one backup one is enough.
+    let request = copy_of(lacked[0].clone());
+    engine::copy::copy_backup(&target, &[Arc::clone(&third)], &worker(), request, Arc::default()).await.unwrap();
+    let fourth = region(folder.path(), "eu-central-1").await.ctx;
+    assert_eq!(missing(&third, &fourth).await.len(), 1);
+    // Nor is one brought anywhere that has come to its end and was not removed yet.
+    let ended = missing(&third, &fourth).await;
+    let now = third.catalog.now().await.unwrap();
+    for row in third.catalog.all_backups(&account()).await.unwrap() {
+        engine::backups::edit_backup(&third, &account(), &row.id, |row| row.expires_at = Some(now)).await.unwrap();
+    }
+    assert_eq!(missing(&third, &fourth).await, []);
+    assert!(accept_missing(&third, &fourth, &worker(), &copy_of(ended[0].clone())).await.unwrap().is_none());
     // What has been removed since it was found missing is brought nowhere.
     let none = copy_missing(&source.ctx, &[third], &worker(), copy_of(backup), Arc::default()).await.unwrap();
     assert!(none.is_empty());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::CommandFactory;
 use clap::error::ErrorKind as UsageError;
 use engine::backups::list_backups;
-use engine::copy::{Brought, CopyReport, accept_missing, copy_missing, find_missing, plan_next};
+use engine::copy::{Brought, CopyReport, Missing, accept_missing, copy_missing, find_missing, plan_next};
 use engine::resources::find_resource;
 use engine::{EngineError, ErrorKind, RegionContext};
 use model::{BackupId, PackId, Region, Timestamp};
@@ -20,7 +20,7 @@ use super::{CopyArgs, open_targets, plan_json, report_json, sentence};
 use crate::app::App;
 use crate::cli::Cli;
 use crate::exit::{Outcome, after_printing, hinted, print_error};
-use crate::output::{JsonArray, Table, grouped, print_line, say};
+use crate::output::{JsonArray, Table, counted, grouped, print_line, say};
 
 /// The targets that lack a backup, by when it was made: the oldest comes first.
 type Lacking = BTreeMap<(Timestamp, BackupId), Vec<Arc<RegionContext>>>;
@@ -81,12 +81,18 @@ impl Run<'_> {
         let mut lacking = Lacking::new();
         for target in targets {
             match find_missing(&self.source, target, &self.app.account, self.args.resource.as_ref()).await {
-                Ok(missing) => {
-                    if missing.is_empty() {
-                        let (here, there) = (&target.region, &self.source.region);
+                Ok(Missing { backups, own }) => {
+                    let (here, there) = (&target.region, &self.source.region);
+                    if backups.is_empty() {
                         self.app.note(format_args!("{here} has all that there is to be copied from {there}"));
                     }
-                    for backup in missing {
+                    if own > 0 {
+                        let own = counted(own, "backup");
+                        let how = format!("`offsite copy ID --to {here}` brings one back");
+                        self.app
+                            .note(format_args!("left in {there}: {own} that {here} had first and has no more; {how}"));
+                    }
+                    for backup in backups {
                         lacking.entry(backup).or_default().push(Arc::clone(target));
                     }
                 }
@@ -104,20 +110,20 @@ impl Run<'_> {
                 continue;
             }
             let (request, worker) = (self.args.request(self.app, id.clone())?, self.app.worker());
-            let source = &self.source;
-            let copied = self.app.watch(|progress| copy_missing(source, &targets, &worker, request, progress)).await;
+            let source = Arc::clone(&self.source);
+            let copied = self.app.watch(|progress| copy_missing(&source, &targets, &worker, request, progress)).await;
             match copied {
                 Ok(results) => {
                     for (region, result) in results {
-                        self.take(&mut printer, id, region, result);
+                        self.take(&mut printer, id, &targets, region, result).await;
                     }
                 }
-                // Nothing can be read where the source is away.
-                Err(error) if is_everyones(&error) => {
+                Err(error) => {
                     self.fail(error, &format!("the copy of {id} failed"));
-                    break;
+                    if is_away(&source).await {
+                        break;
+                    }
                 }
-                Err(error) => self.fail(error, &format!("the copy of {id} failed")),
             }
         }
         self.note_printed(printer.finish());
@@ -125,7 +131,14 @@ impl Run<'_> {
     }
 
     /// Tells how a backup fared in one target.
-    fn take(&mut self, printer: &mut Printer, id: &BackupId, region: Region, result: Result<Brought, EngineError>) {
+    async fn take(
+        &mut self,
+        printer: &mut Printer,
+        id: &BackupId,
+        targets: &[Arc<RegionContext>],
+        region: Region,
+        result: Result<Brought, EngineError>,
+    ) {
         match result {
             Ok(Brought::Copied(report)) => {
                 self.app.note(format_args!("{region}: {id} is copied: {}", sentence(&report)));
@@ -136,7 +149,11 @@ impl Run<'_> {
                 say(format_args!("left out: {id}: another is at work on its copy {copy} in {region}"));
                 self.has_left_out = true;
             }
-            Err(error) => self.fail_in(&region, error, &format!("the copy of {id} to {region} failed")),
+            Err(error) => {
+                let what = format!("the copy of {id} to {region} failed");
+                let target = targets.iter().find(|target| target.region == region).expect("it is one of them");
+                self.fail_in(target, error, &what).await;
+            }
         }
     }
 
@@ -147,12 +164,13 @@ impl Run<'_> {
                 match accept_missing(&self.source, &target, &self.app.worker(), &request).await {
                     Ok(Some(job)) => {
                         self.note_printed(print_line(job.id()).map_err(Into::into));
-                        job.leave().await?;
+                        // What cannot be handed over now is taken over once its lease has run out.
+                        drop(job.leave().await);
                     }
                     Ok(None) => {}
                     Err(error) => {
                         let what = format!("the copy of {id} to {} failed", target.region);
-                        self.fail_in(&target.region, error, &what);
+                        self.fail_in(&target, error, &what).await;
                     }
                 }
             }
@@ -173,7 +191,7 @@ impl Run<'_> {
                     Ok(plan) => plan,
                     Err(error) => {
                         let what = format!("the copy of {id} to {} cannot be planned", target.region);
-                        self.fail_in(&target.region, error, &what);
+                        self.fail_in(&target, error, &what).await;
                         continue;
                     }
                 };
@@ -204,15 +222,19 @@ impl Run<'_> {
         targets.iter().filter(|target| !self.given_up.contains(&target.region)).cloned().collect()
     }
 
-    /// Tells what failed in one target.
-    fn fail_in(&mut self, region: &Region, error: EngineError, what: &str) {
-        match is_everyones(&error) {
-            true => {
-                self.given_up.insert(region.clone());
-                self.fail(error, &format!("{what}, and none is tried there after it"));
-            }
-            false => self.fail(error, what),
+    /// Tells what failed in one target, which is given up if every other backup would meet the same.
+    async fn fail_in(&mut self, target: &RegionContext, error: EngineError, what: &str) {
+        let meets_all = match error.kind() {
+            ErrorKind::Full => true,
+            // Also said of one pack that a disk cannot read.
+            ErrorKind::Unavailable => is_away(target).await || is_away(&self.source).await,
+            _ => false,
+        };
+        if !meets_all {
+            return self.fail(error, what);
         }
+        self.given_up.insert(target.region.clone());
+        self.fail(error, &format!("{what}, and none is tried there after it"));
     }
 
     fn fail(&mut self, error: impl Into<anyhow::Error>, what: &str) {
@@ -225,9 +247,9 @@ impl Run<'_> {
     }
 }
 
-/// Whether an error is no backup's own, but would meet every other.
-fn is_everyones(error: &EngineError) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Full)
+/// Whether a region cannot be reached at all.
+async fn is_away(region: &RegionContext) -> bool {
+    region.catalog.now().await.is_err() || region.store.still_there().await.is_err()
 }
 
 fn named(id: &BackupId, mut plan: Value) -> Value {

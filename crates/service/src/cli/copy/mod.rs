@@ -33,10 +33,10 @@ pub(crate) struct CopyArgs {
     #[arg(long, requires = "from", conflicts_with = "id")]
     missing: bool,
     /// With --missing: the region whose backups are copied. Those that it has from a target itself are left there.
-    #[arg(long, value_name = "REGION", requires = "missing")]
+    #[arg(long, value_name = "REGION", requires = "missing", conflicts_with = "id")]
     from: Option<Region>,
     /// With --missing: only the backups of this resource.
-    #[arg(long, value_name = "ID", requires = "missing")]
+    #[arg(long, value_name = "ID", requires = "missing", conflicts_with = "id")]
     resource: Option<ResourceId>,
     /// The target's KMS key that protects the copy [default: the target region's].
     #[arg(long, value_name = "KEY")]
