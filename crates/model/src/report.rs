@@ -35,7 +35,7 @@ pub enum OmissionKind {
     Device,
     /// An entry that could not be made on restore.
     NotRestored,
-    /// It is a part of a region: its store, its catalog, its keys.
+    /// It is a part of a region: its store or its catalog.
     OwnPlace,
 }
 
