@@ -1,0 +1,127 @@
+//! Copies: of one backup, and of all that a region lacks.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::scene::{Scene, packs, same_trees};
+
+#[test]
+fn a_copy_outlives_the_region_it_came_from() {
+    let scene = Scene::new();
+    let backup = scene.back_up(&scene.add_tree());
+    let planned = scene.run(&["copy", &backup, "--to", "us-west-2", "--dry-run", "--json"]).ok().json();
+    fs::remove_dir_all(scene.path("us-gov-west-1")).unwrap();
+    let copied = scene.run(&["copy", &backup, "--to", "us-west-2", "--to", "us-gov-west-1", "--to", "eu-west-1"]);
+    let copied = copied.with_status(1);
+    assert!(copied.stderr.contains("the copy to us-gov-west-1 failed: the catalog"), "{copied:?}");
+    let [west, europe] = copied.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{copied:?}") };
+    let shown = scene.run(&["backup", "show", west, "--json"]).ok().json();
+    assert_eq!(shown["moved_bytes"], planned[0]["bytes_to_move"]);
+    assert_eq!((&shown["source_backup"], &shown["source_region"]), (&backup.as_str().into(), &"us-east-1".into()));
+
+    let planned = scene.run(&["copy", &backup, "--to", "us-west-2", "--dry-run", "--json"]).ok().json();
+    assert_eq!(planned[0]["bytes_to_move"], 0);
+    let refused = scene.run(&["copy", &backup, "--to", "cn-north-1"]).with_status(1);
+    assert!(refused.stderr.contains("aws-cn"), "{refused:?}");
+    scene.run(&["copy", &backup, "--to", "nowhere-1"]).with_status(1);
+
+    fs::remove_dir_all(scene.path("us-east-1")).unwrap();
+    let listed = scene.run(&["backup", "ls", "--json"]).with_status(3);
+    assert!(listed.stderr.contains("us-east-1 is skipped"), "{listed:?}");
+    let quiet = scene.run(&["backup", "ls", "-q"]).with_status(3);
+    assert!(quiet.stderr.contains("us-east-1 is skipped"), "{quiet:?}");
+    assert_eq!(listed.json().as_array().unwrap().len(), 2);
+    let unknown = scene.run(&["backup", "show", &backup]).with_status(1);
+    assert!(unknown.stderr.contains("it may be in us-east-1"), "{unknown:?}");
+    for (copy, target) in [(west, "from-west"), (europe, "from-europe")] {
+        scene.run(&["backup", "restore", copy, target]).ok();
+        same_trees(&scene.path("tree"), &scene.path(target));
+    }
+}
+
+#[test]
+fn a_region_is_brought_up_to_date_with_another() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let (first, second) = (scene.back_up(&resource), scene.back_up(&resource));
+    fs::create_dir(scene.path("other")).unwrap();
+    fs::write(scene.path("other/file"), "of another tree").unwrap();
+    let other = scene.run(&["resource", "add", "other", "--region", "us-east-1"]).ok().line();
+    let third = scene.back_up(&other);
+    scene.run(&["copy", &second, "--to", "us-west-2"]).ok();
+    let missing = |more: &[&str]| scene.run(&[&["copy", "--missing", "--from"], more].concat());
+    let names = |array: &Value, name: &str| -> Vec<String> {
+        array.as_array().unwrap().iter().map(|one| one[name].as_str().unwrap().to_owned()).collect()
+    };
+
+    let both = ["us-east-1", "--to", "us-west-2", "--to", "eu-west-1"];
+    let planned = missing(&[&both[..], &["--dry-run", "--json"]].concat()).ok().json();
+    assert_eq!(names(&planned, "backup"), [&first[..], &first, &second, &third, &third]);
+    assert_eq!(names(&planned, "target"), ["us-west-2", "eu-west-1", "eu-west-1", "us-west-2", "eu-west-1"]);
+    assert_eq!(missing(&[&both[..], &["--dry-run"]].concat()).ok().stdout.lines().count(), 6);
+    let bytes_of =
+        |region: &str| packs(&scene.path(region)).iter().map(|pack| pack.metadata().unwrap().len()).sum::<u64>();
+    let to_move = |region: &str| -> u64 {
+        let of_region = planned.as_array().unwrap().iter().filter(|plan| plan["target"] == region);
+        of_region.map(|plan| plan["bytes_to_move"].as_u64().unwrap()).sum()
+    };
+    let expected: [u64; 2] = [bytes_of("us-west-2") + to_move("us-west-2"), to_move("eu-west-1")];
+
+    let of_one = missing(&[&both[..], &["--resource", &other, "--tag", "a=1", "--json"]].concat()).ok().json();
+    let copies: Vec<&Value> = of_one.as_array().unwrap().iter().map(|report| &report["backup"]).collect();
+    assert!(copies.len() == 2 && copies.iter().all(|copy| copy["source_backup"] == third.as_str()), "{of_one}");
+    assert!(copies.iter().all(|copy| copy["tags"]["a"] == "1"), "{of_one}");
+    // The rest, oldest first.
+    let made = missing(&both).ok();
+    let sources: Vec<Value> = made
+        .stdout
+        .lines()
+        .map(|copy| scene.run(&["backup", "show", copy, "--json"]).ok().json()["source_backup"].clone())
+        .collect();
+    assert_eq!(sources, [&first[..], &first, &second], "{made:?}");
+    assert_eq!([bytes_of("us-west-2"), bytes_of("eu-west-1")], expected, "what a dry run says is so to the byte");
+
+    let again = missing(&both).ok();
+    assert!(again.stdout.is_empty() && again.stderr.contains("us-west-2 has all"), "{again:?}");
+    assert_eq!(missing(&[&both[..], &["--json"]].concat()).ok().json(), Value::Array(vec![]));
+    // Neither back nor around.
+    for from in ["us-west-2", "eu-west-1"] {
+        assert!(missing(&[from, "--to", "us-east-1"]).ok().stdout.is_empty());
+    }
+    assert!(missing(&["us-west-2", "--to", "eu-west-1"]).ok().stdout.is_empty());
+
+    let fourth = scene.back_up(&resource);
+    fs::rename(scene.path("eu-west-1"), scene.path("away")).unwrap();
+    let one_is_away = missing(&both).with_status(1);
+    assert!(
+        one_is_away.stderr.contains("error: eu-west-1 cannot be brought up to date: the catalog"),
+        "{one_is_away:?}"
+    );
+    let copy = scene.run(&["backup", "show", &one_is_away.line(), "--json"]).ok().json();
+    assert_eq!(copy["source_backup"], fourth.as_str());
+    let refused = missing(&["us-east-1", "--to", "cn-north-1"]).with_status(1);
+    assert!(refused.stderr.contains("aws-cn"), "{refused:?}");
+    let unknown = missing(&["us-east-1", "--to", "us-west-2", "--resource", "fs-0123456789abcdef0"]).with_status(1);
+    assert!(unknown.stderr.contains("there is no resource fs-0123456789abcdef0 in us-east-1"), "{unknown:?}");
+    missing(&["us-east-1", "--to", "us-east-1"]).with_status(2);
+}
+
+#[test]
+fn a_backup_that_cannot_be_copied_keeps_none_of_the_others() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let first = scene.back_up(&resource);
+    let kept = packs(&scene.path("us-east-1"));
+    fs::write(scene.path("tree/more"), "more").unwrap();
+    let damaged = scene.back_up(&resource);
+    let pack = packs(&scene.path("us-east-1")).into_iter().find(|pack| !kept.contains(pack)).unwrap();
+    fs::remove_file(&pack).unwrap();
+    fs::remove_file(scene.path("tree/more")).unwrap();
+    let third = scene.back_up(&resource);
+    let ended = scene.run(&["copy", "--missing", "--from", "us-east-1", "--to", "us-west-2", "--json"]).with_status(1);
+    assert!(ended.stderr.contains(&format!("the copy of {damaged} to us-west-2 failed")), "{ended:?}");
+    let made: Vec<Value> =
+        ended.json().as_array().unwrap().iter().map(|report| report["backup"]["source_backup"].clone()).collect();
+    assert_eq!(made, [&first[..], &third]);
+}
