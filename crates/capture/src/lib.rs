@@ -20,7 +20,8 @@ pub use piece::{
 };
 pub use tree::compare::{Comparison, Difference, compare_images, compare_trees};
 pub use tree::{
-    Found, FoundEntry, NewFile, OpenedFile, Origin, Place, TargetDirectory, TreeOptions, TreeTarget, TreeWalk,
+    BadPattern, ExclusionRules, Found, FoundEntry, NewFile, OpenedFile, Origin, Place, TargetDirectory, TreeOptions,
+    TreeTarget, TreeWalk,
 };
 
 /// What a restore does about what is at its target already.

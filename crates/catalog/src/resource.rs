@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::{AccountId, BackupId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
+use model::{AccountId, BackupId, Exclusions, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, Timestamp};
+use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
@@ -48,6 +49,8 @@ pub struct ResourceRow {
     pub next_backup_at: Option<Timestamp>,
     /// Whether its API has steps to take about it.
     pub pending: bool,
+    /// What its backups leave out, where it is a tree.
+    pub exclusions: Exclusions,
 }
 
 impl ResourceRow {
@@ -66,7 +69,7 @@ impl ResourceRow {
 
 impl FromRow<'_, AnyRow> for ResourceRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        let tags: &str = row.try_get("tags")?;
+        let (tags, exclusions): (&str, &str) = (row.try_get("tags")?, row.try_get("exclusions")?);
         Ok(Self {
             id: row.parsed("id")?,
             account: row.parsed("account")?,
@@ -84,6 +87,7 @@ impl FromRow<'_, AnyRow> for ResourceRow {
             attributes: row.try_get("attributes")?,
             next_backup_at: row.time_or_null("next_backup_at")?,
             pending: row.flag("pending")?,
+            exclusions: serde_json::from_str(exclusions).map_err(|error| damaged("exclusions", error))?,
         })
     }
 }
@@ -96,7 +100,7 @@ macro_rules! select_resources {
     ($more:literal, $tail:literal) => {
         concat!(
             "SELECT id, account, kind, path, name, kms_key, created_at, state, failure, managed, made_from, rolls_back, \
-             tags, attributes, next_backup_at, pending",
+             tags, attributes, next_backup_at, pending, exclusions",
             $more,
             " FROM resource ",
             $tail
@@ -275,8 +279,8 @@ impl Catalog {
         Ok(edited)
     }
 
-    /// Changes a resource's state, failure, source, roll-back, name, tags, attributes, next backup and pending steps, and returns
-    /// it as it is then.
+    /// Changes a resource's state, failure, source, roll-back, name, tags, attributes, next backup, pending steps and exclusions,
+    /// and returns it as it is then.
     ///
     /// # Errors
     /// `NotFound` when the account has no such resource.
@@ -373,8 +377,8 @@ impl Write {
             self.put_token(&resource.account, token, resource.id.as_str(), now).await?;
         }
         let sql = "INSERT INTO resource (id, account, kind, path, name, kms_key, created_at, state, failure, \
-                   managed, made_from, tags, attributes, next_backup_at, pending, rolls_back) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+                   managed, made_from, tags, attributes, next_backup_at, pending, rolls_back, exclusions) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
         let query = sqlx::query(sql)
             .bind(resource.id.as_str())
             .bind(resource.account.as_str())
@@ -391,7 +395,8 @@ impl Write {
             .bind(resource.attributes.as_str())
             .bind(resource.next_backup_at.map(|time| time.0))
             .bind(i64::from(resource.pending))
-            .bind(i64::from(resource.rolls_back));
+            .bind(i64::from(resource.rolls_back))
+            .bind(as_json(&resource.exclusions));
         self.run(query).await?;
         if resource.managed {
             let (id, kind) = (resource.id.as_str(), resource.kind.as_str());
@@ -431,7 +436,7 @@ impl Write {
 
     pub(crate) async fn update_resource(&mut self, row: &ResourceRow) -> Result<(), CatalogError> {
         let sql = "UPDATE resource SET state = $2, failure = $3, name = $4, tags = $5, attributes = $6, \
-                   made_from = $7, next_backup_at = $8, pending = $9, rolls_back = $10 WHERE id = $1";
+                   made_from = $7, next_backup_at = $8, pending = $9, rolls_back = $10, exclusions = $11 WHERE id = $1";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.state.as_str())
@@ -442,7 +447,8 @@ impl Write {
             .bind(row.made_from.as_ref().map(BackupId::as_str))
             .bind(row.next_backup_at.map(|time| time.0))
             .bind(i64::from(row.pending))
-            .bind(i64::from(row.rolls_back));
+            .bind(i64::from(row.rolls_back))
+            .bind(as_json(&row.exclusions));
         self.run(query).await.map(|_| ())
     }
 }
@@ -451,6 +457,6 @@ fn kinds_of(service: Service) -> Vec<ResourceKind> {
     ResourceKind::ALL.into_iter().filter(|kind| kind.service() == service).collect()
 }
 
-fn as_json(tags: &[(String, String)]) -> String {
-    serde_json::to_string(tags).expect("serializing to memory")
+fn as_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("serializing to memory")
 }

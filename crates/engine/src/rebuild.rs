@@ -169,5 +169,6 @@ fn resource_of(record: &Record, root: Root) -> Option<ResourceRow> {
         attributes: "{}".to_owned(),
         next_backup_at: None,
         pending: is_pending(head.resource_kind),
+        exclusions: root.exclusions,
     })
 }

@@ -1,13 +1,15 @@
 //! Resources: what is backed up.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use capture::ExclusionRules;
 use catalog::ResourceRow;
-use model::{AccountId, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, SourceKind};
+use model::{AccountId, Exclusions, KmsKeyId, ResourceId, ResourceKind, ResourceState, Service, SourceKind};
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
+use crate::managed::path_of;
 use crate::own::check_not_own;
 
 /// A resource to be added.
@@ -21,12 +23,15 @@ pub struct NewResource {
     pub name: Option<String>,
     /// The KMS key for its backups; the region's default where none is named.
     pub kms_key: Option<KmsKeyId>,
+    /// What its backups leave out.
+    pub exclusions: Exclusions,
 }
 
 /// Adds a resource and returns its row.
 ///
 /// # Errors
-/// `Invalid` when the path does not fit the kind, or is a region's own; `NotFound` for an unknown KMS key.
+/// `Invalid` when the path does not fit the kind, or is a region's own, or an exclusion means nothing; `NotFound` for an unknown
+/// KMS key.
 pub async fn add_resource(
     ctx: &RegionContext,
     account: &AccountId,
@@ -42,6 +47,7 @@ pub async fn add_resource(
         ));
     }
     check_not_own(ctx, &new.path).await?;
+    check_exclusions(new.kind, &new.path, &new.exclusions)?;
     let row = ResourceRow {
         id: ResourceId::random(&mut rand::rng(), new.kind),
         account: account.clone(),
@@ -59,6 +65,7 @@ pub async fn add_resource(
         attributes: "{}".to_owned(),
         next_backup_at: None,
         pending: is_pending(new.kind),
+        exclusions: new.exclusions,
     };
     ctx.catalog.insert_resource(&row).await?;
     ctx.catalog.record_event(account, "AddResource", row.id.as_str(), &shown.to_string()).await?;
@@ -79,6 +86,45 @@ pub(crate) async fn choose_key(ctx: &RegionContext, named: Option<KmsKeyId>) -> 
     let message = format!("there is no KMS key {named} in {}", ctx.region);
     let hint = format!("`offsite kms ls --region {}` shows those there are", ctx.region);
     Err(EngineError::refused(ErrorKind::NotFound, message).with_hint(hint))
+}
+
+/// Sets what the backups of a resource leave out from now on, and returns its row.
+///
+/// # Errors
+/// `NotFound` when there is none; `Invalid` when an exclusion means nothing.
+pub async fn set_exclusions(
+    ctx: &RegionContext,
+    account: &AccountId,
+    id: &ResourceId,
+    exclusions: Exclusions,
+) -> Result<ResourceRow, EngineError> {
+    let row = find_resource(ctx, account, id).await?.ok_or_else(|| unknown(ctx, id))?;
+    check_exclusions(row.kind, &path_of(&row), &exclusions)?;
+    let row = ctx.catalog.edit_resource(account, id, |row| row.exclusions = exclusions).await?;
+    ctx.catalog.record_event(account, "SetExclusions", id.as_str(), "").await?;
+    Ok(row)
+}
+
+fn unknown(ctx: &RegionContext, id: &ResourceId) -> EngineError {
+    EngineError::refused(ErrorKind::NotFound, format!("there is no resource {id} in {}", ctx.region))
+}
+
+/// Refuses what leaves nothing out: it would be backed up unnoticed.
+fn check_exclusions(kind: ResourceKind, path: &Path, exclusions: &Exclusions) -> Result<(), EngineError> {
+    if kind.source_kind() != SourceKind::Tree && !exclusions.is_empty() {
+        let message = "of an image nothing can be left out: only directories have exclusions";
+        return Err(EngineError::refused(ErrorKind::Invalid, message.to_owned()));
+    }
+    ExclusionRules::new(exclusions).map_err(|bad| EngineError::refused(ErrorKind::Invalid, bad.to_string()))?;
+    for pattern in &exclusions.patterns {
+        let named = Path::new(pattern.strip_prefix('!').unwrap_or(pattern));
+        if let (Ok(below), Some(_)) = (named.strip_prefix(path), path.parent()) {
+            let message = format!("the pattern {pattern} would be looked for below {}", path.display());
+            let hint = format!("patterns begin at the directory that is backed up: write /{}", below.display());
+            return Err(EngineError::refused(ErrorKind::Invalid, message).with_hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// All resources of an account in a region.
@@ -107,7 +153,7 @@ pub async fn find_resource(
 /// `NotFound` when there is none.
 pub async fn remove_resource(ctx: &RegionContext, account: &AccountId, id: &ResourceId) -> Result<(), EngineError> {
     if !ctx.catalog.delete_resource(account, id).await? {
-        return Err(EngineError::refused(ErrorKind::NotFound, format!("there is no resource {id} in {}", ctx.region)));
+        return Err(unknown(ctx, id));
     }
     ctx.catalog.record_event(account, "RemoveResource", id.as_str(), "").await?;
     Ok(())

@@ -2,6 +2,7 @@
 
 pub mod effect;
 pub mod entry;
+pub mod exclusions;
 pub mod ids;
 pub mod region;
 pub mod report;
@@ -11,6 +12,7 @@ pub mod state;
 pub mod time;
 
 pub use entry::{ChunkLocation, DeviceNumber, Entry, EntryKind, Extent, FileTime, Inode, RelPath};
+pub use exclusions::Exclusions;
 pub use ids::{
     AccountId, BackupId, ChunkHash, DataKeyId, HsmId, KmsKeyId, ObjectName, PackId, PolicyId, ResourceId, SnapshotId,
 };

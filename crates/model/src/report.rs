@@ -37,6 +37,8 @@ pub enum OmissionKind {
     NotRestored,
     /// It is a part of a region: its store or its catalog.
     OwnPlace,
+    /// What the resource's exclusions name. One for each of them that names something, for the whole tree.
+    Excluded,
 }
 
 impl OmissionKind {
@@ -47,7 +49,7 @@ impl OmissionKind {
 
     /// Whether it is left out by every backup, so that one without it is complete.
     pub fn is_expected(self) -> bool {
-        matches!(self, Self::OwnPlace)
+        matches!(self, Self::OwnPlace | Self::Excluded)
     }
 
     /// Whether a resource that was filled by a restore with such an omission is not what its backup has.
@@ -84,6 +86,7 @@ impl std::fmt::Display for OmissionKind {
             Self::Device => "is a device, not made without the right to",
             Self::NotRestored => "was not restored",
             Self::OwnPlace => "is offsite's own, not backed up",
+            Self::Excluded => "is backed up without what is excluded",
         })
     }
 }

@@ -10,8 +10,10 @@ pub mod target;
 mod beside;
 mod content;
 mod descent;
+mod exclude;
 mod metadata;
 
+pub use exclude::{BadPattern, ExclusionRules};
 pub use found::{Found, FoundEntry, OpenedFile};
 pub use new_file::NewFile;
 pub use place::Place;

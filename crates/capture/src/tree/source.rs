@@ -11,9 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{Clock, Omission, OmissionKind, RelPath};
-use rustix::fs::{CWD, OFlags, RawDir, readlinkat};
+use rustix::fs::{CWD, FileType, OFlags, RawDir, readlinkat};
 use rustix::io::Errno;
 
+use super::exclude::{Excluded, ExclusionRules};
 use super::found::{Found, FoundEntry};
 use super::place::Place;
 use crate::context::Context;
@@ -24,12 +25,14 @@ use crate::stat::{Device, Stat, stat_at, stat_open};
 const LISTING_BYTES: usize = 32 * 1024;
 
 /// What a walk goes into.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct TreeOptions {
     /// Whether to go into file systems mounted inside the tree. If not, each mount point is an empty directory.
     pub cross_mounts: bool,
     /// What is left out where it is met. Each directory among these is an empty one.
     pub left_out: Arc<[Place]>,
+    /// What is left out because the tree's owner says so. The root of the tree never is.
+    pub exclusions: ExclusionRules,
 }
 
 impl TreeOptions {
@@ -47,6 +50,7 @@ pub struct TreeWalk {
     /// What comes before the next name.
     ready: VecDeque<Found>,
     options: TreeOptions,
+    excluded: Excluded,
     clock: Arc<dyn Clock>,
     /// The file systems met, in the order of their numbers.
     devices: Vec<Device>,
@@ -78,6 +82,7 @@ impl TreeWalk {
             frames: vec![frame],
             ready: VecDeque::new(),
             options,
+            excluded: Excluded::default(),
             clock,
             devices: Vec::new(),
             root: stat.clone(),
@@ -87,25 +92,30 @@ impl TreeWalk {
         Ok(walk)
     }
 
-    fn visit(&mut self, name: CString) -> Found {
+    /// What has a name in the innermost directory; `None` where it is excluded.
+    fn visit(&mut self, name: CString) -> Option<Found> {
         let frame = self.frames.last().expect("names come from the innermost frame");
         let dir = Arc::clone(&frame.dir);
         let path = match frame.path.join(name.to_bytes()) {
             Ok(path) => path,
             Err(invalid) => {
-                return Found::Omission(Omission {
+                return Some(Found::Omission(Omission {
                     path: frame.path.clone(),
                     kind: OmissionKind::Unreadable,
                     detail: invalid.to_string(),
-                });
+                }));
             }
         };
         let stat = stat_at(&dir, &name, &*self.clock);
+        let is_directory = stat.as_ref().ok().map(|stat| stat.file_type() == FileType::Directory);
+        if self.excluded.leaves_out(&self.options.exclusions, &path, is_directory) {
+            return None;
+        }
         let named = frame.left_out.iter().find(|place| place.is_named(&name));
         let there = || self.options.left_out.iter().find(|place| stat.as_ref().is_ok_and(|stat| place.has(stat)));
         let left_out = named.or_else(there).map(|place| place.omission(path.clone()));
         let found = stat.and_then(|stat| self.found(Arc::clone(&dir), path.clone(), name, stat));
-        match (found, left_out) {
+        Some(match (found, left_out) {
             (Ok(found), Some(omission)) if found.entry.is_directory() => {
                 self.ready.push_back(Found::Omission(omission));
                 Found::Entry(found)
@@ -118,7 +128,7 @@ impl TreeWalk {
                 Found::Entry(found)
             }
             (Err(error), None) => Found::Omission(omission(path, error)),
-        }
+        })
     }
 
     fn found(&mut self, parent: Arc<OwnedFd>, path: RelPath, name: CString, stat: Stat) -> Result<FoundEntry, Errno> {
@@ -157,14 +167,15 @@ impl TreeWalk {
         }
     }
 
-    fn list(&self, found: &FoundEntry) -> Result<(OwnedFd, Vec<CString>), Errno> {
+    fn list(&mut self, found: &FoundEntry) -> Result<(OwnedFd, Vec<CString>), Errno> {
         let dir = open_to_list(&found.parent, &found.name)?;
         // Another directory may have come to this place, with other attributes or on another mount.
         let now = stat_open(&dir, &*self.clock)?;
         if !now.is_same_inode(&found.stat) || !now.is_on_mount_of(&found.stat) {
             return Err(Errno::NOENT);
         }
-        let names = list_names(&dir)?;
+        let mut names = list_names(&dir)?;
+        self.excluded.empty_cache(&self.options.exclusions, &dir, &mut names);
         Ok((dir, names))
     }
 }
@@ -176,12 +187,14 @@ impl Iterator for TreeWalk {
         if let Some(found) = self.ready.pop_front() {
             return Some(found);
         }
-        loop {
-            match self.frames.last_mut()?.names.next() {
-                Some(name) => return Some(self.visit(name)),
+        while let Some(frame) = self.frames.last_mut() {
+            match frame.names.next().map(|name| self.visit(name)) {
+                Some(None) => {}
+                Some(found) => return found,
                 None => drop(self.frames.pop()),
             }
         }
+        self.excluded.take_omission().map(Found::Omission)
     }
 }
 

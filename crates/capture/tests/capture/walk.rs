@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use capture::{Found, Place, TreeOptions, TreeWalk};
-use model::{Clock, EntryKind, Inode, OmissionKind, RelPath, SystemClock, Timestamp};
+use capture::{ExclusionRules, Found, Place, TreeOptions, TreeWalk};
+use model::{Clock, EntryKind, Exclusions, Inode, OmissionKind, RelPath, SystemClock, Timestamp};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, lsetxattr, mkdirat, openat};
 
 use crate::support::{find, found, path, walk};
@@ -168,6 +168,77 @@ fn places_that_are_left_out_are_listed_whichever_way_they_are_named() {
     fs::rename(at("tree/site/keep"), at("tree/site/catalog")).unwrap();
     fs::write(at("tree/site/catalog-wal"), b"x").unwrap();
     assert_eq!(walk().filter(|found| matches!(found, Found::Omission(_))).count(), 3);
+}
+
+fn excluding(patterns: &[&str], caches: bool) -> TreeOptions {
+    let exclusions = Exclusions { patterns: patterns.iter().map(ToString::to_string).collect(), caches };
+    TreeOptions { exclusions: ExclusionRules::new(&exclusions).unwrap(), ..TreeOptions::default() }
+}
+
+/// The paths that a walk finds, and what it says of what it leaves out.
+fn walked(root: &Path, options: TreeOptions) -> (Vec<String>, Vec<String>) {
+    let (mut paths, mut omissions) = (Vec::new(), Vec::new());
+    for found in TreeWalk::open(root, options, Arc::new(SystemClock)).unwrap() {
+        match found {
+            Found::Entry(found) => paths.push(found.entry.path.to_string()),
+            Found::Omission(omission) => omissions.push(omission.to_string()),
+        }
+    }
+    (paths, omissions)
+}
+
+#[test]
+fn what_patterns_name_is_left_out_with_all_below_it_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    for directory in ["build", "src/build", "src/deep/tmp", "logs"] {
+        fs::create_dir_all(dir.path().join(directory)).unwrap();
+    }
+    for file in ["a.o", "build/x", "logs/keep.log", "logs/old.log", "src/b.o", "src/build/y", "src/deep/tmp/z", "tmp"] {
+        fs::write(dir.path().join(file), b"x").unwrap();
+    }
+    fs::write(dir.path().join(OsStr::from_bytes(b"src/\xff.o")), b"x").unwrap();
+    let (paths, omissions) = walked(dir.path(), excluding(&["*.o", "/build", "tmp/", "*.log", "!keep.log"], false));
+    let kept = [".", "logs", "logs/keep.log", "src", "src/build", "src/build/y", "src/deep", "tmp"];
+    assert_eq!(paths, kept);
+    let count =
+        |count: u32, pattern: &str| format!(". is backed up without what is excluded: {count} by \"{pattern}\"");
+    assert_eq!(omissions, [count(1, "*.log"), count(3, "*.o"), count(1, "/build"), count(1, "tmp/")]);
+    // What matches all leaves the root; what cannot be looked at may be left out as well.
+    assert_eq!(walked(dir.path(), excluding(&["*"], false)).0, ["."]);
+    assert_eq!(walked(dir.path(), excluding(&[], true)).1, Vec::<String>::new());
+}
+
+#[test]
+fn what_lies_in_a_cache_is_left_out_but_for_its_tag() {
+    let dir = tempfile::tempdir().unwrap();
+    let tag = b"Signature: 8a477f597d28d172789f06886806bc55\n# by a program";
+    for (name, tag) in [("cache", Some(&tag[..])), ("empty", Some(b"")), ("other", Some(&tag[1..])), ("plain", None)] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        fs::write(dir.path().join(name).join("file"), b"x").unwrap();
+        if let Some(tag) = tag {
+            fs::write(dir.path().join(name).join("CACHEDIR.TAG"), tag).unwrap();
+        }
+    }
+    // A pipe is not waited for, and a link not followed.
+    fs::create_dir(dir.path().join("pipe")).unwrap();
+    rustix::fs::mknodat(CWD, dir.path().join("pipe/CACHEDIR.TAG"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    std::os::unix::fs::symlink("../cache/CACHEDIR.TAG", dir.path().join("plain/CACHEDIR.TAG")).unwrap();
+    let (paths, omissions) = walked(dir.path(), excluding(&[], true));
+    assert!(!paths.contains(&"cache/file".to_owned()) && paths.contains(&"cache/CACHEDIR.TAG".to_owned()), "{paths:?}");
+    for kept in ["empty/file", "other/file", "plain/file", "pipe/CACHEDIR.TAG"] {
+        assert!(paths.contains(&kept.to_owned()), "{kept}: {paths:?}");
+    }
+    assert_eq!(omissions, [". is backed up without what is excluded: the contents of 1 tagged as caches"]);
+    assert!(walked(dir.path(), excluding(&[], false)).0.contains(&"cache/file".to_owned()));
+}
+
+#[test]
+fn what_is_no_pattern_is_named() {
+    for bad in ["", "  ", "# comment", "[z-a]", "{a"] {
+        let exclusions = Exclusions { patterns: vec!["*.o".to_owned(), bad.to_owned()], caches: false };
+        let error = ExclusionRules::new(&exclusions).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("\"{bad}\" is no pattern: ")), "{error}");
+    }
 }
 
 #[derive(Debug)]

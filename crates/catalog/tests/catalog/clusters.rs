@@ -24,6 +24,7 @@ fn cluster(letter: char) -> ResourceRow {
         attributes: "{}".to_owned(),
         next_backup_at: None,
         pending: true,
+        exclusions: Default::default(),
     }
 }
 

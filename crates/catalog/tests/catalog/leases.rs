@@ -130,6 +130,7 @@ fn disk() -> ResourceRow {
         attributes: "{}".to_owned(),
         next_backup_at: None,
         pending: false,
+        exclusions: Default::default(),
     }
 }
 

@@ -148,6 +148,7 @@ async fn resources_are_the_accounts_own() {
         attributes: "{}".to_owned(),
         next_backup_at: None,
         pending: false,
+        exclusions: model::Exclusions { patterns: vec!["*.\"o".to_owned()], caches: true },
     };
     fresh.insert_resource(&resource).await.unwrap();
     assert_kind(fresh.insert_resource(&resource).await, Kind::Conflict);
@@ -179,6 +180,7 @@ async fn a_backup_that_is_due_is_moved_on_once() {
         attributes: "{}".to_owned(),
         next_backup_at: Some(Timestamp(6)),
         pending: false,
+        exclusions: Default::default(),
     };
     fresh.insert_resource(&due).await.unwrap();
     assert_eq!(fresh.due_resources(Service::Fsx).await.unwrap(), std::slice::from_ref(&due));

@@ -14,7 +14,7 @@ mod spool;
 
 use std::sync::Arc;
 
-use capture::TreeOptions;
+use capture::{ExclusionRules, TreeOptions};
 use catalog::{Accepted, BackupRow, Fence, NewBackup, PackRow, ResourceRow, Terms};
 use model::{AccountId, BackupId, KmsKeyId, Omission, Origin, PackId, ResourceId, SnapshotId, SourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -299,7 +299,9 @@ async fn run(job: Arc<Job>) -> Result<BackupReport, EngineError> {
         SourceKind::Tree => find_own(&job.ctx).await,
         SourceKind::Image => Arc::default(),
     };
-    let options = TreeOptions { cross_mounts: job.request.cross_mounts, left_out };
+    let exclusions = ExclusionRules::new(&job.resource.exclusions)
+        .map_err(|bad| EngineError::refused(ErrorKind::Invalid, format!("{}: {bad}", job.resource.id)))?;
+    let options = TreeOptions { cross_mounts: job.request.cross_mounts, left_out, exclusions };
     let reading = Arc::clone(&job);
     let snapshot = SnapshotId::random(&mut rand::rng());
     let taken = tokio::task::spawn_blocking(move || read::take_snapshot(&reading, parent, &options, handle))

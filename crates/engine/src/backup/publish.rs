@@ -33,6 +33,7 @@ pub(crate) async fn publish(job: &Job, snapshot: SnapshotId, taken: Taken) -> Re
         resource_created_at: job.resource.created_at,
         entry_pages: taken.assembled.entry_pages,
         omission_pages: taken.assembled.omission_pages,
+        exclusions: job.resource.exclusions.clone(),
     };
     let needed: BTreeSet<DataKeyId> = packs.iter().map(|pack| pack.data_key).chain([job.data_key.id()]).collect();
     let by = &job.kms_key;

@@ -98,6 +98,7 @@ pub async fn accept_all_managed(
             attributes: new.attributes.clone(),
             next_backup_at: new.next_backup_at,
             pending: is_pending(new.kind),
+            exclusions: Default::default(),
         }
     };
     let rows: Vec<(ResourceRow, Terms)> = terms.iter().map(|terms| (row(), terms.clone())).collect();

@@ -296,7 +296,13 @@ async fn a_disk_that_was_attached_is_not_touched_after_the_lease_has_run_out() {
     let folder = scratch();
     let region = region(folder.path(), "us-east-1").await;
     let path = folder.path().join("disk");
-    let attached = NewResource { kind: ResourceKind::Disk, path: path.clone(), name: None, kms_key: None };
+    let attached = NewResource {
+        kind: ResourceKind::Disk,
+        path: path.clone(),
+        name: None,
+        kms_key: None,
+        exclusions: Default::default(),
+    };
     std::fs::write(&path, "of the backup").unwrap();
     let id = add_resource(&region.ctx, &account(), attached).await.unwrap().id;
     let backup = back_up(&region.ctx, &id).await.unwrap();

@@ -172,7 +172,13 @@ pub(crate) fn worker() -> Worker {
 
 /// Registers the tree at `path`.
 pub(crate) async fn add(ctx: &RegionContext, path: &Path) -> ResourceId {
-    let new = NewResource { kind: ResourceKind::Lustre, path: path.to_owned(), name: None, kms_key: None };
+    let new = NewResource {
+        kind: ResourceKind::Lustre,
+        path: path.to_owned(),
+        name: None,
+        kms_key: None,
+        exclusions: Default::default(),
+    };
     add_resource(ctx, &account(), new).await.unwrap().id
 }
 

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
 use engine::verify::Depth;
-use model::RelPath;
+use model::{Exclusions, RelPath};
 
 use super::Cli;
 
@@ -28,6 +30,35 @@ impl DepthArgs {
             Self { read_data: true, .. } => Depth::ReadData,
             _ => Depth::Hash,
         }
+    }
+}
+
+/// What the backups of a directory leave out.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ExclusionArgs {
+    /// Leave out of the directory's backups what a line of a .gitignore in it would name: *.o anywhere, /build only at its top,
+    /// build/ only directories, !keep.o not after all; may be given several times.
+    #[arg(long = "exclude", value_name = "PATTERN", allow_hyphen_values = true)]
+    patterns: Vec<String>,
+    /// Read such patterns from a file, one in a line; those given by --exclude come after them.
+    #[arg(long, value_name = "FILE")]
+    exclude_from: Vec<PathBuf>,
+    /// Leave out what is in directories that are tagged as caches (by a CACHEDIR.TAG).
+    #[arg(long)]
+    exclude_caches: bool,
+}
+
+impl ExclusionArgs {
+    /// The exclusions that they name, with what is in the files.
+    pub(super) fn read(self) -> anyhow::Result<Exclusions> {
+        let mut patterns = Vec::new();
+        for file in &self.exclude_from {
+            let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+            let is_pattern = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+            patterns.extend(text.lines().filter(is_pattern).map(str::to_owned));
+        }
+        patterns.extend(self.patterns);
+        Ok(Exclusions { patterns, caches: self.exclude_caches })
     }
 }
 

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use catalog::ResourceRow;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use engine::EngineError;
-use engine::resources::{NewResource, add_resource, remove_resource};
-use model::{KmsKeyId, Region, ResourceId, ResourceKind, Timestamp};
+use engine::resources::{NewResource, add_resource, remove_resource, set_exclusions};
+use model::{Exclusions, KmsKeyId, Region, ResourceId, ResourceKind, Timestamp};
 use serde::Serialize;
 
 use super::Format;
+use super::arguments::ExclusionArgs;
 use crate::app::App;
 use crate::exit::Outcome;
 use crate::output::{Table, json_text, print_fields, print_json, print_line, printable};
@@ -36,6 +37,20 @@ pub(crate) enum ResourceCommand {
         id: ResourceId,
         #[command(flatten)]
         format: Format,
+    },
+    /// Say what the backups of a directory leave out from now on, in place of what was said before.
+    #[command(group = ArgGroup::new("change").required(true).multiple(true).args([
+        "patterns", "exclude_from", "exclude_caches", "exclude_nothing",
+    ]))]
+    Set {
+        /// Its id.
+        #[arg(value_name = "RESOURCE")]
+        id: ResourceId,
+        #[command(flatten)]
+        exclusions: ExclusionArgs,
+        /// Leave nothing out.
+        #[arg(long, conflicts_with_all = ["patterns", "exclude_from", "exclude_caches"])]
+        exclude_nothing: bool,
     },
     /// Forget a resource. Its files and its backups stay.
     Rm {
@@ -63,6 +78,8 @@ pub(crate) struct AddArgs {
     /// The KMS key that protects its backups [default: the region's].
     #[arg(long, value_name = "KEY")]
     kms_key: Option<KmsKeyId>,
+    #[command(flatten)]
+    exclusions: ExclusionArgs,
 }
 
 pub(super) async fn run(app: &App, command: ResourceCommand) -> anyhow::Result<Outcome> {
@@ -70,6 +87,11 @@ pub(super) async fn run(app: &App, command: ResourceCommand) -> anyhow::Result<O
         ResourceCommand::Add(args) => add(app, args).await,
         ResourceCommand::Ls { region, format } => list(app, region.as_ref(), format).await,
         ResourceCommand::Show { id, format } => show(app, &id, format).await,
+        ResourceCommand::Set { id, exclusions, .. } => {
+            let (ctx, _) = app.find_resource(&id).await?.open().await?;
+            set_exclusions(&ctx, &app.account, &id, exclusions.read()?).await?;
+            Ok(Outcome::Done)
+        }
         ResourceCommand::Rm { id } => {
             let (ctx, _) = app.find_resource(&id).await?.open().await?;
             remove_resource(&ctx, &app.account, &id).await?;
@@ -80,13 +102,14 @@ pub(super) async fn run(app: &App, command: ResourceCommand) -> anyhow::Result<O
 }
 
 async fn add(app: &App, args: AddArgs) -> anyhow::Result<Outcome> {
+    let exclusions = args.exclusions.read()?;
     let path = args.path.canonicalize().with_context(|| format!("failed to find {}", args.path.display()))?;
     let kind = match args.kind {
         Some(kind) => kind,
         None => default_kind(&path)?,
     };
     let ctx = app.open(&args.region).await?;
-    let new = NewResource { kind, path, name: args.name, kms_key: args.kms_key };
+    let new = NewResource { kind, path, name: args.name, kms_key: args.kms_key, exclusions };
     let added = add_resource(&ctx, &app.account, new).await?;
     print_line(added.id)?;
     Ok(Outcome::Done)
@@ -137,10 +160,18 @@ async fn show(app: &App, id: &ResourceId, format: Format) -> anyhow::Result<Outc
             ("Name", printable(row.name.as_deref().unwrap_or("-").as_bytes())),
             ("Path", printable(&row.path)),
             ("KMS key", row.kms_key.to_string()),
+            ("Excluded", excluded(&row.exclusions)),
             ("Created", row.created_at.to_string()),
         ])?;
     }
     Ok(Outcome::Done)
+}
+
+fn excluded(exclusions: &Exclusions) -> String {
+    let patterns = exclusions.patterns.iter().map(|pattern| printable(pattern.as_bytes()));
+    let caches = exclusions.caches.then(|| "(what is in directories tagged as caches)".to_owned());
+    let all: Vec<String> = patterns.chain(caches).collect();
+    if all.is_empty() { "-".to_owned() } else { all.join("  ") }
 }
 
 /// A resource as JSON.
@@ -157,6 +188,7 @@ struct ResourceView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     path_hex: Option<String>,
     kms_key: &'a KmsKeyId,
+    exclusions: &'a Exclusions,
     created_at: Timestamp,
 }
 
@@ -172,6 +204,7 @@ impl<'a> ResourceView<'a> {
             path,
             path_hex,
             kms_key: &row.kms_key,
+            exclusions: &row.exclusions,
             created_at: row.created_at,
         }
     }

@@ -177,6 +177,70 @@ fn what_is_offsites_own_is_left_out_of_a_tree_and_is_no_resource() {
 }
 
 #[test]
+fn what_a_resource_excludes_is_left_out_of_its_backups_until_it_is_said_otherwise() {
+    let scene = Scene::new();
+    for (file, text) in
+        [("tree/docs/a.o", "x"), ("tree/docs/keep.o", "x"), ("tree/.cache/x", "x"), ("patterns", "# objects\n*.o\n\n")]
+    {
+        fs::create_dir_all(scene.path(file).parent().unwrap()).unwrap();
+        fs::write(scene.path(file), text).unwrap();
+    }
+    fs::write(scene.path("tree/.cache/CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55").unwrap();
+    let resource = scene.run(&[
+        "resource",
+        "add",
+        "tree",
+        "--region",
+        "us-east-1",
+        "--exclude-from",
+        "patterns",
+        "--exclude",
+        "!keep.o",
+        "--exclude-caches",
+    ]);
+    let resource = resource.ok().line();
+    let shown = scene.run(&["resource", "show", &resource, "--json"]).ok().json();
+    assert_eq!(shown["exclusions"], serde_json::json!({ "patterns": ["*.o", "!keep.o"], "caches": true }));
+    let made = scene.run(&["backup", "create", &resource]).ok();
+    assert!(made.stderr.contains("left out as excluded: 1 by \"*.o\", the contents of 1 tagged as caches"), "{made:?}");
+    let has = |backup: &str, file: &str| scene.run(&["backup", "cat", backup, file]).status == 0;
+    let excluded = ["docs/a.o", ".cache/x"];
+    let first = made.line();
+    assert!(excluded.iter().all(|file| !has(&first, file)));
+    assert!(["docs/keep.o", "docs/readme", ".cache/CACHEDIR.TAG"].iter().all(|file| has(&first, file)));
+
+    // A new catalog knows them as well.
+    fs::remove_file(scene.path("us-east-1/catalog.db")).unwrap();
+    scene.run(&["rebuild", "--region", "us-east-1"]).ok();
+    let second = scene.back_up(&resource);
+    assert!(excluded.iter().all(|file| !has(&second, file)));
+    scene.run(&["resource", "set", &resource]).with_status(2);
+    scene.run(&["resource", "set", &resource, "--exclude-nothing", "--exclude", "x"]).with_status(2);
+    scene.run(&["resource", "set", &resource, "--exclude-nothing"]).ok();
+    let third = scene.back_up(&resource);
+    assert!(excluded.iter().all(|file| has(&third, file)));
+    scene.run(&["resource", "set", &resource, "--exclude", "docs/"]).ok();
+    assert!(!has(&scene.back_up(&resource), "docs/readme"));
+}
+
+#[test]
+fn exclusions_that_would_leave_nothing_out_are_refused() {
+    let scene = Scene::new();
+    let add = |path: &str, pattern: &str| {
+        scene.run(&["resource", "add", path, "--region", "us-east-1", "--exclude", pattern]).with_status(1)
+    };
+    let tree = scene.path("tree").canonicalize().unwrap();
+    let absolute = add("tree", tree.join("docs").to_str().unwrap());
+    assert!(
+        absolute.stderr.contains("hint: patterns begin at the directory that is backed up: write /docs\n"),
+        "{absolute:?}"
+    );
+    assert!(add("tree", "[z-a]").stderr.contains("\"[z-a]\" is no pattern: "));
+    assert!(add("tree/large", "*.o").stderr.contains("of an image nothing can be left out"));
+    assert_eq!(scene.run(&["resource", "ls", "--json"]).ok().json(), serde_json::json!([]));
+}
+
+#[test]
 fn a_resource_in_which_a_region_is_made_later_is_backed_up_as_before() {
     let scene = Scene::new();
     let mut resources = Vec::new();

@@ -8,7 +8,7 @@ mod page;
 mod read;
 mod write;
 
-use model::{ChunkLocation, Entry, Extent, SourceKind};
+use model::{ChunkLocation, Entry, Exclusions, Extent, SourceKind};
 use serde::{Deserialize, Serialize};
 
 pub use page::{BadPage, PageItem, decode_page};
@@ -53,6 +53,9 @@ pub struct Root {
     pub entry_pages: Vec<ChunkLocation>,
     /// Pages of [`model::Omission`]: what was left out.
     pub omission_pages: Vec<ChunkLocation>,
+    /// What the resource's backups leave out. Behind the rest, where there is any: versions that know of none read past it.
+    #[serde(skip)]
+    pub exclusions: Exclusions,
 }
 
 const ROOT_VERSION: u8 = 1;
@@ -62,6 +65,9 @@ impl Root {
     pub fn seal(&self, key: &DataKey, context: model::SnapshotId) -> Vec<u8> {
         let mut plain = vec![ROOT_VERSION];
         plain = postcard::to_extend(self, plain).expect("serializing to memory");
+        if !self.exclusions.is_empty() {
+            plain = postcard::to_extend(&self.exclusions, plain).expect("serializing to memory");
+        }
         key.seal(&root_context(context), &plain)
     }
 
@@ -72,9 +78,15 @@ impl Root {
     pub fn open(key: &DataKey, context: model::SnapshotId, sealed: &[u8]) -> Result<Self, BadSeal> {
         let plain = key.open(&root_context(context), sealed)?;
         match plain.split_first() {
-            Some((&ROOT_VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| BadSeal),
+            Some((&ROOT_VERSION, rest)) => Self::decode(rest).map_err(|_| BadSeal),
             _ => Err(BadSeal),
         }
+    }
+
+    fn decode(plain: &[u8]) -> postcard::Result<Self> {
+        let (root, rest) = postcard::take_from_bytes::<Self>(plain)?;
+        let exclusions = if rest.is_empty() { Exclusions::default() } else { postcard::from_bytes(rest)? };
+        Ok(Self { exclusions, ..root })
     }
 }
 
@@ -150,6 +162,7 @@ mod tests {
                 resource_created_at: Timestamp(0),
                 entry_pages: pages,
                 omission_pages: Vec::new(),
+                exclusions: Exclusions::default(),
             };
             let mut reader = ManifestReader::new(Arc::new(source), root).entries();
             let mut entries = Vec::new();
@@ -205,6 +218,29 @@ mod tests {
             assert!(read == entries, "{} of {count} entries are read, or others", read.len());
             assert_eq!(pages, stored, "with {count} entries");
         }
+    }
+
+    #[test]
+    fn exclusions_stand_behind_a_root_that_is_read_without_them() {
+        let plain = Root {
+            kind: SourceKind::Tree,
+            source_path: b"/srv".to_vec(),
+            resource_name: None,
+            resource_created_at: Timestamp(1),
+            entry_pages: Vec::new(),
+            omission_pages: Vec::new(),
+            exclusions: Exclusions::default(),
+        };
+        let snapshot = model::SnapshotId([7; 16]);
+        let exclusions = Exclusions { patterns: vec!["*.o".to_owned()], caches: true };
+        let excluding = Root { exclusions, ..plain.clone() };
+        for root in [&plain, &excluding] {
+            assert_eq!(Root::open(&key(), snapshot, &root.seal(&key(), snapshot)).as_ref(), Ok(root));
+        }
+        let opened = |root: &Root| key().open(&root_context(snapshot), &root.seal(&key(), snapshot)).unwrap();
+        assert!(opened(&excluding).starts_with(&opened(&plain)));
+        let cut = key().seal(&root_context(snapshot), opened(&excluding).split_last().unwrap().1);
+        assert_eq!(Root::open(&key(), snapshot, &cut), Err(BadSeal));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{
     BackupId, ChunkHash, ChunkLocation, DataKeyId, Entry, EntryKind, Extent, KmsKeyId, ObjectName, Omission, Origin,
 };
-use model::{OmissionKind, RelPath, ResourceKind, SourceKind, SystemClock, Timestamp};
+use model::{Exclusions, OmissionKind, RelPath, ResourceKind, SourceKind, SystemClock, Timestamp};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use serde_json::Value;
@@ -170,6 +170,7 @@ fn root() -> Root {
         resource_created_at: Timestamp(1_700_000_000_000),
         entry_pages: pack_and_locations().1,
         omission_pages: Vec::new(),
+        exclusions: Exclusions { patterns: vec!["*.o".to_owned()], caches: true },
     }
 }
 

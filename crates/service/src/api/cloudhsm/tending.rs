@@ -294,6 +294,7 @@ mod tests {
             attributes: "{}".to_owned(),
             next_backup_at: None,
             pending: true,
+            exclusions: Default::default(),
         }
     }
 

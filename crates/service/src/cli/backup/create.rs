@@ -7,7 +7,7 @@ use catalog::Terms;
 use clap::Args;
 use engine::backup::{BackupReport, BackupRequest, accept_backup, create_backup};
 use engine::{Acceptance, EngineError, RegionContext};
-use model::{ByteSize, KmsKeyId, Omission, Region, ResourceId};
+use model::{ByteSize, KmsKeyId, Omission, OmissionKind, Region, ResourceId};
 use serde_json::{Value, json};
 
 use super::view::BackupView;
@@ -81,11 +81,17 @@ pub(super) async fn run(app: &App, args: CreateArgs) -> anyhow::Result<Outcome> 
     };
     let more = format!("`offsite backup show {} --omissions`", report.backup.id);
     // Left out of every backup alike, it makes none incomplete.
-    let (own, omissions): (Vec<Omission>, _) =
+    let (expected, omissions): (Vec<Omission>, _) =
         report.omissions.into_iter().partition(|omission| omission.kind.is_expected());
+    let (own, excluded): (Vec<Omission>, Vec<_>) =
+        expected.into_iter().partition(|omission| omission.kind == OmissionKind::OwnPlace);
     if let Some(first) = own.first() {
         let all = counted(own.len() as u64, "place");
         app.note(format_args!("left out as offsite's own: {all}, {} among them: {more}", first.path));
+    }
+    if !excluded.is_empty() {
+        let each: Vec<String> = excluded.into_iter().map(|omission| omission.detail).collect();
+        app.note(format_args!("left out as excluded: {}", each.join(", ")));
     }
     after_printing(printed, Ok(say_omissions(&omissions, &more)))
 }

@@ -135,7 +135,13 @@ impl Demo {
         let mut ids = Vec::new();
         for subject in &SUBJECTS {
             let name = Some(subject.what.to_owned());
-            let new = NewResource { kind: subject.kind, path: self.live(subject), name, kms_key: None };
+            let new = NewResource {
+                kind: subject.kind,
+                path: self.live(subject),
+                name,
+                kms_key: None,
+                exclusions: Default::default(),
+            };
             ids.push(add_resource(first, &self.app.account, new).await?.id);
         }
         Ok(ids)

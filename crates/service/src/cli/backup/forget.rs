@@ -1,0 +1,177 @@
+//! `offsite backup forget`: removes the backups that no rule keeps.
+
+use std::time::Duration;
+
+use catalog::BackupRow;
+use clap::{ArgGroup, Args};
+use engine::backups::delete_backup;
+use engine::forget::{KeepRules, Period, Reason, candidates, plan};
+use model::{BackupId, Region, ResourceId, Timestamp};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::cli::Format;
+use crate::cli::arguments::parse_tag;
+use crate::config::{RegionSettings, parse_duration};
+use crate::exit::{Outcome, after_printing, hinted, print_error};
+use crate::output::{Table, counted, print_json};
+
+/// Arguments of `offsite backup forget`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("keep").required(true).multiple(true).args([
+    "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within", "keep_tags",
+]))]
+pub(crate) struct ForgetArgs {
+    /// Only those in this region.
+    #[arg(long)]
+    region: Option<Region>,
+    /// Only those of this resource.
+    #[arg(long, value_name = "ID")]
+    resource: Option<ResourceId>,
+    /// Keep the newest N of each resource.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_last: Option<u64>,
+    /// Keep the newest of each of the last N hours that have one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_hourly: Option<u64>,
+    /// Keep the newest of each of the last N days (UTC) that have one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_daily: Option<u64>,
+    /// Keep the newest of each of the last N weeks that have one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_weekly: Option<u64>,
+    /// Keep the newest of each of the last N months that have one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_monthly: Option<u64>,
+    /// Keep the newest of each of the last N years that have one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_yearly: Option<u64>,
+    /// Keep all that were taken so long before the newest of their resource: seconds, or 90s, 15m, 24h, 7d.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    keep_within: Option<Duration>,
+    /// Keep all that have this tag; may be given several times.
+    #[arg(long = "keep-tag", value_name = "KEY=VALUE", value_parser = parse_tag)]
+    keep_tags: Vec<(String, String)>,
+    /// Only say what would be removed.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl ForgetArgs {
+    fn rules(&self) -> KeepRules {
+        let periods = [
+            (Period::Hour, self.keep_hourly),
+            (Period::Day, self.keep_daily),
+            (Period::Week, self.keep_weekly),
+            (Period::Month, self.keep_monthly),
+            (Period::Year, self.keep_yearly),
+        ];
+        KeepRules {
+            last: self.keep_last.unwrap_or(0),
+            periods: periods.into_iter().filter_map(|(period, most)| Some((period, most?))).collect(),
+            within: self.keep_within,
+            tags: self.keep_tags.clone(),
+        }
+    }
+}
+
+/// A backup and why it is kept; for no reason, if it is not.
+type Judged = (BackupRow, Vec<Reason>);
+
+pub(super) async fn run(app: &App, args: &ForgetArgs) -> anyhow::Result<Outcome> {
+    let (catalogs, skipped) = app.catalogs(args.region.as_ref()).await?;
+    let (rules, mut outcome) = (args.rules(), Outcome::of_left_out(skipped > 0));
+    let (mut judged, mut removed, mut any) = (Vec::new(), 0, false);
+    for (settings, catalog) in &catalogs {
+        let mut forgotten = Vec::new();
+        for (resource, rows) in candidates(catalog, &app.account, args.resource.as_ref()).await? {
+            any = true;
+            let reasons = plan(&rows, &rules);
+            if reasons.iter().all(Vec::is_empty) {
+                outcome = refused(&settings.region, &resource);
+                continue;
+            }
+            let each: Vec<Judged> = rows.into_iter().zip(reasons).collect();
+            forgotten.extend(each.iter().filter(|(_, why)| why.is_empty()).map(|(row, _)| row.id.clone()));
+            judged.extend(each.into_iter().map(|judged| (&settings.region, judged)));
+        }
+        match forgotten.is_empty() || args.dry_run {
+            true => removed += forgotten.len(),
+            false => match remove(app, settings, &forgotten).await {
+                (count, true) => removed += count,
+                (count, false) => (removed, outcome) = (removed + count, Outcome::Failed),
+            },
+        }
+    }
+    if let (Some(resource), false) = (&args.resource, any) {
+        let error = anyhow::anyhow!("there is no backup of {resource} that could be forgotten");
+        return Err(hinted(error, "`offsite backup ls` shows the backups there are and what they are of"));
+    }
+    let printed = print(args.format, &judged);
+    let kept = counted((judged.len() - removed) as u64, "backup");
+    app.note(match args.dry_run {
+        true => format!("{removed} would be removed, {kept} kept"),
+        false => format!("{removed} removed, {kept} kept; `offsite gc` frees their space"),
+    });
+    after_printing(printed, Ok(outcome))
+}
+
+/// Rules that keep nothing of a resource were not meant so.
+fn refused(region: &Region, resource: &ResourceId) -> Outcome {
+    let message = format!("the rules keep no backup of {resource} in {region}: nothing of it is removed");
+    print_error(&anyhow::anyhow!(message));
+    Outcome::Failed
+}
+
+/// Removes backups of a region. Returns how many, and whether those are all.
+async fn remove(app: &App, settings: &RegionSettings, ids: &[BackupId]) -> (usize, bool) {
+    let ctx = match settings.open().await {
+        Ok(ctx) => ctx,
+        Err(error) => {
+            print_error(&error);
+            return (0, false);
+        }
+    };
+    let mut removed = 0;
+    for id in ids {
+        match delete_backup(&ctx, &app.account, id, None).await {
+            Ok(()) => removed += 1,
+            Err(error) => print_error(&anyhow::Error::from(error).context(format!("{id} could not be removed"))),
+        }
+    }
+    (removed, removed == ids.len())
+}
+
+/// What is said of one backup.
+#[derive(Serialize)]
+struct Line<'a> {
+    backup: &'a BackupId,
+    region: &'a Region,
+    resource_id: &'a ResourceId,
+    taken_at: Timestamp,
+    /// Empty where it is not kept.
+    keep: &'a [Reason],
+}
+
+fn print(format: Format, judged: &[(&Region, Judged)]) -> anyhow::Result<()> {
+    let lines = judged.iter().map(|(region, (row, keep))| Line {
+        backup: &row.id,
+        region,
+        resource_id: &row.resource_id,
+        taken_at: row.taken_at(),
+        keep,
+    });
+    if format.json {
+        return print_json(&lines.collect::<Vec<_>>());
+    }
+    let mut table = Table::new(&["BACKUP", "REGION", "RESOURCE", "TAKEN", "KEPT"]);
+    for line in lines {
+        let why: Vec<String> = line.keep.iter().map(ToString::to_string).collect();
+        let kept = if why.is_empty() { "no".to_owned() } else { why.join(", ") };
+        let words = [line.backup.to_string(), line.region.to_string(), line.resource_id.to_string()];
+        table.push(words.into_iter().chain([line.taken_at.to_string(), kept]));
+    }
+    Ok(table.print()?)
+}
