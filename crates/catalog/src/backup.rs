@@ -89,12 +89,20 @@ pub struct BackupRow {
     /// When it is to be removed; never, where there is no time.
     #[serde(deserialize_with = "column::milliseconds_or_null")]
     pub expires_at: Option<Timestamp>,
+    /// For a copy: when its contents were asked for, as far as is known. See [`BackupRow::taken_at`].
+    #[serde(deserialize_with = "column::milliseconds_or_null")]
+    pub source_taken_at: Option<Timestamp>,
 }
 
 impl BackupRow {
     /// Whether it was copied from another backup, rather than taken of a resource.
     pub fn is_copy(&self) -> bool {
         self.source_backup.is_some()
+    }
+
+    /// When its contents were asked for: of a copy, and a copy's copy, what that is of the backup that was first copied.
+    pub fn taken_at(&self) -> Timestamp {
+        self.source_taken_at.unwrap_or(self.created_at)
     }
 }
 
@@ -131,7 +139,7 @@ impl Dialect {
              substr(CAST({array}(id, account, resource_id, resource_kind, resource_name, state, {snapshot_id}, parent_id, \
              kms_key, {data_key}, created_at, completed_at, source_region, source_backup, request, failure, size_bytes, \
              stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, done_bytes, total_bytes, \
-             lease_owner, lease_fence, lease_expires_at, origin, expires_at) AS TEXT), 2) AS backup FROM backup {tail}"
+             lease_owner, lease_fence, lease_expires_at, origin, expires_at, taken_at) AS TEXT), 2) AS backup FROM backup {tail}"
         )
     }
 }

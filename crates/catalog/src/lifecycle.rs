@@ -28,6 +28,8 @@ pub struct BackupSource {
     pub region: Region,
     /// The backup there.
     pub backup: BackupId,
+    /// When its contents were asked for.
+    pub taken_at: Timestamp,
 }
 
 /// A backup that was asked for.
@@ -293,6 +295,7 @@ pub(crate) fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
         origin: new.origin,
         attributes: new.attributes.clone(),
         expires_at: new.expires_at,
+        source_taken_at: new.source.as_ref().map(|source| source.taken_at),
         tags: new.tags.clone(),
     }
 }
@@ -419,9 +422,9 @@ impl Write {
                    parent_id, kms_key, data_key, created_at, completed_at, source_region, source_backup, request, \
                    failure, size_bytes, stored_bytes, moved_bytes, deduplicated_bytes, entry_count, omission_count, \
                    done_bytes, total_bytes, lease_owner, lease_fence, lease_expires_at, service, origin, attributes, \
-                   expires_at) \
+                   expires_at, taken_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-                   $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) ON CONFLICT (id) DO NOTHING";
+                   $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) ON CONFLICT (id) DO NOTHING";
         let query = sqlx::query(sql)
             .bind(row.id.as_str())
             .bind(row.account.as_str())
@@ -453,7 +456,8 @@ impl Write {
             .bind(row.resource_kind.service().as_str())
             .bind(row.origin.as_str())
             .bind(row.attributes.as_str())
-            .bind(row.expires_at.map(|time| time.0));
+            .bind(row.expires_at.map(|time| time.0))
+            .bind(row.source_taken_at.map(|time| time.0));
         Ok(self.run(query).await? == 1)
     }
 }

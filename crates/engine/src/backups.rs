@@ -3,13 +3,16 @@
 use std::convert::Infallible;
 use std::slice;
 
-use catalog::{BackupFilter, BackupRow, CatalogError, CatalogErrorKind, RequestToken};
+use catalog::{BackupFilter, BackupRow, Catalog, CatalogError, CatalogErrorKind, RequestToken};
 use model::{AccountId, BackupId, BackupState, ResourceId, Service};
 use store::Record;
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::worker::is_dead;
+
+/// Rows read from a catalog at a time.
+const PAGE: u32 = 1000;
 
 /// Backups of an account, newest first, a page at a time.
 ///
@@ -21,6 +24,28 @@ pub async fn list_backups(
     filter: &BackupFilter,
 ) -> Result<Vec<BackupRow>, EngineError> {
     Ok(ctx.catalog.list_backups(account, filter).await?)
+}
+
+/// Hands each available backup to `take`, oldest first.
+pub(crate) async fn each_available(
+    catalog: &Catalog,
+    account: &AccountId,
+    resource: Option<&ResourceId>,
+    mut take: impl FnMut(BackupRow),
+) -> Result<(), EngineError> {
+    let mut filter = BackupFilter {
+        resources: resource.cloned().into_iter().collect(),
+        states: vec![BackupState::Available],
+        ascending: true,
+        limit: PAGE,
+        ..BackupFilter::default()
+    };
+    loop {
+        let rows = catalog.list_backups(account, &filter).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        filter.after = Some((last.created_at, last.id.clone()));
+        rows.into_iter().for_each(&mut take);
+    }
 }
 
 /// One backup.

@@ -159,3 +159,117 @@ impl Period {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{BackupId, BackupState, DataKeyId, ResourceKind, Timestamp};
+
+    use super::*;
+
+    fn taken(at: &str) -> BackupRow {
+        let at: Instant = at.parse().unwrap();
+        let created_at = Timestamp(at.as_millisecond());
+        BackupRow {
+            id: BackupId::random(&mut rand::rng(), ResourceKind::Lustre),
+            account: "123456789012".parse().unwrap(),
+            resource_id: "fs-0123456789abcdef0".parse().unwrap(),
+            resource_kind: ResourceKind::Lustre,
+            resource_name: None,
+            state: BackupState::Available,
+            snapshot_id: None,
+            parent_id: None,
+            kms_key: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
+            data_key: DataKeyId([0; 16]),
+            created_at,
+            completed_at: Some(created_at),
+            source_region: None,
+            source_backup: None,
+            request: String::new(),
+            failure: None,
+            size_bytes: 0,
+            stored_bytes: 0,
+            moved_bytes: 0,
+            deduplicated_bytes: 0,
+            entry_count: 0,
+            omission_count: 0,
+            done_bytes: 0,
+            total_bytes: 0,
+            lease_owner: None,
+            lease_fence: catalog::Fence(0),
+            lease_expires_at: Timestamp(0),
+            origin: Origin::User,
+            attributes: "{}".to_owned(),
+            tags: Vec::new(),
+            expires_at: None,
+            source_taken_at: None,
+        }
+    }
+
+    /// Which of the backups taken then are kept, by their places.
+    fn kept(rows: &[BackupRow], rules: &KeepRules) -> Vec<usize> {
+        let plan = plan(rows, rules);
+        (0..rows.len()).filter(|place| !plan[*place].is_empty()).collect()
+    }
+
+    fn by(period: Period, most: u64) -> KeepRules {
+        KeepRules { periods: vec![(period, most)], ..KeepRules::default() }
+    }
+
+    #[test]
+    fn the_newest_of_each_span_that_has_one_is_kept() {
+        let rows: Vec<BackupRow> = [
+            "2027-01-03T23:59:59Z", // the Sunday of the last ISO week of 2026
+            "2027-01-03T23:00:00Z",
+            "2027-01-03T22:59:59Z",
+            "2027-01-01T00:00:00Z",
+            "2026-12-31T23:59:59Z",
+            "2026-12-28T00:00:00Z",
+            "2026-12-27T00:00:00Z",
+            "2025-12-31T12:00:00Z",
+        ]
+        .map(taken)
+        .into();
+        let all = u64::MAX;
+        assert_eq!(kept(&rows, &by(Period::Hour, all)), [0, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(kept(&rows, &by(Period::Day, all)), [0, 3, 4, 5, 6, 7]);
+        assert_eq!(kept(&rows, &by(Period::Week, all)), [0, 6, 7]);
+        assert_eq!(kept(&rows, &by(Period::Month, all)), [0, 4, 7]);
+        assert_eq!(kept(&rows, &by(Period::Year, all)), [0, 4, 7]);
+        // Spans that have none do not count.
+        assert_eq!(kept(&rows, &by(Period::Day, 3)), [0, 3, 4]);
+        assert_eq!(kept(&rows, &by(Period::Year, 2)), [0, 4]);
+    }
+
+    #[test]
+    fn a_backup_is_kept_for_every_rule_that_names_it_and_forgotten_for_none() {
+        let mut rows = ["2026-12-03T00:00:00Z", "2026-12-02T00:00:00Z", "2026-12-01T00:00:00Z"].map(taken);
+        rows[2].tags.push(("keep".to_owned(), "yes".to_owned()));
+        let rules = KeepRules {
+            last: 1,
+            periods: vec![(Period::Day, 1), (Period::Month, 5)],
+            within: Some(Duration::from_secs(86_400)),
+            tags: vec![("keep".to_owned(), "yes".to_owned())],
+        };
+        use Reason::{Daily, Last, Monthly, Tag, Within};
+        let expected = [vec![Last, Daily, Monthly, Within], vec![Within], vec![Tag]];
+        assert_eq!(plan(&rows, &rules), expected);
+        assert_eq!(plan(&rows, &KeepRules::default()), [const { Vec::new() }; 3]);
+        let other_tag = KeepRules { tags: vec![("keep".into(), "no".into())], ..KeepRules::default() };
+        assert!(kept(&rows, &other_tag).is_empty());
+        assert!(plan(&[], &rules).is_empty());
+    }
+
+    #[test]
+    fn a_copy_counts_by_when_its_contents_were_taken() {
+        let mut rows = ["2026-12-03T00:00:02Z", "2026-12-03T00:00:01Z", "2026-12-03T00:00:00Z"].map(taken);
+        assert_eq!(kept(&rows, &by(Period::Day, 7)), [0]);
+        let day = 86_400_000;
+        for (row, days) in rows.iter_mut().zip([1, 2, 3]) {
+            row.source_taken_at = Some(Timestamp(row.created_at.0 - days * day));
+        }
+        assert_eq!(kept(&rows, &by(Period::Day, 7)), [0, 1, 2]);
+        // What no calendar has is a span of its own.
+        rows[2].source_taken_at = Some(Timestamp(i64::MIN));
+        assert_eq!(kept(&rows, &by(Period::Year, 7)), [0, 2]);
+    }
+}

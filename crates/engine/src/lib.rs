@@ -9,6 +9,7 @@ pub mod backups;
 pub mod context;
 pub mod copy;
 pub mod error;
+pub mod forget;
 pub mod gc;
 mod keys;
 mod lease;

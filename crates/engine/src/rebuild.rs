@@ -131,6 +131,7 @@ async fn insert(ctx: &RegionContext, record: &Record, root: Option<&Root>) -> Re
         origin: head.origin,
         attributes: head.attributes.clone(),
         expires_at: head.expires_at,
+        source_taken_at: head.lineage.taken_at,
         tags: head.tags.clone(),
     };
     let pack = |pack: &store::PackRef| NewPack {

@@ -98,6 +98,9 @@ pub struct Lineage {
     pub source_region: Option<Region>,
     /// For a copy: the backup it was copied from.
     pub source_backup: Option<BackupId>,
+    /// For a copy: when the backup was asked for that it was first copied from.
+    #[serde(default)]
+    pub taken_at: Option<Timestamp>,
 }
 
 /// Counts that listings show.

@@ -21,7 +21,8 @@ fn terms(token: Option<RequestToken>, quotas: Vec<Quota>) -> Terms {
 /// A copy with an id of its own.
 fn copy(number: u64) -> NewBackup {
     let id: BackupId = format!("backup-0{number:016x}").parse().unwrap();
-    let source = BackupSource { region: "us-west-2".parse().unwrap(), backup: id.clone() };
+    let source =
+        BackupSource { region: "us-west-2".parse().unwrap(), backup: id.clone(), taken_at: model::Timestamp(7) };
     NewBackup { id, source: Some(source), ..new_backup(0) }
 }
 

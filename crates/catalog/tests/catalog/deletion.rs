@@ -331,7 +331,11 @@ impl History<'_> {
             Step::Start(slot, copy) => {
                 let number = self.backups.replace(self.backups.get() + 1);
                 let id: BackupId = format!("backup-0{number:016x}").parse().unwrap();
-                let source = BackupSource { region: "us-west-2".parse().unwrap(), backup: id.clone() };
+                let source = BackupSource {
+                    region: "us-west-2".parse().unwrap(),
+                    backup: id.clone(),
+                    taken_at: model::Timestamp(7),
+                };
                 let source = copy.then_some(source);
                 let new = NewBackup { id: id.clone(), account: account.clone(), source, ..new_backup(0) };
                 let fence = fresh.insert_backup(&new, &lease("worker", HOUR)).await.unwrap();

@@ -14,7 +14,7 @@ use model::{AccountId, BackupId, BackupState, Region, ResourceId, ResourceKind, 
 use super::submit::{CopyJob, accept_copy, check_partition, resume_copy};
 use super::{CopyReport, CopyRequest, read_record, run, sort_by_target};
 use crate::acceptance::Acceptance;
-use crate::backups::find_backup;
+use crate::backups::{each_available, find_backup};
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::progress::Progress;
@@ -58,9 +58,9 @@ pub async fn find_missing(
     check_partition(source, target)?;
     let now = source.catalog.now().await?;
     let mut there = HashSet::new();
-    each_available(target, account, resource, |row| there.extend(row.snapshot_id)).await?;
+    each_available(&target.catalog, account, resource, |row| there.extend(row.snapshot_id)).await?;
     let mut lacked = Vec::new();
-    each_available(source, account, resource, |row| {
+    each_available(&source.catalog, account, resource, |row| {
         if will_stay(&row, now)
             && let Some(snapshot) = row.snapshot_id
             && there.insert(snapshot)
@@ -106,28 +106,6 @@ async fn find_wanted(source: &RegionContext, request: &CopyRequest) -> Result<Op
     let now = source.catalog.now().await?;
     let found = find_backup(source, &request.account, &request.backup).await?;
     Ok(found.filter(|row| row.state == BackupState::Available && will_stay(row, now)))
-}
-
-/// Hands each available backup to `take`, oldest first.
-async fn each_available(
-    ctx: &RegionContext,
-    account: &AccountId,
-    resource: Option<&ResourceId>,
-    mut take: impl FnMut(BackupRow),
-) -> Result<(), EngineError> {
-    let mut filter = BackupFilter {
-        resources: resource.cloned().into_iter().collect(),
-        states: vec![BackupState::Available],
-        ascending: true,
-        limit: PAGE,
-        ..BackupFilter::default()
-    };
-    loop {
-        let rows = ctx.catalog.list_backups(account, &filter).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        filter.after = Some((last.created_at, last.id.clone()));
-        rows.into_iter().for_each(&mut take);
-    }
 }
 
 /// Copies a backup to those of `targets` that have no copy of it by now, and returns when each is done or has failed.

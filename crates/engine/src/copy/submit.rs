@@ -295,7 +295,7 @@ async fn accept(
         resource_id: row.resource_id.clone(),
         resource_kind: row.resource_kind,
         resource_name: row.resource_name.clone(),
-        source: Some(BackupSource { region: source.region.clone(), backup: row.id.clone() }),
+        source: Some(BackupSource { region: source.region.clone(), backup: row.id.clone(), taken_at: row.taken_at() }),
         parent_id: None,
         kms_key: kms_key.clone(),
         data_key: data_key.id(),

@@ -157,6 +157,7 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
             parent: None,
             source_region: Some(source.region.clone()),
             source_backup: Some(source.backup.clone()),
+            taken_at: row.source_taken_at,
         },
         kms_key: job.copy.kms_key.clone(),
         root_key,

@@ -5,13 +5,14 @@ use std::process::{Command, Stdio};
 
 use crate::scene::{Scene, end, offsite, packs};
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["init"],
     &["resource"],
     &["resource", "add"],
     &["resource", "ls"],
     &["resource", "show"],
+    &["resource", "set"],
     &["resource", "rm"],
     &["backup"],
     &["backup", "create"],
@@ -20,6 +21,7 @@ const COMMANDS: [&[&str]; 31] = [
     &["backup", "files"],
     &["backup", "cat"],
     &["backup", "rm"],
+    &["backup", "forget"],
     &["backup", "verify"],
     &["backup", "restore"],
     &["copy"],
@@ -62,6 +64,8 @@ fn wrong_usage_ends_with_status_2() {
         &["backup", "show", "not-an-id"],
         &["backup", "rm"],
         &["backup", "verify", id, "--quick", "--read-data"],
+        &["backup", "forget"],
+        &["backup", "forget", "--keep-last", "0"],
         &["backup", "cat", id, "../etc/passwd"],
         &["backup", "restore", id, "out", "--path", "/etc"],
         &["backup", "create", "fs-0123456789abcdef0", "--tag", "novalue"],

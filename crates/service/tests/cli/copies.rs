@@ -125,3 +125,49 @@ fn a_backup_that_cannot_be_copied_keeps_none_of_the_others() {
         ended.json().as_array().unwrap().iter().map(|report| report["backup"]["source_backup"].clone()).collect();
     assert_eq!(made, [&first[..], &third]);
 }
+
+#[test]
+fn what_no_rule_keeps_is_forgotten_alike_in_every_region() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let other = scene.run(&["resource", "add", "tree/docs", "--region", "us-east-1"]).ok().line();
+    let taken: Vec<String> = (0..3).map(|_| scene.back_up(&resource)).collect();
+    let alone = scene.back_up(&other);
+    scene.run(&["copy", "--missing", "--from", "us-east-1", "--to", "us-west-2", "-q"]).ok();
+    let forget = |more: &[&str]| scene.run(&[&["backup", "forget", "--json"], more].concat());
+    // The oldest is kept for its tag, the newest as the last.
+    scene.run(&["backup", "create", &resource, "--tag", "keep=yes"]).ok();
+    let planned = forget(&["--region", "us-east-1", "--keep-last", "1", "--keep-tag", "keep=yes", "--dry-run"]).ok();
+    assert!(planned.stderr.contains("3 would be removed, 2 backups kept"), "{planned:?}");
+    let planned = planned.json();
+    let why = |id: &str| planned.as_array().unwrap().iter().find(|line| line["backup"] == id).unwrap()["keep"].clone();
+    assert!(taken.iter().all(|id| why(id) == serde_json::json!([])) && why(&alone) == serde_json::json!(["last"]));
+    assert_eq!(
+        scene.run(&["backup", "ls", "--region", "us-east-1", "--json"]).ok().json().as_array().unwrap().len(),
+        5
+    );
+
+    // Copies go by the times of what they are copies of, also once their region has a new catalog.
+    fs::remove_file(scene.path("us-west-2/catalog.db")).unwrap();
+    scene.run(&["rebuild", "--region", "us-west-2"]).ok();
+    let copies = forget(&["--region", "us-west-2", "--keep-last", "2", "--dry-run"]).ok().json();
+    let first = forget(&["--region", "us-east-1", "--keep-last", "3"]).ok().json();
+    let times = |lines: &serde_json::Value, keep: bool| -> Vec<String> {
+        let of = |line: &&serde_json::Value| {
+            line["resource_id"] == *resource && line["keep"].as_array().unwrap().is_empty() != keep
+        };
+        lines.as_array().unwrap().iter().filter(of).map(|line| line["taken_at"].to_string()).collect()
+    };
+    assert_eq!(times(&copies, false), times(&first, false));
+    assert_eq!(times(&copies, true), times(&first, true)[1..]);
+    forget(&["--region", "us-west-2", "--keep-last", "2"]).ok();
+    scene.run(&["copy", "--missing", "--from", "us-east-1", "--to", "us-west-2", "-q"]).ok();
+    let left = scene.run(&["backup", "ls", "--region", "us-west-2", "--json"]).ok().json();
+    assert_eq!(left.as_array().unwrap().len(), 4, "one newer has come, none has come back: {left}");
+
+    let nothing = forget(&["--region", "us-east-1", "--resource", &other, "--keep-tag", "no=thing"]).with_status(1);
+    assert!(nothing.stderr.contains("the rules keep no backup"), "{nothing:?}");
+    scene.run(&["backup", "show", &alone]).ok();
+    let unknown = forget(&["--resource", "fs-0123456789abcdef0", "--keep-last", "1"]).with_status(1);
+    assert!(unknown.stderr.contains("hint: `offsite backup ls`"), "{unknown:?}");
+}

@@ -191,7 +191,7 @@ fn record() -> Record {
         snapshot: SNAPSHOT,
         created_at: Timestamp(1_700_000_000_000),
         completed_at: Timestamp(1_700_000_000_001),
-        lineage: Lineage { parent: Some(backup), source_region: Some(region()), source_backup: None },
+        lineage: Lineage { parent: Some(backup), source_region: Some(region()), ..Lineage::default() },
         kms_key: kms_key(),
         root_key: key().id(),
         wrapped_keys: vec![RecordedKey { data_key: key().id(), wrapped: vec![1; 65] }],

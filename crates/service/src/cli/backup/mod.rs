@@ -2,6 +2,7 @@
 
 mod create;
 mod files;
+mod forget;
 mod list;
 mod remove;
 mod restore;
@@ -37,6 +38,9 @@ pub(crate) enum BackupCommand {
     Cat(CatArgs),
     /// Remove backups. Their packs stay until `offsite gc` finds that no other backup needs them.
     Rm(remove::RemoveArgs),
+    /// Remove the backups that no rule keeps, such as --keep-daily 7: each resource's by themselves. Their packs stay until
+    /// `offsite gc`.
+    Forget(forget::ForgetArgs),
     /// Check that every byte of a backup is in its region's store.
     Verify(verify::VerifyArgs),
     /// Restore a backup, or parts of it.
@@ -66,6 +70,7 @@ pub(super) async fn run(app: &App, command: BackupCommand) -> anyhow::Result<Out
             Ok(Outcome::Done)
         }
         BackupCommand::Rm(args) => remove::run(app, &args).await,
+        BackupCommand::Forget(args) => forget::run(app, &args).await,
         BackupCommand::Verify(args) => verify::run(app, &args).await,
         BackupCommand::Restore(args) => restore::run(app, args).await,
     }
