@@ -33,7 +33,7 @@ pub struct ResourceRow {
     pub created_at: Timestamp,
     /// Where it is in its life.
     pub state: ResourceState,
-    /// Why it could not be made.
+    /// Why it could not be made, or not be removed.
     pub failure: Option<String>,
     /// Whether its directory or image is ours to make and to remove.
     pub managed: bool,

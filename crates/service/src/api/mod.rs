@@ -28,6 +28,7 @@ use crate::serve::{Server, metrics};
 
 pub(crate) use authorize::Denials;
 pub(crate) use cloudhsm::{kept_by_backup, retain_cluster_backups};
+pub(crate) use fsx::tend_removals;
 pub(crate) use rates::Rates;
 
 /// One authenticated call.

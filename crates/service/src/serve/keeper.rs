@@ -132,6 +132,9 @@ impl Keeper {
         if let Err(error) = self.server.tend_clusters(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the clusters failed");
         }
+        if let Err(error) = crate::api::tend_removals(ctx).await {
+            tracing::warn!(region = %self.region, %error, "a look at the removals failed");
+        }
         if let Err(error) = self.server.take_scheduled_snapshots(ctx).await {
             tracing::warn!(region = %self.region, %error, "a look at the policies failed");
         }

@@ -41,6 +41,10 @@ class FsxTest(AwsTest):
 
         return self.until(look)
 
+    def in_state(self, state, file_system):
+        (seen,) = self.client().describe_file_systems(FileSystemIds=[file_system])["FileSystems"]
+        return seen if seen["Lifecycle"] == state else None
+
     def backup(self, backup, region=EAST):
         (seen,) = self.client(region).describe_backups(BackupIds=[backup])["Backups"]
         return seen
@@ -526,6 +530,16 @@ class FileSystems(FsxTest):
         )
         self.assertNotIn("FinalBackupId", east.delete_file_system(FileSystemId=lustre).get("LustreResponse", {}))
 
+    def test_a_file_system_whose_last_backup_failed_can_go_without_one(self):
+        file_system = self.file_system()
+        folder = self.world.path(EAST, file_system)
+        aside = folder.rename(folder.with_name(f"{file_system} aside"))
+        self.client().delete_file_system(FileSystemId=file_system)
+        self.until(lambda: self.in_state("MISCONFIGURED", file_system))
+        aside.rename(folder)
+        self.client().delete_file_system(FileSystemId=file_system, OpenZFSConfiguration={"SkipFinalBackup": True})
+        self.until(lambda: not folder.exists())
+
     def test_backup_settings_are_updated(self):
         east = self.client()
         file_system = self.file_system()
@@ -711,6 +725,33 @@ class DailyBackups(FsxTest):
         keep(kept)
         self.retain(file_system, 3)
         self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [backup])
+
+    def test_nothing_goes_with_a_file_system_whose_last_backup_fails(self):
+        file_system = self.daily()
+        folder = self.world.path(EAST, file_system)
+        (folder / "file").write_text("last words")
+        automatic = self.take_daily(file_system)["BackupId"]
+        before = self.ready(file_system)
+        aside = folder.rename(folder.with_name(f"{file_system} aside"))
+        wanted = {"FileSystemId": file_system, "ClientRequestToken": str(uuid.uuid4())}
+        for _ in range(2):
+            # The second call is the first one again, so it comes to the same.
+            deleted = self.client().delete_file_system(**wanted)
+            failed = deleted["OpenZFSResponse"]["FinalBackupId"]
+            kept = self.until(lambda: self.in_state("MISCONFIGURED", file_system))
+            self.assertEqual(self.backup(failed)["Lifecycle"], "FAILED")
+            self.assertIn("The last backup failed", kept.pop("FailureDetails")["Message"])
+            self.assertEqual(kept, {**before, "Lifecycle": "MISCONFIGURED"})
+            self.assertEqual([seen["BackupId"] for seen in self.automatic(file_system)], [automatic])
+        aside.rename(folder)
+        self.retain(file_system, 6)
+        self.assertNotIn("FailureDetails", self.ready(file_system))
+        deleted = self.client().delete_file_system(FileSystemId=file_system)
+        last = deleted["OpenZFSResponse"]["FinalBackupId"]
+        self.available(last)
+        self.until(lambda: not folder.exists())
+        self.assertEqual(self.world.cli("backup", "cat", last, "file"), "last words")
+        self.until(lambda: not self.automatic(file_system))
 
     def test_they_go_when_their_retention_ends_and_with_their_file_system(self):
         file_system = self.daily(days=2)

@@ -1,4 +1,4 @@
-//! `DeleteFileSystem`: a last backup where one is wanted, then the region's keeper removes the rest.
+//! `DeleteFileSystem`: a last backup where one is wanted; once that is available, the region's keeper removes the rest.
 
 use catalog::{Earlier, RequestToken, ResourceRow};
 use model::{BackupId, ResourceState};
@@ -9,7 +9,8 @@ use wire::fsx::words::{FileSystemLifecycle, FileSystemType};
 use wire::fsx::{FsxCode, FsxError};
 
 use super::{
-    Call, as_pairs, as_tags, backup_view, create_backup, file_system_not_found, file_system_view, internal, shown_tags,
+    Call, as_pairs, as_tags, backup_view, create_backup, file_system_not_found, file_system_view, internal, removal,
+    shown_tags,
 };
 
 pub(super) async fn delete(
@@ -39,7 +40,7 @@ async fn remove(
     let kind = type_of(&file_system_view::described(&row).map_err(internal)?);
     // Nothing of a file system that could not be made is worth keeping.
     let Some(wish) = last_backup(request, &row)?.filter(|_| row.state == ResourceState::Available) else {
-        mark(call, id, token).await?;
+        mark(call, id, None, token).await?;
         return Ok(deleting(id));
     };
     let tags = match wish.tags {
@@ -51,7 +52,7 @@ async fn remove(
         let in_progress = refusal.code == FsxCode::BackupInProgress;
         if in_progress { FsxError::bad_request(refusal.message) } else { refusal }
     })?;
-    mark(call, id, None).await?;
+    mark(call, id, Some(&made.backup.backup_id), None).await?;
     let tags = (!tags.is_empty()).then(|| as_tags(&tags));
     Ok(with_last(id, kind, FinalBackup { final_backup_id: Some(made.backup.backup_id), final_backup_tags: tags }))
 }
@@ -76,7 +77,7 @@ async fn again(call: &Call, request: &DeleteFileSystem, earlier: &Earlier) -> Re
     let id = &request.file_system_id;
     let Ok(last) = earlier.subject.parse::<BackupId>() else { return Ok(deleting(id)) };
     if call.find_file_system(id).await?.is_some_and(|row| row.state != ResourceState::Deleting) {
-        mark(call, id, None).await?;
+        mark(call, id, Some(last.as_str()), None).await?;
     }
     let backup = call.ctx.catalog.find_backup(&call.account.id, &last).await.map_err(internal)?;
     let described = backup.as_ref().map(|row| backup_view::file_system(call, row)).transpose()?;
@@ -88,12 +89,11 @@ async fn again(call: &Call, request: &DeleteFileSystem, earlier: &Earlier) -> Re
     Ok(kind.map_or_else(|| deleting(id), |kind| with_last(id, kind, last)))
 }
 
-/// From here on the region's keeper removes the file system, once its last backup has ended.
-async fn mark(call: &Call, id: &str, token: Option<&RequestToken>) -> Result<(), FsxError> {
+/// From here on the region's keeper removes the file system, once its last backup is available, if there is to be one.
+async fn mark(call: &Call, id: &str, last: Option<&str>, token: Option<&RequestToken>) -> Result<(), FsxError> {
     let edit = |rows: &mut [ResourceRow]| {
         let row = rows.iter_mut().find(|row| row.id.as_str() == id).ok_or_else(|| file_system_not_found(id))?;
-        row.state = ResourceState::Deleting;
-        Ok(())
+        removal::begin(row, last).map_err(internal)
     };
     let token = token.map(|token| (token, id));
     call.edit_file_systems(token, edit).await

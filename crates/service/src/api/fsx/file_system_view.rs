@@ -226,6 +226,8 @@ fn shown(call: &Call, row: &ResourceRow) -> Result<FileSystem, EngineError> {
     Ok(FileSystem {
         lifecycle: Some(match row.state {
             ResourceState::Creating => FileSystemLifecycle::Creating,
+            // It was to be removed, and its last backup failed.
+            ResourceState::Available if row.failure.is_some() => FileSystemLifecycle::Misconfigured,
             ResourceState::Available => FileSystemLifecycle::Available,
             ResourceState::Deleting => FileSystemLifecycle::Deleting,
             ResourceState::Failed => FileSystemLifecycle::Failed,
@@ -348,7 +350,7 @@ fn read<T: DeserializeOwned>(id: &impl Display, value: &Value) -> Result<T, Engi
     T::deserialize(value).map_err(|cause| unreadable(id, &cause))
 }
 
-fn unreadable(id: &impl Display, cause: &serde_json::Error) -> EngineError {
+pub(super) fn unreadable(id: &impl Display, cause: &serde_json::Error) -> EngineError {
     let message = format!("the description of {id} cannot be read: {cause}");
     EngineError::Refused { kind: ErrorKind::Damaged, message, hint: None }
 }

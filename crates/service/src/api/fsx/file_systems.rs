@@ -93,6 +93,8 @@ fn change(
             return Err(limit_exceeded(ServiceLimit::TotalStorage));
         }
     }
+    // Whoever changes it keeps it: that it could not be removed is told no longer.
+    row.failure = None;
     row.next_backup_at = daily::after_update((&before, row.next_backup_at), &after, now);
     row.attributes = serde_json::to_string(&after).expect("descriptions are structures of plain data");
     Ok(row.clone())

@@ -15,6 +15,7 @@ mod file_system_view;
 mod file_systems;
 mod keys;
 mod permissions;
+mod removal;
 mod tagging;
 mod volumes;
 
@@ -29,6 +30,8 @@ use wire::fsx::{FsxCode, FsxError, Parsed, idempotency, parse};
 use wire::http::Reply;
 
 use super::{Call, Trace};
+
+pub(crate) use removal::tend_removals;
 
 /// Answers a call.
 pub(super) async fn answer(call: &Call, operation: &str, body: &[u8], trace: &mut Trace) -> Reply {
