@@ -203,6 +203,18 @@ class Errors(ErrorsTest):
         broken = ("the key file is gone", "InternalServerError", {})
         self.table(east.create_backup, {"FileSystemId": file_system}, broken)
 
+    def test_backups_of_a_file_system_whose_key_is_disabled(self):
+        east, place = self.client(), ["--region", EAST]
+        key = self.world.cli("kms", "create", *place)
+        wanted = {"FileSystemId": self.file_system(KmsKeyId=key)}
+        self.world.cli("kms", "disable", key, *place)
+        disabled = ("its key is disabled", "BadRequest", {})
+        self.table(east.create_backup, wanted, disabled)
+        self.table(east.delete_file_system, wanted, disabled)
+        self.assertEqual(self.ready(wanted["FileSystemId"])["Lifecycle"], "AVAILABLE")
+        self.world.cli("kms", "enable", key, *place)
+        self.take(wanted["FileSystemId"])
+
     def test_describe_and_delete_backups(self):
         east, west = self.client(), self.client(WEST)
         file_system = self.file_system()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use catalog::{Quota, RequestToken, ResourceRow, Terms};
 use engine::backup::{BackupRequest, accept_backup};
-use engine::{Acceptance, EngineError, Progress};
+use engine::{Acceptance, EngineError, ErrorKind, Progress};
 use wire::fsx::reply::BackupReply;
 use wire::fsx::request::{CreateBackup, Subject};
 use wire::fsx::words::ServiceLimit;
@@ -14,6 +14,7 @@ use super::{
     Call, as_pairs, backup_view, check_at_rest, check_same, file_system_view, internal, limit_exceeded,
     volume_not_found,
 };
+use crate::api::is_usable_key;
 
 pub(super) async fn create(
     call: &Call,
@@ -54,6 +55,13 @@ pub(super) async fn accept(
     tags: Vec<(String, String)>,
     token: Option<RequestToken>,
 ) -> Result<BackupReply, FsxError> {
+    let unusable = || {
+        let id = &file_system.id;
+        FsxError::bad_request(format!("The KMS key of file system '{id}' cannot be used: enable it to back it up."))
+    };
+    if !is_usable_key(&call.ctx, &file_system.kms_key).await.map_err(internal)? {
+        return Err(unusable());
+    }
     let request = BackupRequest {
         tags,
         attributes: backup_view::frozen(call.names(), file_system).map_err(internal)?,
@@ -67,7 +75,12 @@ pub(super) async fn accept(
     ];
     let (terms, progress) = (Terms { token, quotas }, Arc::new(Progress::measuring()));
     let accepted = accept_backup(&call.ctx, &call.server.worker, request, &terms, Arc::clone(&progress)).await;
-    match accepted.map_err(internal)? {
+    let accepted = accepted.map_err(|error| match error {
+        // It was disabled since it was looked at, or the key service denies its use.
+        EngineError::Key(_) if error.kind() == ErrorKind::Denied => unusable(),
+        error => internal(error),
+    })?;
+    match accepted {
         Acceptance::New(job) => {
             let id = job.id().to_string();
             let reply = backup_view::reply(call, &call.load_backup(&id).await?)?;
