@@ -209,10 +209,11 @@ impl BackupFilter {
     }
 
     fn words(&self) -> [(&'static str, Vec<&'static str>); 4] {
-        // A resource's id tells its API already, and the resource's own index is the one to search along.
-        let service = self.service.filter(|_| self.resources.is_empty());
+        // Where resources are named, their index is the one to search along, and not that of the API's: no index has an
+        // expression. A caller may have named resources of another API.
+        let service = if self.resources.is_empty() { "service" } else { "service || ''" };
         [
-            ("service", service.iter().map(|service| service.as_str()).collect()),
+            (service, self.service.iter().map(|service| service.as_str()).collect()),
             ("resource_kind", self.kinds.iter().map(|kind| kind.as_str()).collect()),
             ("state", self.states.iter().map(|state| state.as_str()).collect()),
             ("origin", self.origin.iter().map(|origin| origin.as_str()).collect()),

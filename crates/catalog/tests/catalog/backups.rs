@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use catalog::{BackupFilter, BackupSource, CatalogErrorKind as Kind, NewBackup, RestoredBackup, WrappedKeyRow};
-use model::{BackupState, DataKeyId, Timestamp};
+use model::{BackupState, DataKeyId, ResourceId, ResourceKind, Service, Timestamp};
 
 use crate::support::{
     Fresh, HOUR, account, assert_kind, backup_id, kms_key, lease, new_backup, other_account, pack, published,
@@ -78,6 +78,29 @@ async fn paging_visits_each_of_a_thousand_backups_once() {
         BackupFilter { resources: vec!["disk-aaaaaaaa".parse().unwrap()], limit: 9, ..BackupFilter::default() };
     assert_eq!(fresh.list_backups(&account(), &elsewhere).await.unwrap(), []);
     assert_eq!(fresh.all_backups(&account()).await.unwrap().len(), 1000);
+}
+
+/// Backups of another API's resource were listed to whoever named it: its id was taken to tell the API.
+#[tokio::test]
+async fn backups_of_resources_that_are_named_are_those_of_the_api() {
+    let fresh = Fresh::new().await;
+    let (file_system, cluster): (_, ResourceId) = (new_backup(1).resource_id, "cluster-aaaaaaaaaaa".parse().unwrap());
+    fresh.begin(1).await;
+    let of_cluster = NewBackup { resource_id: cluster.clone(), resource_kind: ResourceKind::Hsm, ..new_backup(2) };
+    fresh.insert_backup(&of_cluster, &lease("worker", HOUR)).await.unwrap();
+    for (service, resources, found) in [
+        (Service::Fsx, vec![&file_system, &cluster], vec![backup_id(1)]),
+        (Service::CloudHsm, vec![&file_system, &cluster], vec![backup_id(2)]),
+        (Service::CloudHsm, vec![&cluster], vec![backup_id(2)]),
+        (Service::Fsx, vec![&cluster], vec![]),
+        (Service::Cbs, vec![&cluster], vec![]),
+    ] {
+        let resources: Vec<ResourceId> = resources.into_iter().cloned().collect();
+        let filter = BackupFilter { service: Some(service), resources, limit: 9, ..BackupFilter::default() };
+        let listed = fresh.list_backups(&account(), &filter).await.unwrap();
+        assert_eq!(listed.into_iter().map(|row| row.id).collect::<Vec<_>>(), found, "{filter:?}");
+        assert_eq!(fresh.count_backups(&account(), &filter).await.unwrap(), found.len() as u64);
+    }
 }
 
 #[tokio::test]

@@ -447,6 +447,11 @@ class Limits(FsxTest):
         self.assertEqual(found(file_system_id=[file_system], file_system_type=["OPENZFS", "LUSTRE"]), [backup])
         self.assertEqual(found(file_system_id=["fs-00000000000000000", "nonsense"]), [])
         self.assertEqual(found(volume_id=["fsvol-01234567890abcdef"]), [])
+        (folder := self.world.dir / "tokens").mkdir()
+        cluster = self.world.cli("resource", "add", folder, "--region", EAST, "--type", "hsm")
+        self.world.cli("backup", "create", cluster, "-q")
+        self.assertEqual(found(file_system_id=[cluster]), [], "it is another service's")
+        self.assertEqual(found(file_system_id=[cluster, file_system]), [backup])
         self.refused("BadRequest", found, data_repository_type=["x"])
 
 
