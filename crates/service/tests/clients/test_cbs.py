@@ -260,6 +260,19 @@ class Life(CbsTest):
         self.refused("InvalidParameterValue", "CreateDisks", **{**wanted, "DiskSize": 2})
         self.assertEqual(self.call("DescribeDisks", Filters=[{"Name": "disk-name", "Values": ["once"]}]).TotalCount, 3)
 
+    def test_a_token_is_known_whatever_has_become_of_what_its_call_named(self):
+        key = self.world.cli("kms", "create", "--region", GUANGZHOU)
+        wanted = {**SSD, "SnapshotId": self.take(self.ready_disk()), "DiskCount": 2, "ClientToken": "known"}
+        wanted |= {"Encrypt": "ENCRYPT", "KmsKeyId": key}
+        made = self.call("CreateDisks", **wanted).DiskIdSet
+        self.until(lambda: all(self.disk(disk).DiskState == "UNATTACHED" for disk in made))
+        self.call("DeleteSnapshots", SnapshotIds=[wanted["SnapshotId"]])
+        self.world.cli("kms", "disable", key, "--region", GUANGZHOU)
+        self.limited(in_arrears=True)
+        self.assertEqual(self.call("CreateDisks", **wanted).DiskIdSet, made)
+        self.refused("InvalidParameterValue", "CreateDisks", **{**wanted, "DiskCount": 1})
+        self.refused("InvalidAccount.InsufficientBalance", "CreateDisks", **{**wanted, "ClientToken": "another"})
+
     def test_a_copy_that_is_cut_off_by_a_crash_is_finished_after_the_restart(self):
         disk = self.ready_disk()
         for number in range(128):

@@ -22,6 +22,9 @@ use crate::api::is_usable_key;
 const GIB: u64 = 1 << 30;
 
 pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateDisksReply, CbsError> {
+    if let Some(disk_id_set) = made_before(call, request).await? {
+        return Ok(CreateDisksReply { disk_id_set });
+    }
     call.check_balance()?;
     if !is_zone_of(call.ctx.region.as_str(), &request.placement.zone) {
         return Err(CbsCode::InvalidParameterDiskConfigNotSupported.into());
@@ -40,10 +43,7 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
         Some(given) => Some(find_key(call, given).await?),
         None => None,
     };
-    // What is there already, made by an earlier call, asks for no more room.
-    if let Some(snapshot) = &snapshot
-        && !is_repeated(call, request).await?
-    {
+    if let Some(snapshot) = &snapshot {
         check_room(call, request, snapshot).await?;
     }
     let new = NewManaged {
@@ -62,6 +62,18 @@ pub(super) async fn create(call: &Call, request: &CreateDisks) -> Result<CreateD
     let accepted = accept_all_managed(&call.ctx, &call.account.id, &new, &terms).await.map_err(full)?;
     let ids = accepted.into_iter().zip(terms).map(|(accepted, terms)| id_of(accepted, terms.token));
     Ok(CreateDisksReply { disk_id_set: ids.collect::<Result<_, _>>()? })
+}
+
+/// The disks that an earlier call with the same token has made, if all of them are there.
+async fn made_before(call: &Call, request: &CreateDisks) -> Result<Option<Vec<String>>, CbsError> {
+    let mut ids = Vec::new();
+    for number in 0..request.count() {
+        let Some(token) = token(request, number) else { return Ok(None) };
+        let found = call.ctx.catalog.find_token(&call.account.id, &token).await.map_err(internal)?;
+        let Some(earlier) = found else { return Ok(None) };
+        ids.push(id_of(Acceptance::Earlier(earlier), Some(token))?);
+    }
+    Ok(Some(ids))
 }
 
 /// The size of a disk that is made of a snapshot, in GiB: as asked for, or the snapshot's.
@@ -147,15 +159,9 @@ fn token(request: &CreateDisks, number: usize) -> Option<RequestToken> {
     request.client_token.as_ref().map(|token| RequestToken {
         operation: "cbs::CreateDisks".to_owned(),
         token: format!("{token}/{number}"),
-        // Everything but the token itself.
-        parameters: format!("{:?}", CreateDisks { client_token: None, ..request.clone() }),
+        parameters: request.parameters(),
         outlives_subject: false,
     })
-}
-
-async fn is_repeated(call: &Call, request: &CreateDisks) -> Result<bool, CbsError> {
-    let Some(token) = token(request, 0) else { return Ok(false) };
-    Ok(call.ctx.catalog.find_token(&call.account.id, &token).await.map_err(internal)?.is_some())
 }
 
 /// Tells which disk was made, now or by an earlier call with the same token.

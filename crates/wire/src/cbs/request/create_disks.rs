@@ -1,6 +1,10 @@
 //! `CreateDisks`: the request with the most members, and with the most that exclude each other.
 
+use std::collections::BTreeMap;
+
 use model::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::Checked;
 use super::check::{ensure, flag, limited_names, missing, name_in_bytes, tags};
@@ -20,6 +24,8 @@ const PREPAID_MONTHS: [i64; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36
 
 structure! {
     /// Where a new disk shall lie.
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
     pub Placement {
         zone: String = "Zone",
         project_id: Option<i64> = "ProjectId",
@@ -33,6 +39,8 @@ structure! {
 
 structure! {
     /// For how long a disk is paid in advance.
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
     pub DiskChargePrepaid {
         /// Months.
         period: i64 = "Period",
@@ -43,6 +51,8 @@ structure! {
 
 structure! {
     /// Where a new disk is attached, and mounted.
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
     pub AutoMountConfiguration {
         /// At least one, each once; only one for a disk that is not shareable.
         instance_id: Vec<String> = "InstanceId",
@@ -53,6 +63,8 @@ structure! {
 
 structure! {
     /// Makes disks, empty or of a snapshot. Without a snapshot there is a size.
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
     pub CreateDisks {
         placement: Placement = "Placement",
         disk_charge_type: DiskChargeType = "DiskChargeType",
@@ -85,6 +97,13 @@ impl CreateDisks {
     /// How many disks to make.
     pub fn count(&self) -> usize {
         self.disk_count.and_then(|count| usize::try_from(count).ok()).unwrap_or(1)
+    }
+
+    /// All that is asked for, in one spelling: JSON without the token and without absent members, the others ordered by name.
+    /// It is kept, and compared by later versions, in which there may be more members.
+    pub fn parameters(&self) -> String {
+        let asked = Self { client_token: None, ..self.clone() };
+        in_one_spelling(serde_json::to_value(asked).expect("requests are structures of plain data")).to_string()
     }
 
     fn check_presence(&self) -> Result<(), CbsError> {
@@ -186,9 +205,16 @@ impl Checked for CreateDisks {
     }
 }
 
+/// In which order JSON's members are kept is for other crates to decide.
+fn in_one_spelling(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let present: BTreeMap<String, Value> = members.into_iter().filter(|(_, member)| !member.is_null()).collect();
+    present.into_iter().map(|(name, member)| (name, in_one_spelling(member))).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::cbs::{Action, Code, Request, parse};
@@ -212,6 +238,34 @@ mod tests {
         assert!(create(json!({ "DiskSize": null, "SnapshotId": "snap-1" })).is_ok());
         let Ok(Request::CreateDisks(request)) = create(json!({ "DiskCount": 20 })) else { panic!("disks") };
         assert_eq!(request.count(), 20);
+    }
+
+    /// What earlier versions have kept is compared with it.
+    #[test]
+    fn parameters_have_one_spelling_that_stays() {
+        let tags = json!([{ "Key": "b", "Value": "1" }, { "Key": "a", "Value": "2" }]);
+        let prepaid = json!({ "Period": 12, "RenewFlag": "NOTIFY_AND_AUTO_RENEW" });
+        let all = json!({
+            "Tags": tags, "SnapshotId": null, "DiskCount": 2, "ClientToken": "once", "DiskChargeType": "PREPAID",
+            "DiskChargePrepaid": prepaid, "Shareable": false,
+        });
+        for (changes, parameters) in [
+            (
+                json!({ "ClientToken": "once" }),
+                r#"{"DiskChargeType":"POSTPAID_BY_HOUR","DiskSize":20,"DiskType":"CLOUD_PREMIUM","Placement":{"Zone":"ap-guangzhou-3"}}"#,
+            ),
+            (
+                all,
+                concat!(
+                    r#"{"DiskChargePrepaid":{"Period":12,"RenewFlag":"NOTIFY_AND_AUTO_RENEW"},"DiskChargeType":"PREPAID","#,
+                    r#""DiskCount":2,"DiskSize":20,"DiskType":"CLOUD_PREMIUM","Placement":{"Zone":"ap-guangzhou-3"},"#,
+                    r#""Shareable":false,"Tags":[{"Key":"b","Value":"1"},{"Key":"a","Value":"2"}]}"#,
+                ),
+            ),
+        ] {
+            let Ok(Request::CreateDisks(request)) = create(changes) else { panic!("disks") };
+            assert_eq!(request.parameters(), parameters);
+        }
     }
 
     #[test]
