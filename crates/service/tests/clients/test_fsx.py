@@ -114,6 +114,20 @@ class Life(FsxTest):
         self.assertFalse(path.exists())
         self.refused("FileSystemNotFound", west.describe_file_systems, FileSystemIds=[restored["FileSystemId"]])
 
+    def test_a_backup_and_its_copy_tell_the_directory_that_was_joined(self):
+        managed = {"DomainName": "example.com", "UserName": "u", "Password": "p", "DnsIps": ["10.0.0.1"]}
+        for directory, told in [
+            ({"ActiveDirectoryId": "d-0123456789"}, {"ActiveDirectoryId": "d-0123456789"}),
+            ({"SelfManagedActiveDirectoryConfiguration": managed}, {"DomainName": "example.com"}),
+            ({}, None),
+        ]:
+            windows = {"FileSystemType": "WINDOWS", "StorageCapacity": 32, "OpenZFSConfiguration": None}
+            backup = self.take(self.file_system(**windows, WindowsConfiguration={"ThroughputCapacity": 8, **directory}))
+            copy = self.backup(self.copy(backup), WEST)
+            for seen in [self.backup(backup), copy]:
+                self.assertEqual(seen.get("DirectoryInformation"), told)
+        self.assertNotIn("DirectoryInformation", self.backup(self.take(self.file_system())))
+
     def test_a_directory_that_was_attached_is_a_file_system(self):
         folder = self.world.dir / "attached"
         folder.mkdir()

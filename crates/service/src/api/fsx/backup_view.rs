@@ -2,10 +2,12 @@
 
 use catalog::{BackupRow, ResourceRow};
 use engine::{EngineError, RegionContext};
-use model::{BackupState, Origin};
+use model::{BackupState, Origin, ResourceKind};
 use wire::aws::arn::Namespace;
 use wire::fsx::FsxError;
-use wire::fsx::reply::{Backup, BackupReply, FailureDetails, FileSystem, KeptFileSystem};
+use wire::fsx::reply::{
+    ActiveDirectoryBackupAttributes, Backup, BackupReply, FailureDetails, FileSystem, KeptFileSystem,
+};
 use wire::fsx::words::{BackupLifecycle, BackupType, ResourceType};
 
 use super::{Call, file_system_view, internal, shown_tags};
@@ -39,7 +41,7 @@ pub(super) fn view(call: &Call, row: &BackupRow) -> Result<Backup, FsxError> {
         kms_key_id: Some(names.kms_key(row.kms_key.as_str())),
         resource_arn: Some(names.fsx_backup(row.id.as_str())),
         tags: shown_tags(&row.tags),
-        directory_information: None,
+        directory_information: directory(row),
         owner_id: Some(row.account.to_string()),
         source_backup_id: row.source_backup.as_ref().map(ToString::to_string),
         source_backup_region: row.source_region.as_ref().map(ToString::to_string),
@@ -56,6 +58,18 @@ fn shown_file_system(call: &Call, row: &BackupRow) -> KeptFileSystem {
         let described = remembered(call, row);
         (&described.unwrap_or_else(|_| undescribed(call, row))).into()
     })
+}
+
+/// The directory that a Windows file system had joined: AWS's by its id, its owner's own by its domain.
+fn directory(row: &BackupRow) -> Option<ActiveDirectoryBackupAttributes> {
+    if row.resource_kind != ResourceKind::Windows {
+        return None;
+    }
+    let settings = file_system_view::read_kept(&row.id, &row.attributes).ok()?.windows_configuration?;
+    let active_directory_id = settings.active_directory_id;
+    let domain_name = settings.self_managed_active_directory_configuration.and_then(|own| own.domain_name);
+    let has_joined = active_directory_id.is_some() || domain_name.is_some();
+    has_joined.then_some(ActiveDirectoryBackupAttributes { domain_name, active_directory_id, resource_arn: None })
 }
 
 /// The file system as the backup remembers it.
