@@ -254,10 +254,11 @@ fn remove_parts(ctx: &RegionContext, row: &ResourceRow, lease: Fence) -> Result<
     Ok(())
 }
 
+/// Whether the resource is being read. A copy of one of its backups reads that alone.
 async fn is_being_backed_up(ctx: &RegionContext, row: &ResourceRow) -> Result<bool, EngineError> {
     let filter = BackupFilter {
         resources: vec![row.id.clone()],
-        states: vec![BackupState::Creating, BackupState::Copying],
+        states: vec![BackupState::Creating],
         limit: 1,
         ..BackupFilter::default()
     };

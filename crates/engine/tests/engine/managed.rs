@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use catalog::{LeaseRequest, ResourceRow, Terms, UnsettledRow};
-use engine::backup::{BackupRequest, create_backup};
-use engine::managed::{NewManaged, accept_managed, path_of, restored_resource, roll_back, settle};
+use engine::backup::{BackupRequest, accept_backup, create_backup};
+use engine::copy::accept_copy;
+use engine::managed::{NewManaged, accept_managed, is_due, path_of, restored_resource, roll_back, settle};
 use engine::resources::{NewResource, add_resource};
 use engine::{Acceptance, EngineError, ErrorKind, Worker};
 use model::{AccountId, Origin, ResourceKind, ResourceState};
 
 use crate::support::{
-    TestRegion, account, add, alter_largest_pack, at_ever_later_steps, back_up, overtake, region, region_with_noise,
-    scratch, seen_by_another, worker,
+    TestRegion, account, add, alter_largest_pack, at_ever_later_steps, back_up, copy_of, overtake, region,
+    region_with_noise, scratch, seen_by_another, worker,
 };
 
 fn new(kind: ResourceKind) -> NewManaged {
@@ -164,6 +165,27 @@ async fn automatic_backups_go_with_a_file_system_only() {
         assert_eq!(settled(&region, &row).await, None);
         assert_eq!(region.ctx.catalog.all_backups(&account()).await.unwrap().len(), left, "{kind}");
     }
+}
+
+/// It waited for copies as well, though they read backups.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_waits_for_backups_of_the_resource_and_for_no_copies() {
+    let folder = scratch();
+    let region = region(folder.path(), "us-east-1").await;
+    let (ctx, terms) = (&region.ctx, Terms::default());
+    let row = settled(&region, &accept(&region, new(ResourceKind::Lustre)).await).await.unwrap();
+    let backup = back_up(ctx, &row.id).await.unwrap();
+    let _copy = accept_copy(ctx, ctx, &worker(), &copy_of(backup), &terms).await.unwrap();
+    let request = BackupRequest::of(account(), row.id.clone());
+    let accepted = accept_backup(ctx, &worker(), request, &terms, std::sync::Arc::default()).await.unwrap();
+    let Acceptance::New(job) = accepted else { panic!("there are no terms to refuse it by") };
+    begin_removal(&region, &row).await;
+    let is_due = async || is_due(ctx, &find_unsettled(&region, &row).await, ctx.catalog.now().await.unwrap()).await;
+    assert!(!is_due().await.unwrap());
+    assert_eq!(settled(&region, &row).await.unwrap().state, ResourceState::Deleting);
+    job.run().await.unwrap();
+    assert!(is_due().await.unwrap());
+    assert_eq!(settled(&region, &row).await, None);
 }
 
 fn server(name: &str, lease: Duration) -> Worker {
