@@ -390,6 +390,33 @@ class Errors(ErrorsTest):
         self.assertEqual((made["StorageType"], made["LustreConfiguration"]["PerUnitStorageThroughput"]), ("HDD", 40))
         self.assertEqual(make(**{**wanted, "BackupId": wide})["FileSystem"]["StorageType"], "HDD")
 
+    def test_a_backup_is_on_flash_where_nothing_else_is_said(self):
+        none, make = {"OpenZFSConfiguration": None}, self.client().create_file_system_from_backup
+        slow = {**PERSISTENT, "PerUnitStorageThroughput": 40, "DriveCacheType": "READ"}
+        disks = {**LUSTRE, **none, "StorageCapacity": 7200, "StorageType": "HDD", "LustreConfiguration": slow}
+        backup = self.take(self.file_system(**disks))
+        two_zones = {"DeploymentType": "MULTI_AZ_1", "ThroughputCapacity": 160, "PreferredSubnetId": SUBNET}
+        tier = {"StorageType": "INTELLIGENT_TIERING", "StorageCapacity": None, "SubnetIds": [SUBNET, OTHER_SUBNET]}
+        cold = {"BackupId": self.take(self.file_system(**tier, OpenZFSConfiguration=two_zones)), "SubnetIds": tier["SubnetIds"]}
+        wanted, kept = {"BackupId": backup, "SubnetIds": [SUBNET]}, {"AutomaticBackupRetentionDays": 1}
+        self.table(
+            make,
+            wanted,
+            ("disks without what flash is to perform", "MissingFileSystemConfiguration", {}),
+            ("flash with the throughput of disks", "InvalidPerUnitStorageThroughput", {"LustreConfiguration": kept}),
+            ("flash with a cache", "BadRequest", {"LustreConfiguration": {**PERSISTENT, "DriveCacheType": "READ"}}),
+            ("a tier without the capacity of flash", "BadRequest", cold),
+            ("a tier on too little flash", "BadRequest", {**cold, "StorageCapacity": 63}),
+        )
+        made = make(**wanted, LustreConfiguration=PERSISTENT)["FileSystem"]
+        self.assertEqual((made["StorageType"], made["LustreConfiguration"]["PerUnitStorageThroughput"]), ("SSD", 50))
+        self.assertNotIn("DriveCacheType", made["LustreConfiguration"])
+        made = make(**wanted, StorageType="HDD")["FileSystem"]
+        self.assertEqual((made["StorageType"], made["LustreConfiguration"]["DriveCacheType"]), ("HDD", "READ"))
+        made = make(**cold, StorageCapacity=64)["FileSystem"]
+        self.assertEqual((made["StorageType"], made["StorageCapacity"]), ("SSD", 64))
+        self.assertNotIn("StorageCapacity", make(**cold, StorageType="INTELLIGENT_TIERING")["FileSystem"])
+
     def test_two_zones_of_a_backup_ask_for_two_subnets(self):
         settings = {"DeploymentType": "MULTI_AZ_1", "ThroughputCapacity": 160, "PreferredSubnetId": SUBNET}
         wide = self.file_system(SubnetIds=[SUBNET, OTHER_SUBNET], OpenZFSConfiguration=settings)

@@ -60,7 +60,9 @@ pub(super) async fn create_from_backup(
 /// The description in the backup, with what the request changes of it.
 fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupRow) -> Result<FileSystem, FsxError> {
     let mut before = backup_view::file_system(call, backup)?;
-    forget_replaced(&mut before, request);
+    let storage_type = request.storage_type.unwrap_or(StorageType::Ssd);
+    let is_moved = before.storage_type.is_some_and(|before| before != storage_type);
+    forget_replaced(&mut before, request, storage_type);
     let kind = before.file_system_type.unwrap_or(FileSystemType::Lustre);
     let bad = |message: &str| Err(FsxError::bad_request(message));
     let foreign = [
@@ -85,7 +87,7 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
         client_request_token: None,
         file_system_type: kind,
         storage_capacity: request.storage_capacity.or(before.storage_capacity),
-        storage_type: request.storage_type.or(Some(StorageType::Ssd)),
+        storage_type: Some(storage_type),
         subnet_ids: request.subnet_ids.clone(),
         security_group_ids: None,
         tags: None,
@@ -97,48 +99,35 @@ fn of_backup(call: &Call, request: &CreateFileSystemFromBackup, backup: &BackupR
         openzfs_configuration: request.openzfs_configuration.clone(),
         network_type: request.network_type,
     };
-    check_storage_type(&asked, request.storage_type, &before)?;
+    if is_moved {
+        check_move(&asked, storage_type, &before)?;
+    }
     let asked = completed(asked, &before)?;
     let described = file_system_view::of_request(&asked)
         .and_then(|described| file_system_view::restored(&backup.id, &before, &described, &asked))
         .map_err(internal)?;
+    if is_moved {
+        described.check_storage()?;
+    }
     check_subnets(&asked, &described)?;
     Ok(described)
 }
 
-/// What is to be stored on another type of storage than before needs settings that suit it. Those in the request are
-/// checked as those of a new file system are.
-fn check_storage_type(
-    asked: &CreateFileSystem,
-    given: Option<StorageType>,
-    before: &FileSystem,
-) -> Result<(), FsxError> {
-    let Some(storage) = given.filter(|given| Some(*given) != before.storage_type) else { return Ok(()) };
-    let bad = || Err(FsxError::bad_request(format!("StorageType {storage} is not offered for this backup.")));
+/// What is to be stored on another type of storage than before, which is SSD where none is named, needs settings for that.
+fn check_move(asked: &CreateFileSystem, storage: StorageType, before: &FileSystem) -> Result<(), FsxError> {
     if storage == StorageType::Hdd && before.storage_capacity.unwrap_or_default() < HDD_LEAST_GIB {
-        return bad();
+        return Err(FsxError::bad_request(format!("StorageType {storage} is not offered for this backup.")));
     }
-    let windows = before.windows_configuration.as_ref().and_then(|settings| settings.deployment_type);
-    match (asked.file_system_type, storage) {
-        (FileSystemType::Lustre, _) if asked.lustre_configuration.is_none() => {
-            let message = format!("LustreConfiguration must say what StorageType {storage} is to perform.");
-            Err(FsxError::new(FsxCode::MissingFileSystemConfiguration, message))
-        }
-        (FileSystemType::Windows, StorageType::Hdd)
-            if matches!(windows, None | Some(WindowsDeploymentType::SingleAz1)) =>
-        {
-            bad()
-        }
-        (FileSystemType::Windows, StorageType::IntelligentTiering) | (FileSystemType::OpenZfs, StorageType::Hdd) => {
-            bad()
-        }
-        _ => Ok(()),
+    if asked.file_system_type == FileSystemType::Lustre && asked.lustre_configuration.is_none() {
+        let message = format!("LustreConfiguration must say what StorageType {storage} is to perform.");
+        return Err(FsxError::new(FsxCode::MissingFileSystemConfiguration, message));
     }
+    Ok(())
 }
 
-/// Takes out of the backup's description what cannot hold beside what is asked for: another kind of directory, and a
-/// preference for a subnet that is not among those of the request.
-fn forget_replaced(before: &mut FileSystem, request: &CreateFileSystemFromBackup) {
+/// Takes out of the backup's description what cannot hold beside what is asked for: another kind of directory, a
+/// preference for a subnet that is not among those of the request, and what another type of storage does not have.
+fn forget_replaced(before: &mut FileSystem, request: &CreateFileSystemFromBackup, storage: StorageType) {
     let is_strange = |id: &mut String| !request.subnet_ids.contains(id);
     if let Some(known) = &mut before.windows_configuration {
         known.preferred_subnet_id.take_if(is_strange);
@@ -152,6 +141,12 @@ fn forget_replaced(before: &mut FileSystem, request: &CreateFileSystemFromBackup
     }
     if let Some(known) = &mut before.openzfs_configuration {
         known.preferred_subnet_id.take_if(is_strange);
+    }
+    if let Some(known) = &mut before.lustre_configuration {
+        known.drive_cache_type = known.drive_cache_type.filter(|_| storage == StorageType::Hdd);
+    }
+    if storage == StorageType::IntelligentTiering {
+        before.storage_capacity = None;
     }
 }
 

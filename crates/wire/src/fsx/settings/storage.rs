@@ -22,6 +22,16 @@ pub(super) struct Storage {
     pub(super) capacity: Option<i64>,
 }
 
+impl FileSystem {
+    /// Checks that there is such storage as the file system is described with.
+    ///
+    /// # Errors
+    /// `BadRequest`, or `InvalidPerUnitStorageThroughput` for how fast Lustre is to be.
+    pub fn check_storage(&self) -> Result<(), FsxError> {
+        Storage::of(self).map_or(Ok(()), |storage| storage.check())
+    }
+}
+
 /// How a file system is deployed, and how fast it is to be: in MB/s, Lustre in MB/s for each TiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deployment {
