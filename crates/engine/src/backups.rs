@@ -5,7 +5,7 @@ use std::slice;
 
 use catalog::{BackupFilter, BackupRow, Catalog, CatalogError, CatalogErrorKind, RequestToken};
 use model::{AccountId, BackupId, BackupState, ResourceId, Service};
-use store::Record;
+use store::{Record, StoreErrorKind};
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -165,8 +165,17 @@ async fn rewrite_record(ctx: &RegionContext, row: &BackupRow) -> Result<(), Engi
     if row.state != BackupState::Available {
         return Ok(());
     }
-    let record = ctx.store.read_record(&row.account, &row.id).await?;
-    update_record(ctx, row, record).await
+    match ctx.store.read_record(&row.account, &row.id).await {
+        Ok(record) => update_record(ctx, row, record).await,
+        // It was removed since the row was changed.
+        Err(error) if error.kind == StoreErrorKind::NotFound && !is_available(ctx, row).await? => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn is_available(ctx: &RegionContext, row: &BackupRow) -> Result<bool, EngineError> {
+    let found = ctx.catalog.find_backup(&row.account, &row.id).await?;
+    Ok(found.is_some_and(|row| row.state == BackupState::Available))
 }
 
 /// Writes the record anew until the row's tags, attributes and expiry are those in it: of several who edit at once, and one who
