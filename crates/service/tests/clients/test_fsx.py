@@ -219,6 +219,47 @@ class Tags(FsxTest):
         kind = backup.replace(":backup/", ":association/")
         self.refused("ResourceDoesNotSupportTagging", east.list_tags_for_resource, ResourceARN=kind)
 
+    def test_of_tags_that_come_at_once_as_many_are_taken_as_there_may_be(self):
+        east, file_system = self.client(), self.file_system()
+        backup = self.backup(self.take(file_system))["ResourceARN"]
+        for arn in [backup, self.ready(file_system)["ResourceARN"]]:
+
+            def tag(number):
+                given = {f"{number}-{n}": "v" for n in range(10)}
+                try:
+                    east.tag_resource(ResourceARN=arn, Tags=tags(given))
+                except botocore.exceptions.ClientError as refusal:
+                    self.assertEqual(refusal.response["Error"]["Code"], "BadRequest")
+                    return {}
+                return given
+
+            with concurrent.futures.ThreadPoolExecutor(20) as pool:
+                taken = {key: value for given in pool.map(tag, range(20)) for key, value in given.items()}
+            self.assertEqual(len(taken), 50)
+            self.assertEqual(as_dict(east.list_tags_for_resource(ResourceARN=arn)["Tags"]), taken)
+
+    def test_a_backup_that_is_removed_while_it_is_tagged_is_unknown(self):
+        east, file_system = self.client(), self.file_system()
+        arn = self.backup(self.take(file_system))["ResourceARN"]
+        gone = threading.Event()
+
+        def tag(number):
+            while not gone.is_set():
+                try:
+                    east.tag_resource(ResourceARN=arn, Tags=tags({"by": str(number)}))
+                except botocore.exceptions.ClientError as refusal:
+                    return refusal.response["Error"]["Code"]
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            told = [pool.submit(tag, number) for number in range(8)]
+            try:
+                east.delete_backup(BackupId=arn.rpartition("/")[2])
+                # Each is told so by its next call.
+                codes = {answer.result(timeout=60) for answer in told}
+            finally:
+                gone.set()
+        self.assertEqual(codes, {"ResourceNotFound"})
+
 
 class Idempotency(FsxTest):
     def test_the_same_token_and_parameters_give_the_same_backup(self):

@@ -68,8 +68,8 @@ async fn run(call: &Call, request: Request) -> Result<Reply, FsxError> {
         Request::DescribeFileSystems(request) => success(&file_systems::describe(call, &request).await?, id),
         Request::UpdateFileSystem(request) => success(&file_systems::update(call, &request, token.as_ref()).await?, id),
         Request::DeleteFileSystem(request) => success(&delete_file_system::delete(call, &request, token).await?, id),
-        Request::TagResource(request) => success(&tagging::tag(call, request).await?, id),
-        Request::UntagResource(request) => success(&tagging::untag(call, request).await?, id),
+        Request::TagResource(request) => success(&tagging::tag(call, &request).await?, id),
+        Request::UntagResource(request) => success(&tagging::untag(call, &request).await?, id),
         Request::ListTagsForResource(request) => success(&tagging::list(call, &request).await?, id),
         Request::DescribeVolumes(request) => success(&volumes::describe(call, &request).await?, id),
         Request::DescribeStorageVirtualMachines(request) => {

@@ -1,15 +1,16 @@
 //! `TagResource`, `UntagResource` and `ListTagsForResource`, for file systems and backups.
 
 use catalog::{BackupRow, ResourceRow};
-use engine::backups::edit_backup;
+use engine::ErrorKind;
+use engine::backups::try_edit_backup;
 use wire::aws::arn::Arn;
 use wire::aws::json::Empty;
 use wire::fsx::paging::{decode, encode, page_items};
 use wire::fsx::reply::ListTagsForResourceReply;
-use wire::fsx::request::{ListTagsForResource, TagResource, UntagResource};
+use wire::fsx::request::{ListTagsForResource, Tag, TagResource, UntagResource};
 use wire::fsx::{FsxCode, FsxError, tags};
 
-use super::{Call, DONE, as_pairs, as_tags, internal};
+use super::{Call, DONE, as_pairs, as_tags, internal, is_listed};
 
 const LIST: &str = "ListTagsForResource";
 
@@ -21,24 +22,14 @@ enum Tagged {
     FileSystem(Box<ResourceRow>),
 }
 
-pub(super) async fn tag(call: &Call, request: TagResource) -> Result<Empty, FsxError> {
-    let tagged = find(call, &request.resource_arn).await?;
-    tags::after_tagging(&as_tags(tagged.tags()), &request.tags)?;
-    let edit = move |known: &mut Pairs| {
-        // Others may have tagged it meanwhile; what would be too many then is left as it was.
-        if let Ok(after) = tags::after_tagging(&as_tags(known), &request.tags) {
-            *known = as_pairs(&after);
-        }
-    };
-    tagged.edit(call, edit).await
+pub(super) async fn tag(call: &Call, request: &TagResource) -> Result<Empty, FsxError> {
+    let change = |current: &[Tag]| tags::after_tagging(current, &request.tags);
+    edit(call, &request.resource_arn, change).await
 }
 
-pub(super) async fn untag(call: &Call, request: UntagResource) -> Result<Empty, FsxError> {
-    let tagged = find(call, &request.resource_arn).await?;
-    let edit = move |known: &mut Pairs| {
-        *known = as_pairs(&tags::after_untagging(&as_tags(known), &request.tag_keys));
-    };
-    tagged.edit(call, edit).await
+pub(super) async fn untag(call: &Call, request: &UntagResource) -> Result<Empty, FsxError> {
+    let change = |current: &[Tag]| Ok(tags::after_untagging(current, &request.tag_keys));
+    edit(call, &request.resource_arn, change).await
 }
 
 pub(super) async fn list(call: &Call, request: &ListTagsForResource) -> Result<ListTagsForResourceReply, FsxError> {
@@ -63,21 +54,37 @@ impl Tagged {
             Self::FileSystem(row) => &row.tags,
         }
     }
+}
 
-    async fn edit(self, call: &Call, edit: impl FnOnce(&mut Pairs) + Send) -> Result<Empty, FsxError> {
-        let account = &call.account.id;
-        match self {
-            Self::Backup(row) => {
-                let edit = |row: &mut BackupRow| edit(&mut row.tags);
-                edit_backup(&call.ctx, account, &row.id, edit).await.map_err(internal)?;
-            }
-            Self::FileSystem(row) => {
-                let edit = |row: &mut ResourceRow| edit(&mut row.tags);
-                call.ctx.catalog.edit_resource(account, &row.id, edit).await.map_err(internal)?;
-            }
+/// Changes the tags of what an ARN names, as they are then, unless `change` refuses.
+async fn edit(
+    call: &Call,
+    name: &str,
+    change: impl FnOnce(&[Tag]) -> Result<Vec<Tag>, FsxError> + Send,
+) -> Result<Empty, FsxError> {
+    let change = |pairs: &mut Pairs| {
+        *pairs = as_pairs(&change(&as_tags(pairs))?);
+        Ok(())
+    };
+    match find(call, name).await? {
+        Tagged::Backup(found) => {
+            let edit = |row: &mut BackupRow| if is_listed(row) { change(&mut row.tags) } else { Err(unknown(name)) };
+            let edited = try_edit_backup(&call.ctx, &call.account.id, &found.id, edit).await;
+            edited.map_err(|error| match error.kind() {
+                // It was removed since it was looked up.
+                ErrorKind::NotFound => unknown(name),
+                _ => internal(error),
+            })??;
         }
-        Ok(DONE)
+        Tagged::FileSystem(found) => {
+            let edit = |rows: &mut [ResourceRow]| {
+                let row = rows.iter_mut().find(|row| row.id == found.id).ok_or_else(|| unknown(name))?;
+                change(&mut row.tags)
+            };
+            call.edit_file_systems(None, edit).await?;
+        }
     }
+    Ok(DONE)
 }
 
 /// What an ARN can name.
