@@ -192,6 +192,15 @@ class Life(CbsTest):
         overview = self.call("DescribeSnapshotOverview")
         self.assertGreaterEqual(overview.TotalNums, 5)
 
+    def test_any_number_of_ids_can_be_asked_for(self):
+        disk = self.ready_disk()
+        taken = [self.take(disk), self.take(disk)]
+        for count in [200, 40_000]:
+            found = self.call("DescribeSnapshots", SnapshotIds=[*(f"snap-{n:08}" for n in range(count)), taken[0]])
+            self.assertEqual((found.TotalCount, [seen.SnapshotId for seen in found.SnapshotSet]), (1, taken[:1]))
+            found = self.call("DescribeDisks", DiskIds=[*(f"disk-{n:08}" for n in range(count)), disk])
+            self.assertEqual((found.TotalCount, [seen.DiskId for seen in found.DiskSet]), (1, [disk]))
+
     def test_a_snapshot_is_found_by_the_state_that_it_is_shown_in(self):
         disk = self.ready_disk()
         snapshot, other = self.take(disk), self.take(disk)

@@ -1,5 +1,7 @@
 //! Listings: which items a `Describe…` call wants, in what order, and which page of them.
 
+use std::collections::BTreeSet;
+
 use super::CbsError;
 use super::filter::{Field, Filter, FilterGiven};
 use crate::tencent::CommonCode;
@@ -43,8 +45,8 @@ words! {
 /// What a `Describe…` call wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<F> {
-    /// Only these; empty: all.
-    pub ids: Vec<String>,
+    /// Only these; empty: all. There may be very many.
+    pub ids: BTreeSet<String>,
     /// Only what all of these match. Never together with `ids`.
     pub filters: Vec<Filter<F>>,
     /// The page.
@@ -73,7 +75,7 @@ pub(super) struct ListingGiven {
 
 impl<F: Field> Listing<F> {
     pub(super) fn of(given: ListingGiven) -> Result<Self, CbsError> {
-        let ids = given.ids.unwrap_or_default();
+        let ids = BTreeSet::from_iter(given.ids.unwrap_or_default());
         let filters = given.filters.unwrap_or_default();
         if !ids.is_empty() && !filters.is_empty() {
             let message = "Ids and Filters cannot be given together.";
@@ -86,7 +88,7 @@ impl<F: Field> Listing<F> {
 
     /// Whether an item with this id is wanted.
     pub fn selects(&self, id: &str, item: &F::Item) -> bool {
-        let is_named = self.ids.is_empty() || self.ids.iter().any(|wanted| wanted == id);
+        let is_named = self.ids.is_empty() || self.ids.contains(id);
         is_named && self.filters.iter().all(|filter| filter.matches(item))
     }
 }

@@ -18,6 +18,9 @@ use super::attributes::SnapshotAttributes;
 use super::disks::as_tags;
 use super::{Call, internal, is_listed};
 
+/// More ids than this are looked for in what was read, not in the catalog.
+const IDS_IN_QUERY_MAX: usize = 256;
+
 pub(super) async fn describe(call: &Call, request: &DescribeSnapshots) -> Result<DescribeSnapshotsReply, CbsError> {
     let (catalog, page) = (&call.ctx.catalog, request.page);
     let shared = catalog.backups_shared_with(&call.account.id).await.map_err(internal)?;
@@ -72,7 +75,7 @@ fn as_filter(request: &DescribeSnapshots) -> Option<BackupFilter> {
         states: vec![BackupState::Creating, BackupState::Copying, BackupState::Available],
         ascending: request.order == Order::Asc,
         resources,
-        ids,
+        ids: if ids.len() <= IDS_IN_QUERY_MAX { ids } else { Vec::new() },
         ..BackupFilter::default()
     })
 }
