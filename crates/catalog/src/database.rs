@@ -85,12 +85,14 @@ impl Catalog {
         silence_max: Option<Duration>,
     ) -> Result<Self, CatalogError> {
         let options = connect_options(url, missing).map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
-        probe(&options, dialect).await?;
+        let probed = probe(&options, dialect).await?;
         let writer = pool_options(1, dialect, dialect.writer())
             .after_release(move |connection, _| Box::pin(is_reusable(connection, silence_max)))
             .connect_with(options.clone())
             .await
             .map_err(|cause| CatalogError::from_sql(ACTION, cause))?;
+        // Not before: the last connection to go folds SQLite's log into the file and removes it.
+        drop(probed);
         migrate(&writer, dialect, missing).await?;
         let reader = pool_options(READERS_MAX, dialect, dialect.reader()).connect_lazy_with(options);
         Ok(Self { writer, reader, dialect, silence_max })
@@ -152,17 +154,17 @@ fn connect_options(url: &str, missing: Missing) -> sqlx::Result<AnyConnectOption
     Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
 }
 
-/// Connects once and drops the connection: a pool would hide why it cannot connect behind a timeout.
-async fn probe(options: &AnyConnectOptions, dialect: Dialect) -> Result<(), CatalogError> {
+/// Connects once: a pool would hide why it cannot connect behind a timeout.
+async fn probe(options: &AnyConnectOptions, dialect: Dialect) -> Result<Option<AnyConnection>, CatalogError> {
     let connect = async {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(dialect.writer()).execute(&mut connection).await?;
-        connection.close().await
+        Ok(connection)
     };
     match answered(Some(CONNECT_TIMEOUT), connect).await.map_err(|cause| CatalogError::from_sql(ACTION, cause)) {
         // Another process is turning a new file into a database in WAL mode: the pool will try again until that is done.
-        Err(error) if error.is(CatalogErrorKind::Busy) => Ok(()),
-        outcome => outcome,
+        Err(error) if error.is(CatalogErrorKind::Busy) => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 

@@ -81,6 +81,8 @@ async fn next_day(store: &RegionStore, before: Record, key: DataKey, packs: u64)
     // Their names come after those of all days before.
     root.entry_pages.extend(pages.finish(&mut writer).expect("memory takes all"));
     table.push(put(store, &account, writer.pages.finish(&key)).await.expect("the store takes packs"));
+    // As backups list them.
+    table.sort_unstable_by_key(|pack| pack.id);
     head.lineage = Lineage { parent: Some(head.backup), ..Lineage::default() };
     head.backup = BackupId::random(&mut rand::rng(), head.resource_kind);
     head.snapshot = SnapshotId::random(&mut rand::rng());

@@ -1,7 +1,7 @@
 //! Placing a copy's packs in the target's catalog: what is there is held on to, what is not is
 //! announced before it is written.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use catalog::{NewPack, Standing};
@@ -11,6 +11,7 @@ use store::PackRef;
 use super::plan::plan_copy;
 use super::target::TargetJob;
 use super::write::Writer;
+use crate::backup::pack_ref;
 use crate::error::{EngineError, ErrorKind};
 
 /// Packs announced in one transaction, for which all others who write wait.
@@ -29,6 +30,10 @@ pub(super) struct Placed {
     pub(super) by_service: Vec<PackRef>,
     pub(super) packs_held: u64,
     pub(super) bytes_held: u64,
+    /// What was held from the start in another form than the source's: sealed anew by an earlier copy.
+    held_otherwise: HashMap<PackId, PackRef>,
+    /// What was not held at the start. How that lies in the target shows once it has landed.
+    lacked: Vec<PackId>,
 }
 
 impl Placed {
@@ -45,6 +50,21 @@ impl Placed {
         self.missing.iter().chain(&self.by_service)
     }
 
+    /// The target's pack table: exactly the source's pack ids, each landed.
+    ///
+    /// # Errors
+    /// `Failed` when one has not landed.
+    pub(super) async fn landed(&self, job: &TargetJob) -> Result<Vec<PackRef>, EngineError> {
+        let rows = job.ctx().catalog.held_packs(job.account(), &self.lacked).await?;
+        let landed: HashMap<PackId, PackRef> = rows.iter().map(|row| (row.pack_id, pack_ref(row))).collect();
+        if let Some(pack) = self.lacked.iter().find(|pack| !landed.contains_key(pack)) {
+            let message = format!("pack {pack} has not landed in {}", job.ctx().region);
+            return Err(EngineError::refused(ErrorKind::Failed, message));
+        }
+        let of_target = |pack: &PackRef| landed.get(&pack.id).or_else(|| self.held_otherwise.get(&pack.id)).copied();
+        Ok(job.record.packs.iter().map(|pack| of_target(pack).unwrap_or(*pack)).collect())
+    }
+
     /// Takes in that these are there now.
     pub(super) fn moved_by_service(&mut self, packs: &HashSet<PackId>) {
         self.by_service.extend(self.missing.extract_if(.., |pack| packs.contains(&pack.id)));
@@ -55,14 +75,21 @@ impl Placed {
 pub(super) async fn place(job: &TargetJob) -> Result<Placed, EngineError> {
     let ids: Vec<PackId> = job.record.packs.iter().map(|pack| pack.id).collect();
     let held = job.ctx().catalog.hold_packs(job.account(), job.id(), job.fence(), &ids).await?;
-    let held: HashSet<PackId> = held.into_iter().map(|row| row.pack_id).collect();
-    let (missing, held) = plan_copy(&job.record.packs, &held);
+    let rows: HashMap<PackId, PackRef> = held.iter().map(|row| (row.pack_id, pack_ref(row))).collect();
+    let (missing, held) = plan_copy(&job.record.packs, |pack| rows.contains_key(pack));
     let mut placed = Placed {
         missing: Vec::new(),
         by_service: Vec::new(),
         packs_held: held.len() as u64,
         bytes_held: held.iter().map(|pack| pack.bytes).sum(),
+        held_otherwise: held
+            .iter()
+            .filter(|pack| rows[&pack.id] != ***pack)
+            .map(|pack| (pack.id, rows[&pack.id]))
+            .collect(),
+        lacked: missing.iter().map(|pack| pack.id).collect(),
     };
+    drop(rows);
     // Under a new data key an object's name is not known before it is sealed.
     if job.writer.anew.is_some() {
         placed.missing = missing.into_iter().copied().collect();

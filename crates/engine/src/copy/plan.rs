@@ -25,8 +25,8 @@ pub struct CopyPlanSummary {
 }
 
 /// Splits a source's pack table into what the target lacks and what it holds. Pure.
-pub fn plan_copy<'p>(source: &'p [PackRef], held: &HashSet<PackId>) -> (Vec<&'p PackRef>, Vec<&'p PackRef>) {
-    source.iter().partition(|pack| !held.contains(&pack.id))
+pub fn plan_copy(source: &[PackRef], is_held: impl Fn(&PackId) -> bool) -> (Vec<&PackRef>, Vec<&PackRef>) {
+    source.iter().partition(|pack| !is_held(&pack.id))
 }
 
 /// Says what a copy would move, exactly, without moving it.
@@ -73,8 +73,8 @@ async fn plan_packs(
     let ids: Vec<PackId> = packs.iter().map(|pack| pack.id).collect();
     let held = target.catalog.held_packs(account, &ids).await?;
     let held = held.into_iter().map(|pack| pack.pack_id);
-    let held = held.chain(ids.iter().copied().filter(|id| coming.contains(id))).collect();
-    let (missing, held) = plan_copy(packs, &held);
+    let held: HashSet<PackId> = held.chain(ids.iter().copied().filter(|id| coming.contains(id))).collect();
+    let (missing, held) = plan_copy(packs, |pack| held.contains(pack));
     coming.extend(missing.iter().map(|pack| pack.id));
     let bytes = |packs: &[&PackRef]| packs.iter().map(|pack| pack.bytes).sum();
     Ok(CopyPlanSummary {
@@ -101,7 +101,7 @@ mod tests {
         };
         let source = [pack(1), pack(2), pack(3)];
         let held = HashSet::from([PackId([2; 16]), PackId([9; 16])]);
-        let (missing, held) = plan_copy(&source, &held);
+        let (missing, held) = plan_copy(&source, |pack| held.contains(pack));
         assert_eq!(missing, [&source[0], &source[2]]);
         assert_eq!(held, [&source[1]]);
     }

@@ -135,8 +135,8 @@ async fn done_bytes(job: &TargetJob) -> Result<u64, EngineError> {
 async fn lacking(writer: &Writer, packs: &[PackRef]) -> Result<Vec<PackRef>, EngineError> {
     let ids: Vec<PackId> = packs.iter().map(|pack| pack.id).collect();
     let held = writer.ctx.catalog.held_packs(&writer.account, &ids).await?;
-    let held = held.into_iter().map(|pack| pack.pack_id).collect();
-    Ok(plan_copy(packs, &held).0.into_iter().copied().collect())
+    let held: HashSet<PackId> = held.into_iter().map(|pack| pack.pack_id).collect();
+    Ok(plan_copy(packs, |pack| held.contains(pack)).0.into_iter().copied().collect())
 }
 
 /// Helps with a copy that another worker makes into `target`: sends one part after the other until there is none that

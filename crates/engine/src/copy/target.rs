@@ -1,18 +1,18 @@
 //! The target's side of a copy: begun, and ended once its packs are there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use catalog::{BackupRow, Fence};
-use model::{AccountId, BackupId, DataKeyId, PackId};
+use model::{AccountId, BackupId, DataKeyId};
 use store::record::Totals;
-use store::{DataKey, Lineage, PackRef, Record, RecordHead, WrapContext, Wrapped, WrappedKey};
+use store::{DataKey, Lineage, Record, RecordHead, WrapContext, Wrapped, WrappedKey};
 
 use super::CopyReport;
 use super::place::Placed;
 use super::submit::CopyJob;
 use super::write::{Anew, Right, Writer};
-use crate::backup::{pack_ref, show, write_record};
+use crate::backup::{show, write_record};
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
 use crate::keys::{open_root, record_keys, rewrap_any, unwrap_all, unwrap_any};
@@ -130,7 +130,7 @@ fn gone(job: &TargetJob) -> EngineError {
 
 async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<BackupRow, EngineError> {
     let (ctx, source) = (job.ctx(), &job.record.head);
-    let packs = landed_packs(job).await?;
+    let packs = placed.landed(job).await?;
     let (root_key, sealed_root) = root(job).await?;
     let needed: BTreeSet<DataKeyId> = packs.iter().map(|pack| pack.data_key).chain([root_key]).collect();
     let wrapped_keys = record_keys(ctx, job.account(), &job.copy.kms_key, &needed, |key| async move {
@@ -182,20 +182,6 @@ async fn publish(job: &TargetJob, placed: &Placed, bytes_moved: u64) -> Result<B
 
 fn in_source_set(record: &Record, key: DataKeyId) -> bool {
     record.head.wrapped_keys.iter().any(|wrapped| wrapped.data_key == key)
-}
-
-/// The target's pack table: exactly the source's pack ids, each landed.
-async fn landed_packs(job: &TargetJob) -> Result<Vec<PackRef>, EngineError> {
-    let rows = job.ctx().catalog.backup_packs(job.id()).await?;
-    let landed: HashMap<PackId, PackRef> =
-        rows.into_iter().filter(|row| row.landed && !row.deleting).map(|row| (row.pack_id, pack_ref(&row))).collect();
-    let find = |pack: &PackRef| {
-        landed.get(&pack.id).copied().ok_or_else(|| {
-            let message = format!("pack {} has not landed in {}", pack.id, job.ctx().region);
-            EngineError::refused(ErrorKind::Failed, message)
-        })
-    };
-    job.record.packs.iter().map(find).collect()
 }
 
 /// The root as the target keeps it: as it is, or sealed anew.
