@@ -118,7 +118,9 @@ fn check_exclusions(kind: ResourceKind, path: &Path, exclusions: &Exclusions) ->
     ExclusionRules::new(exclusions).map_err(|bad| EngineError::refused(ErrorKind::Invalid, bad.to_string()))?;
     for pattern in &exclusions.patterns {
         let named = Path::new(pattern.strip_prefix('!').unwrap_or(pattern));
-        if let (Ok(below), Some(_)) = (named.strip_prefix(path), path.parent()) {
+        let Ok(below) = named.strip_prefix(path) else { continue };
+        let is_there = path.join(named.strip_prefix("/").unwrap_or(named)).symlink_metadata().is_ok();
+        if path.parent().is_some() && !is_there {
             let message = format!("the pattern {pattern} would be looked for below {}", path.display());
             let hint = format!("patterns begin at the directory that is backed up: write /{}", below.display());
             return Err(EngineError::refused(ErrorKind::Invalid, message).with_hint(hint));

@@ -19,6 +19,10 @@ use crate::open::open_to_read;
 const CACHE_TAG: &std::ffi::CStr = c"CACHEDIR.TAG";
 const CACHE_TAG_SIGNATURE: &[u8; 43] = b"Signature: 8a477f597d28d172789f06886806bc55";
 
+/// So many patterns cost a walk next to nothing, and are more than anybody writes by hand.
+const PATTERNS_MAX: usize = 1000;
+const PATTERN_BYTES_MAX: usize = 4096;
+
 /// [`Exclusions`], ready to be asked about paths.
 #[derive(Clone, Debug)]
 pub struct ExclusionRules {
@@ -49,13 +53,18 @@ impl ExclusionRules {
         let mut builder = GitignoreBuilder::new("");
         for pattern in &exclusions.patterns {
             let bad = |reason: String| BadPattern { pattern: pattern.clone(), reason };
-            if pattern.trim().is_empty() || pattern.starts_with('#') {
-                return Err(bad("an empty line or a comment leaves nothing out".to_owned()));
+            if let Some(why) = why_useless(pattern) {
+                return Err(bad(why.to_owned()));
             }
             builder.add_line(None, pattern).map_err(|error| bad(error.to_string()))?;
         }
-        let all = || BadPattern { pattern: exclusions.patterns.join("\n"), reason: String::new() };
-        let patterns = builder.build().map_err(|error| BadPattern { reason: error.to_string(), ..all() })?;
+        if exclusions.patterns.len() > PATTERNS_MAX {
+            let reason = format!("it is one of {}, and at most {PATTERNS_MAX} can be given", exclusions.patterns.len());
+            return Err(BadPattern { pattern: exclusions.patterns[PATTERNS_MAX].clone(), reason });
+        }
+        let together = || format!("(all {} together)", exclusions.patterns.len());
+        let patterns =
+            builder.build().map_err(|error| BadPattern { pattern: together(), reason: error.to_string() })?;
         Ok(Self { patterns, caches: exclusions.caches })
     }
 
@@ -66,6 +75,27 @@ impl ExclusionRules {
             Match::Whitelist(_) | Match::None => None,
         }
     }
+}
+
+/// Why a pattern would leave nothing out, or other things than in a `.gitignore`.
+fn why_useless(pattern: &str) -> Option<&'static str> {
+    if pattern.trim().is_empty() || pattern.starts_with('#') {
+        return Some("an empty line or a comment leaves nothing out");
+    }
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Some("it is too long");
+    }
+    let names = pattern.strip_prefix('!').unwrap_or(pattern);
+    let names = names.strip_prefix('/').unwrap_or(names);
+    let mut names = names.strip_suffix('/').unwrap_or(names).split('/');
+    if names.any(|name| matches!(name, "" | "." | "..")) {
+        return Some("no path has empty names, . or .. in it");
+    }
+    let unescaped = pattern.replace("\\\\", "").replace("\\{", "").replace("\\}", "");
+    if unescaped.contains(['{', '}']) {
+        return Some("write \\{ for a brace, and a pattern for each of several names");
+    }
+    unescaped.contains("[[:").then_some("write out the letters of a class")
 }
 
 /// What a walk has left out so far: a pattern may name very many files, so they are counted and not listed.

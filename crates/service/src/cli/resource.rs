@@ -87,9 +87,14 @@ pub(super) async fn run(app: &App, command: ResourceCommand) -> anyhow::Result<O
         ResourceCommand::Add(args) => add(app, args).await,
         ResourceCommand::Ls { region, format } => list(app, region.as_ref(), format).await,
         ResourceCommand::Show { id, format } => show(app, &id, format).await,
-        ResourceCommand::Set { id, exclusions, .. } => {
+        ResourceCommand::Set { id, exclusions, exclude_nothing } => {
             let (ctx, _) = app.find_resource(&id).await?.open().await?;
-            set_exclusions(&ctx, &app.account, &id, exclusions.read()?).await?;
+            let exclusions = exclusions.read()?;
+            if exclusions.is_empty() && !exclude_nothing {
+                bail!("there is no pattern in the files that were named; to leave nothing out, say --exclude-nothing");
+            }
+            let row = set_exclusions(&ctx, &app.account, &id, exclusions).await?;
+            app.note(format_args!("the backups of {id} leave out: {}", excluded(&row.exclusions)));
             Ok(Outcome::Done)
         }
         ResourceCommand::Rm { id } => {
