@@ -100,9 +100,10 @@ impl BackupRow {
         self.source_backup.is_some()
     }
 
-    /// When its contents were asked for: of a copy, and a copy's copy, what that is of the backup that was first copied.
-    pub fn taken_at(&self) -> Timestamp {
-        self.source_taken_at.unwrap_or(self.created_at)
+    /// When its contents were asked for: of a copy, and a copy's copy, what that is of the backup that was first copied. Copies
+    /// that older versions made do not tell.
+    pub fn taken_at(&self) -> Option<Timestamp> {
+        self.source_taken_at.or((!self.is_copy()).then_some(self.created_at))
     }
 }
 

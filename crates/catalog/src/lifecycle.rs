@@ -28,8 +28,8 @@ pub struct BackupSource {
     pub region: Region,
     /// The backup there.
     pub backup: BackupId,
-    /// When its contents were asked for.
-    pub taken_at: Timestamp,
+    /// When its contents were asked for, where that is known.
+    pub taken_at: Option<Timestamp>,
 }
 
 /// A backup that was asked for.
@@ -295,7 +295,7 @@ pub(crate) fn accepted(new: &NewBackup, now: Timestamp) -> BackupRow {
         origin: new.origin,
         attributes: new.attributes.clone(),
         expires_at: new.expires_at,
-        source_taken_at: new.source.as_ref().map(|source| source.taken_at),
+        source_taken_at: new.source.as_ref().and_then(|source| source.taken_at),
         tags: new.tags.clone(),
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::worker::is_dead;
 
 /// Rows read from a catalog at a time.
-const PAGE: u32 = 1000;
+pub(crate) const PAGE: u32 = 1000;
 
 /// Backups of an account, newest first, a page at a time.
 ///
@@ -46,6 +46,31 @@ pub(crate) async fn each_available(
         filter.after = Some((last.created_at, last.id.clone()));
         rows.into_iter().for_each(&mut take);
     }
+}
+
+/// Orders backups by when their contents were taken; of one and its copies it comes last itself.
+pub fn recency(row: &BackupRow) -> impl Ord + use<> {
+    (row.taken_at(), !row.is_copy())
+}
+
+/// The available backup of a resource whose contents were taken last; of one and its copies, rather itself. Copies that do not
+/// tell when that was come behind all others.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn latest_of(
+    catalog: &Catalog,
+    account: &AccountId,
+    resource: &ResourceId,
+) -> Result<Option<BackupRow>, EngineError> {
+    let mut latest = None::<BackupRow>;
+    each_available(catalog, account, Some(resource), |row| {
+        if latest.as_ref().is_none_or(|latest| recency(latest) <= recency(&row)) {
+            latest = Some(row);
+        }
+    })
+    .await?;
+    Ok(latest)
 }
 
 /// One backup.

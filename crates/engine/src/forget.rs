@@ -1,15 +1,15 @@
 //! Which backups are kept of a resource, by rules such as one for each of the last seven days.
 //!
-//! A backup counts by when its contents were taken: a copy does so as its source does, so that the same rules keep the same
-//! backups in every region.
+//! Contents count once, and by when they were taken: a copy does so as its source does, and goes and stays with the other copies
+//! of the same contents in its region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use catalog::{BackupRow, Catalog};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp as Instant, Zoned};
-use model::{AccountId, Origin, ResourceId};
+use model::{AccountId, BackupId, Origin, ResourceId, SnapshotId, Timestamp};
 use serde::Serialize;
 
 use crate::backups::each_available;
@@ -22,7 +22,7 @@ pub struct KeepRules {
     pub last: u64,
     /// The newest of each of the last so many hours, days, weeks, months or years (UTC) that have one.
     pub periods: Vec<(Period, u64)>,
-    /// All that were taken within so long before the newest.
+    /// All that were taken within so long before the newest, or after it by a clock that was wrong.
     pub within: Option<Duration>,
     /// All that have one of these tags.
     pub tags: Vec<(String, String)>,
@@ -80,8 +80,22 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// A backup that rules may be applied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: BackupId,
+    /// When its contents were asked for.
+    pub taken_at: Timestamp,
+    /// Which contents it holds.
+    pub snapshot: Option<SnapshotId>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+}
+
 /// The backups in a region that rules may be applied to, by resource, newest first: all that are available, but for those that
-/// go by themselves, and those that their service has made of its own accord and keeps by rules of its own.
+/// go by themselves, those that their service has made of its own accord and keeps by rules of its own, and copies that do not
+/// tell when their contents were taken.
 ///
 /// # Errors
 /// When the catalog fails.
@@ -89,53 +103,69 @@ pub async fn candidates(
     catalog: &Catalog,
     account: &AccountId,
     resource: Option<&ResourceId>,
-) -> Result<BTreeMap<ResourceId, Vec<BackupRow>>, EngineError> {
-    let mut found: BTreeMap<ResourceId, Vec<BackupRow>> = BTreeMap::new();
+) -> Result<BTreeMap<ResourceId, Vec<Candidate>>, EngineError> {
+    let mut found: BTreeMap<ResourceId, Vec<Candidate>> = BTreeMap::new();
     each_available(catalog, account, resource, |row| {
-        if row.expires_at.is_none() && row.origin == Origin::User {
-            found.entry(row.resource_id.clone()).or_default().push(row);
+        let (BackupRow { id, snapshot_id: snapshot, .. }, taken_at) = (&row, row.taken_at());
+        if let (Some(taken_at), None, Origin::User) = (taken_at, row.expires_at, row.origin) {
+            let candidate = Candidate { id: id.clone(), taken_at, snapshot: *snapshot, tags: row.tags };
+            found.entry(row.resource_id).or_default().push(candidate);
         }
     })
     .await?;
     for rows in found.values_mut() {
-        rows.sort_by(|a, b| (b.taken_at(), &b.id).cmp(&(a.taken_at(), &a.id)));
+        rows.sort_by(|a, b| (b.taken_at, &b.id).cmp(&(a.taken_at, &a.id)));
     }
     Ok(found)
 }
 
 /// Why each of the backups of one resource, newest first, is kept; for no reason, if it is not.
-pub fn plan(rows: &[BackupRow], rules: &KeepRules) -> Vec<Vec<Reason>> {
-    let mut reasons = vec![Vec::new(); rows.len()];
-    for (reasons, _) in reasons.iter_mut().zip(0..rules.last) {
+///
+/// Those with the same contents count as one, which is kept if any of them is.
+pub fn plan(rows: &[Candidate], rules: &KeepRules, now: Timestamp) -> Vec<Vec<Reason>> {
+    let mut seen = HashMap::new();
+    let mut contents: Vec<(&Candidate, Vec<Reason>)> = Vec::new();
+    let mut places = Vec::with_capacity(rows.len());
+    for row in rows {
+        let known = row.snapshot.and_then(|snapshot| seen.get(&snapshot).copied());
+        let place = known.unwrap_or(contents.len());
+        if known.is_none() {
+            contents.push((row, Vec::new()));
+            seen.extend(row.snapshot.map(|snapshot| (snapshot, place)));
+        }
+        places.push(place);
+    }
+    for ((_, reasons), _) in contents.iter_mut().zip(0..rules.last) {
         reasons.push(Reason::Last);
     }
     for (period, most) in &rules.periods {
         let mut last = None;
-        let firsts = rows.iter().enumerate().filter(|(_, row)| {
-            let span = Some(period.of(row));
+        let firsts = contents.iter_mut().filter(|(row, _)| {
+            let span = Some(period.of(row.taken_at));
             std::mem::replace(&mut last, span) != span
         });
-        for ((place, _), _) in firsts.zip(0..*most) {
-            reasons[place].push(period.reason());
-        }
+        firsts.zip(0..*most).for_each(|((_, reasons), _)| reasons.push(period.reason()));
     }
-    let newest = rows.first().map_or(0, |row| row.taken_at().0);
-    for (row, reasons) in rows.iter().zip(&mut reasons) {
-        let age = newest.saturating_sub(row.taken_at().0).unsigned_abs();
+    let newest = rows.iter().map(|row| row.taken_at).find(|taken_at| *taken_at <= now).unwrap_or(now);
+    for (row, reasons) in &mut contents {
+        let age = newest.0.saturating_sub(row.taken_at.0).max(0).unsigned_abs();
         if rules.within.is_some_and(|within| u128::from(age) <= within.as_millis()) {
             reasons.push(Reason::Within);
         }
-        if rules.tags.iter().any(|tag| row.tags.contains(tag)) {
+    }
+    for (row, place) in rows.iter().zip(&places) {
+        let reasons = &mut contents[*place].1;
+        if rules.tags.iter().any(|tag| row.tags.contains(tag)) && !reasons.contains(&Reason::Tag) {
             reasons.push(Reason::Tag);
         }
     }
-    reasons
+    places.into_iter().map(|place| contents[place].1.clone()).collect()
 }
 
 impl Period {
-    /// Which one a backup was taken in.
-    fn of(self, row: &BackupRow) -> (i16, i16, i8) {
-        let instant = Instant::from_millisecond(row.taken_at().0).unwrap_or(Instant::MIN);
+    /// Which one a time lies in.
+    fn of(self, time: Timestamp) -> (i16, i16, i8) {
+        let instant = Instant::from_millisecond(time.0).unwrap_or(Instant::MIN);
         let time = Zoned::new(instant, TimeZone::UTC);
         match self {
             Self::Hour => (time.year(), time.day_of_year(), time.hour()),
@@ -162,52 +192,21 @@ impl Period {
 
 #[cfg(test)]
 mod tests {
-    use model::{BackupId, BackupState, DataKeyId, ResourceKind, Timestamp};
+    use model::ResourceKind;
 
     use super::*;
 
-    fn taken(at: &str) -> BackupRow {
+    fn taken(at: &str) -> Candidate {
         let at: Instant = at.parse().unwrap();
-        let created_at = Timestamp(at.as_millisecond());
-        BackupRow {
-            id: BackupId::random(&mut rand::rng(), ResourceKind::Lustre),
-            account: "123456789012".parse().unwrap(),
-            resource_id: "fs-0123456789abcdef0".parse().unwrap(),
-            resource_kind: ResourceKind::Lustre,
-            resource_name: None,
-            state: BackupState::Available,
-            snapshot_id: None,
-            parent_id: None,
-            kms_key: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
-            data_key: DataKeyId([0; 16]),
-            created_at,
-            completed_at: Some(created_at),
-            source_region: None,
-            source_backup: None,
-            request: String::new(),
-            failure: None,
-            size_bytes: 0,
-            stored_bytes: 0,
-            moved_bytes: 0,
-            deduplicated_bytes: 0,
-            entry_count: 0,
-            omission_count: 0,
-            done_bytes: 0,
-            total_bytes: 0,
-            lease_owner: None,
-            lease_fence: catalog::Fence(0),
-            lease_expires_at: Timestamp(0),
-            origin: Origin::User,
-            attributes: "{}".to_owned(),
-            tags: Vec::new(),
-            expires_at: None,
-            source_taken_at: None,
-        }
+        let id = BackupId::random(&mut rand::rng(), ResourceKind::Lustre);
+        Candidate { id, taken_at: Timestamp(at.as_millisecond()), snapshot: None, tags: Vec::new() }
     }
 
+    const NOW: Timestamp = Timestamp(4_000_000_000_000);
+
     /// Which of the backups taken then are kept, by their places.
-    fn kept(rows: &[BackupRow], rules: &KeepRules) -> Vec<usize> {
-        let plan = plan(rows, rules);
+    fn kept(rows: &[Candidate], rules: &KeepRules) -> Vec<usize> {
+        let plan = plan(rows, rules, NOW);
         (0..rows.len()).filter(|place| !plan[*place].is_empty()).collect()
     }
 
@@ -217,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_each_span_that_has_one_is_kept() {
-        let rows: Vec<BackupRow> = [
+        let rows: Vec<Candidate> = [
             "2027-01-03T23:59:59Z", // the Sunday of the last ISO week of 2026
             "2027-01-03T23:00:00Z",
             "2027-01-03T22:59:59Z",
@@ -252,24 +251,35 @@ mod tests {
         };
         use Reason::{Daily, Last, Monthly, Tag, Within};
         let expected = [vec![Last, Daily, Monthly, Within], vec![Within], vec![Tag]];
-        assert_eq!(plan(&rows, &rules), expected);
-        assert_eq!(plan(&rows, &KeepRules::default()), [const { Vec::new() }; 3]);
+        assert_eq!(plan(&rows, &rules, NOW), expected);
+        assert_eq!(plan(&rows, &KeepRules::default(), NOW), [const { Vec::new() }; 3]);
         let other_tag = KeepRules { tags: vec![("keep".into(), "no".into())], ..KeepRules::default() };
         assert!(kept(&rows, &other_tag).is_empty());
-        assert!(plan(&[], &rules).is_empty());
+        assert!(plan(&[], &rules, NOW).is_empty());
     }
 
     #[test]
-    fn a_copy_counts_by_when_its_contents_were_taken() {
-        let mut rows = ["2026-12-03T00:00:02Z", "2026-12-03T00:00:01Z", "2026-12-03T00:00:00Z"].map(taken);
-        assert_eq!(kept(&rows, &by(Period::Day, 7)), [0]);
-        let day = 86_400_000;
-        for (row, days) in rows.iter_mut().zip([1, 2, 3]) {
-            row.source_taken_at = Some(Timestamp(row.created_at.0 - days * day));
-        }
-        assert_eq!(kept(&rows, &by(Period::Day, 7)), [0, 1, 2]);
+    fn the_same_contents_count_once_and_stay_together() {
+        let mut rows =
+            ["2026-12-03T00:00:00Z", "2026-12-03T00:00:00Z", "2026-12-02T00:00:00Z", "2026-12-01T00:00:00Z"].map(taken);
+        rows[0].snapshot = Some(SnapshotId([1; 16]));
+        rows[1].snapshot = Some(SnapshotId([1; 16]));
+        rows[1].tags.push(("keep".to_owned(), "yes".to_owned()));
+        assert_eq!(kept(&rows, &KeepRules { last: 2, ..KeepRules::default() }), [0, 1, 2]);
+        let tagged = KeepRules { tags: vec![("keep".into(), "yes".into())], ..KeepRules::default() };
+        assert_eq!(kept(&rows, &tagged), [0, 1]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_takes_nothing_away() {
+        let rows =
+            ["2027-12-03T00:00:00Z", "2026-12-02T00:00:00Z", "2026-12-01T00:00:00Z", "2026-01-01T00:00:00Z"].map(taken);
+        let rules = KeepRules { within: Some(Duration::from_secs(30 * 86_400)), ..KeepRules::default() };
+        let now = Timestamp(rows[1].taken_at.0 + 1);
+        let plan = plan(&rows, &rules, now);
+        assert_eq!(plan.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 0]);
         // What no calendar has is a span of its own.
-        rows[2].source_taken_at = Some(Timestamp(i64::MIN));
-        assert_eq!(kept(&rows, &by(Period::Year, 7)), [0, 2]);
+        let odd = Candidate { taken_at: Timestamp(i64::MIN), ..rows[3].clone() };
+        assert_eq!(kept(&[rows[3].clone(), odd], &by(Period::Year, 7)), [0, 1]);
     }
 }

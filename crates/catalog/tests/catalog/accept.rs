@@ -22,7 +22,7 @@ fn terms(token: Option<RequestToken>, quotas: Vec<Quota>) -> Terms {
 fn copy(number: u64) -> NewBackup {
     let id: BackupId = format!("backup-0{number:016x}").parse().unwrap();
     let source =
-        BackupSource { region: "us-west-2".parse().unwrap(), backup: id.clone(), taken_at: model::Timestamp(7) };
+        BackupSource { region: "us-west-2".parse().unwrap(), backup: id.clone(), taken_at: Some(model::Timestamp(7)) };
     NewBackup { id, source: Some(source), ..new_backup(0) }
 }
 

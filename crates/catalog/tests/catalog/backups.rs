@@ -13,7 +13,8 @@ use crate::support::{
 #[tokio::test]
 async fn a_backup_reads_back_as_it_was_accepted() {
     let fresh = Fresh::new().await;
-    let source = BackupSource { region: "eu-west-1".parse().unwrap(), backup: backup_id(9), taken_at: Timestamp(7) };
+    let source =
+        BackupSource { region: "eu-west-1".parse().unwrap(), backup: backup_id(9), taken_at: Some(Timestamp(7)) };
     let new = NewBackup { source: Some(source), parent_id: Some(backup_id(8)), ..new_backup(1) };
     let fence = fresh.insert_backup(&new, &lease("worker", HOUR)).await.unwrap();
     let row = fresh.find_backup(&account(), &new.id).await.unwrap().unwrap();
@@ -120,8 +121,11 @@ async fn interrupted_work_is_found_by_its_request() {
 async fn the_latest_backup_is_one_taken_here_before_any_copy() {
     let fresh = Fresh::new().await;
     let resource = new_backup(1).resource_id;
-    let source =
-        Some(BackupSource { region: "eu-west-1".parse().unwrap(), backup: backup_id(99), taken_at: Timestamp(7) });
+    let source = Some(BackupSource {
+        region: "eu-west-1".parse().unwrap(),
+        backup: backup_id(99),
+        taken_at: Some(Timestamp(7)),
+    });
     for number in [1, 2] {
         let copy = NewBackup { source: source.clone(), ..new_backup(number) };
         let fence = fresh.insert_backup(&copy, &lease("worker", HOUR)).await.unwrap();

@@ -12,8 +12,11 @@ const PARTS: [Range<u64>; 3] = [0..10, 10..20, 20..25];
 
 /// A copy whose parts are offered by the worker that has its lease.
 async fn shared(fresh: &Fresh) -> (BackupId, Fence) {
-    let source =
-        BackupSource { region: "eu-west-1".parse().unwrap(), backup: backup_id(9), taken_at: model::Timestamp(7) };
+    let source = BackupSource {
+        region: "eu-west-1".parse().unwrap(),
+        backup: backup_id(9),
+        taken_at: Some(model::Timestamp(7)),
+    };
     let new = NewBackup { source: Some(source), ..new_backup(1) };
     let fence = fresh.insert_backup(&new, &lease("worker", HOUR)).await.unwrap();
     fresh.offer_parts(&account(), &new.id, fence, &PARTS).await.unwrap();

@@ -334,7 +334,7 @@ impl History<'_> {
                 let source = BackupSource {
                     region: "us-west-2".parse().unwrap(),
                     backup: id.clone(),
-                    taken_at: model::Timestamp(7),
+                    taken_at: Some(model::Timestamp(7)),
                 };
                 let source = copy.then_some(source);
                 let new = NewBackup { id: id.clone(), account: account.clone(), source, ..new_backup(0) };

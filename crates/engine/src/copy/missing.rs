@@ -14,15 +14,12 @@ use model::{AccountId, BackupId, BackupState, Region, ResourceId, ResourceKind, 
 use super::submit::{CopyJob, accept_copy, check_partition, resume_copy};
 use super::{CopyReport, CopyRequest, read_record, run, sort_by_target};
 use crate::acceptance::Acceptance;
-use crate::backups::{each_available, find_backup};
+use crate::backups::{PAGE, each_available, find_backup};
 use crate::context::RegionContext;
 use crate::error::EngineError;
 use crate::progress::Progress;
 use crate::resources::find_resource;
 use crate::worker::Worker;
-
-/// Rows read from a catalog at a time.
-const PAGE: u32 = 1000;
 
 /// How a backup stands in a target that it was to be brought to.
 #[derive(Clone, Debug)]

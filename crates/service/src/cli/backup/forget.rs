@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use catalog::BackupRow;
 use clap::{ArgGroup, Args};
+use engine::EngineError;
 use engine::backups::delete_backup;
 use engine::forget::{KeepRules, Period, Reason, candidates, plan};
 use model::{BackupId, Region, ResourceId, Timestamp};
@@ -77,101 +77,104 @@ impl ForgetArgs {
     }
 }
 
-/// A backup and why it is kept; for no reason, if it is not.
-type Judged = (BackupRow, Vec<Reason>);
+/// What is decided about one backup, and what became of it.
+#[derive(Serialize)]
+struct Judged<'a> {
+    backup: BackupId,
+    region: &'a Region,
+    resource_id: ResourceId,
+    taken_at: Timestamp,
+    /// Empty where it is not kept.
+    keep: Vec<Reason>,
+    removed: bool,
+}
 
 pub(super) async fn run(app: &App, args: &ForgetArgs) -> anyhow::Result<Outcome> {
     let (catalogs, skipped) = app.catalogs(args.region.as_ref()).await?;
     let (rules, mut outcome) = (args.rules(), Outcome::of_left_out(skipped > 0));
-    let (mut judged, mut removed, mut any) = (Vec::new(), 0, false);
+    let (mut all, mut any) = (Vec::new(), false);
     for (settings, catalog) in &catalogs {
-        let mut forgotten = Vec::new();
+        let now = catalog.now().await.map_err(EngineError::from)?;
+        let mut judged = Vec::new();
         for (resource, rows) in candidates(catalog, &app.account, args.resource.as_ref()).await? {
             any = true;
-            let reasons = plan(&rows, &rules);
+            let reasons = plan(&rows, &rules, now);
             if reasons.iter().all(Vec::is_empty) {
-                outcome = refused(&settings.region, &resource);
+                say_refused(&settings.region, &resource);
+                outcome = Outcome::Failed;
                 continue;
             }
-            let each: Vec<Judged> = rows.into_iter().zip(reasons).collect();
-            forgotten.extend(each.iter().filter(|(_, why)| why.is_empty()).map(|(row, _)| row.id.clone()));
-            judged.extend(each.into_iter().map(|judged| (&settings.region, judged)));
+            judged.extend(rows.into_iter().zip(reasons).map(|(row, keep)| Judged {
+                backup: row.id,
+                region: &settings.region,
+                resource_id: resource.clone(),
+                taken_at: row.taken_at,
+                keep,
+                removed: false,
+            }));
         }
-        match forgotten.is_empty() || args.dry_run {
-            true => removed += forgotten.len(),
-            false => match remove(app, settings, &forgotten).await {
-                (count, true) => removed += count,
-                (count, false) => (removed, outcome) = (removed + count, Outcome::Failed),
-            },
+        if !args.dry_run && !remove(app, settings, &mut judged).await {
+            outcome = Outcome::Failed;
         }
+        all.extend(judged);
     }
     if let (Some(resource), false) = (&args.resource, any) {
         let error = anyhow::anyhow!("there is no backup of {resource} that could be forgotten");
         return Err(hinted(error, "`offsite backup ls` shows the backups there are and what they are of"));
     }
-    let printed = print(args.format, &judged);
-    let kept = counted((judged.len() - removed) as u64, "backup");
+    let printed = print(args.format, &all);
+    let kept = counted(all.iter().filter(|judged| !judged.keep.is_empty()).count() as u64, "backup");
     app.note(match args.dry_run {
-        true => format!("{removed} would be removed, {kept} kept"),
-        false => format!("{removed} removed, {kept} kept; `offsite gc` frees their space"),
+        true => format!("{} would be removed, {kept} kept", all.iter().filter(|judged| judged.keep.is_empty()).count()),
+        false => {
+            let removed = all.iter().filter(|judged| judged.removed).count();
+            format!("{removed} removed, {kept} kept; `offsite gc` frees their space")
+        }
     });
     after_printing(printed, Ok(outcome))
 }
 
 /// Rules that keep nothing of a resource were not meant so.
-fn refused(region: &Region, resource: &ResourceId) -> Outcome {
+fn say_refused(region: &Region, resource: &ResourceId) {
     let message = format!("the rules keep no backup of {resource} in {region}: nothing of it is removed");
     print_error(&anyhow::anyhow!(message));
-    Outcome::Failed
 }
 
-/// Removes backups of a region. Returns how many, and whether those are all.
-async fn remove(app: &App, settings: &RegionSettings, ids: &[BackupId]) -> (usize, bool) {
+/// Removes those backups of a region that are not kept. Returns whether none failed.
+async fn remove(app: &App, settings: &RegionSettings, judged: &mut [Judged<'_>]) -> bool {
+    if judged.iter().all(|judged| !judged.keep.is_empty()) {
+        return true;
+    }
     let ctx = match settings.open().await {
         Ok(ctx) => ctx,
         Err(error) => {
             print_error(&error);
-            return (0, false);
+            return false;
         }
     };
-    let mut removed = 0;
-    for id in ids {
-        match delete_backup(&ctx, &app.account, id, None).await {
-            Ok(()) => removed += 1,
-            Err(error) => print_error(&anyhow::Error::from(error).context(format!("{id} could not be removed"))),
+    let mut is_done = true;
+    for judged in judged.iter_mut().filter(|judged| judged.keep.is_empty()) {
+        match delete_backup(&ctx, &app.account, &judged.backup, None).await {
+            Ok(()) => judged.removed = true,
+            Err(error) => {
+                print_error(&anyhow::Error::from(error).context(format!("{} could not be removed", judged.backup)));
+                is_done = false;
+            }
         }
     }
-    (removed, removed == ids.len())
+    is_done
 }
 
-/// What is said of one backup.
-#[derive(Serialize)]
-struct Line<'a> {
-    backup: &'a BackupId,
-    region: &'a Region,
-    resource_id: &'a ResourceId,
-    taken_at: Timestamp,
-    /// Empty where it is not kept.
-    keep: &'a [Reason],
-}
-
-fn print(format: Format, judged: &[(&Region, Judged)]) -> anyhow::Result<()> {
-    let lines = judged.iter().map(|(region, (row, keep))| Line {
-        backup: &row.id,
-        region,
-        resource_id: &row.resource_id,
-        taken_at: row.taken_at(),
-        keep,
-    });
+fn print(format: Format, all: &[Judged<'_>]) -> anyhow::Result<()> {
     if format.json {
-        return print_json(&lines.collect::<Vec<_>>());
+        return print_json(&all);
     }
     let mut table = Table::new(&["BACKUP", "REGION", "RESOURCE", "TAKEN", "KEPT"]);
-    for line in lines {
-        let why: Vec<String> = line.keep.iter().map(ToString::to_string).collect();
+    for judged in all {
+        let why: Vec<String> = judged.keep.iter().map(ToString::to_string).collect();
         let kept = if why.is_empty() { "no".to_owned() } else { why.join(", ") };
-        let words = [line.backup.to_string(), line.region.to_string(), line.resource_id.to_string()];
-        table.push(words.into_iter().chain([line.taken_at.to_string(), kept]));
+        let words = [judged.backup.to_string(), judged.region.to_string(), judged.resource_id.to_string()];
+        table.push(words.into_iter().chain([judged.taken_at.to_string(), kept]));
     }
     Ok(table.print()?)
 }

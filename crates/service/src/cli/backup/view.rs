@@ -27,8 +27,8 @@ pub(in crate::cli) struct BackupView<'a> {
     source_backup: Option<&'a BackupId>,
     kms_key: &'a KmsKeyId,
     created_at: Timestamp,
-    /// Of a copy, when its contents were asked for.
-    taken_at: Timestamp,
+    /// When its contents were asked for: of a copy, what that is of its source; `None` where that is not known.
+    taken_at: Option<Timestamp>,
     completed_at: Option<Timestamp>,
     size_bytes: u64,
     stored_bytes: u64,
@@ -103,7 +103,7 @@ pub(super) fn fields(region: &Region, row: &BackupRow) -> Vec<(&'static str, Str
     also("Failure", row.failure.as_ref().map(|why| printable(why.as_bytes())));
     also("Parent", row.parent_id.as_ref().map(ToString::to_string));
     let copied = row.source_backup.as_ref().zip(row.source_region.as_ref());
-    also("Taken", row.is_copy().then(|| row.taken_at().to_string()));
+    also("Taken", row.source_taken_at.map(|at| at.to_string()));
     also("Copy of", copied.map(|(backup, region)| format!("{backup} in {region}")));
     if row.state.is_in_progress() {
         also("Progress", Some(format!("{} of {}", ByteSize(row.done_bytes), ByteSize(row.total_bytes))));
