@@ -5,10 +5,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use catalog::{BackupRow, Catalog, CatalogError, ResourceRow};
+use engine::backups::{latest_of, recency};
 use engine::{EngineError, Progress, RegionContext, Worker};
 use model::{AccountId, BackupId, Region, ResourceId};
 
-use crate::cli::Global;
+use crate::cli::{BackupName, Global};
 use crate::config::{Config, RegionSettings};
 use crate::exit::hinted;
 use crate::output::say;
@@ -91,9 +92,35 @@ impl App {
         }
     }
 
-    /// The backup of this id, in whichever region has it.
-    pub(crate) async fn find_backup(&self, id: &BackupId) -> anyhow::Result<Found<'_, BackupRow>> {
-        self.find("backup", id, async |catalog| catalog.find_backup(&self.account, id).await).await
+    /// The backup of this name, in whichever region has it.
+    pub(crate) async fn find_backup(&self, name: &BackupName) -> anyhow::Result<Found<'_, BackupRow>> {
+        match name {
+            BackupName::Id(id) => {
+                self.find("backup", id, async |catalog| catalog.find_backup(&self.account, id).await).await
+            }
+            BackupName::LatestOf(resource) => self.find_latest(resource).await,
+        }
+    }
+
+    /// The available backup whose contents were taken last of a resource; of it and its copies, rather itself.
+    async fn find_latest(&self, resource: &ResourceId) -> anyhow::Result<Found<'_, BackupRow>> {
+        let (mut latest, mut skipped) = (None::<Found<'_, BackupRow>>, Vec::new());
+        for settings in &self.config.regions {
+            let catalog = match settings.open_catalog().await {
+                Ok(catalog) => catalog,
+                // With -q, too: a later one may be there.
+                Err(error) => {
+                    say(skipping(settings, &error));
+                    skipped.push(settings.region.as_str());
+                    continue;
+                }
+            };
+            let Some(row) = latest_of(&catalog, &self.account, resource).await? else { continue };
+            if latest.as_ref().is_none_or(|latest| recency(&latest.row) < recency(&row)) {
+                latest = Some(Found { settings, catalog, row });
+            }
+        }
+        latest.ok_or_else(|| unknown("backup", &format!("of {resource}"), &skipped))
     }
 
     /// The backups of these ids, each once, by the region that has them. All of them are there, or it is an error that names the rest.

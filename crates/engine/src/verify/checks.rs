@@ -14,7 +14,7 @@ use store::manifest::{ManifestEntry, ManifestReader};
 use store::{DataKey, KeyRing, PackRef, ReadFrom, Record};
 use tokio::sync::mpsc;
 
-use super::{Depth, Fault, VerifyReport};
+use super::{Depth, Fault, Scope, VerifyReport};
 use crate::backup::describe;
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -37,7 +37,7 @@ const GROUPS_AT_ONCE: usize = 4;
 /// What was checked, and how it was found.
 pub(super) struct Checks<'a> {
     ctx: &'a RegionContext,
-    depth: Depth,
+    scope: Scope,
     progress: &'a Progress,
     /// What is wrong with each pack that was looked at.
     packs: HashMap<PackId, Option<String>>,
@@ -62,8 +62,8 @@ impl SoundChunk {
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(ctx: &'a RegionContext, depth: Depth, progress: &'a Progress) -> Self {
-        Self { ctx, depth, progress, packs: HashMap::new(), sound: HashMap::new() }
+    pub(super) fn new(ctx: &'a RegionContext, scope: Scope, progress: &'a Progress) -> Self {
+        Self { ctx, scope, progress, packs: HashMap::new(), sound: HashMap::new() }
     }
 
     /// Has a pack looked at again.
@@ -88,6 +88,8 @@ impl<'a> Checks<'a> {
         };
         self.progress.begin(&format!("verifying {backup}"), record.packs.iter().map(|pack| pack.bytes).sum());
         report.packs = record.packs.len() as u64;
+        let is_not_read = |pack: &&PackRef| self.scope.part.is_some_and(|part| !part.has(&pack.id));
+        report.packs_not_read = record.packs.iter().filter(is_not_read).count() as u64;
         report.bytes = record.packs.iter().map(|pack| pack.bytes).sum();
         // Whatever the depth: a backup whose keys or root do not open cannot be restored.
         let keys = unwrap_all(self.ctx, &record).await;
@@ -142,7 +144,7 @@ impl<'a> Checks<'a> {
         keys: Option<&KeyRing>,
     ) -> Result<u64, EngineError> {
         let unseen: Vec<PackRef> = packs.iter().filter(|pack| !self.packs.contains_key(&pack.id)).copied().collect();
-        let (check, progress) = (PackCheck::new(self.ctx, account, self.depth, keys), self.progress);
+        let (check, progress) = (PackCheck::new(self.ctx, account, self.scope, keys), self.progress);
         let mut checked = stream::iter(unseen)
             .map(|pack| {
                 let check = &check;
@@ -178,11 +180,11 @@ impl<'a> Checks<'a> {
         report: &mut VerifyReport,
     ) -> Result<HashMap<PackId, Vec<RelPath>>, EngineError> {
         let root = open_root(&record, &keys)?;
-        if self.depth != Depth::ReadData && faulty.is_empty() {
+        if self.scope.depth != Depth::ReadData && faulty.is_empty() {
             return Ok(HashMap::new());
         }
         let manifest = reader_of(self.ctx, OpenedRecord { record, keys, root });
-        if self.depth == Depth::ReadData {
+        if self.scope.depth == Depth::ReadData {
             self.progress.begin("comparing with the manifest", 0);
         }
         let (groups, incoming) = mpsc::channel(1);
@@ -213,8 +215,11 @@ impl<'a> Checks<'a> {
             let mut extents = pin!(manifest.extents(&content));
             while let Some(extent) = extents.try_next().await? {
                 let Some(chunk) = extent.chunk() else { continue };
-                needs.insert(chunk.pack);
-                let is_wanted = self.depth == Depth::ReadData && !faulty.contains_key(&chunk.pack);
+                if faulty.contains_key(&chunk.pack) {
+                    needs.insert(chunk.pack);
+                }
+                let is_wanted =
+                    self.scope.depth_of(&chunk.pack) == Depth::ReadData && !faulty.contains_key(&chunk.pack);
                 // One that the record does not list cannot be restored, though another backup's may.
                 let is_sound = manifest.source().packs().contains_key(&chunk.pack) && self.is_sound(chunk);
                 if is_wanted && !is_sound && handed_on.insert((chunk.pack, SoundChunk::at(chunk))) {
@@ -227,8 +232,8 @@ impl<'a> Checks<'a> {
                     drop(groups.send(std::mem::take(&mut group)).await);
                 }
             }
-            for pack in faulty.keys().filter(|pack| needs.contains(pack)) {
-                files.entry(*pack).or_default().push(entry.path.clone());
+            for pack in needs {
+                files.entry(pack).or_default().push(entry.path.clone());
             }
         }
         drop(groups.send(group).await);
@@ -244,21 +249,21 @@ impl<'a> Checks<'a> {
 struct PackCheck<'a> {
     ctx: &'a RegionContext,
     account: &'a AccountId,
-    depth: Depth,
+    scope: Scope,
     keys: Option<&'a KeyRing>,
     /// What packs are read into, one after the other.
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl<'a> PackCheck<'a> {
-    fn new(ctx: &'a RegionContext, account: &'a AccountId, depth: Depth, keys: Option<&'a KeyRing>) -> Self {
-        Self { ctx, account, depth, keys, buffers: Mutex::default() }
+    fn new(ctx: &'a RegionContext, account: &'a AccountId, scope: Scope, keys: Option<&'a KeyRing>) -> Self {
+        Self { ctx, account, scope, keys, buffers: Mutex::default() }
     }
 
     /// Returns the chunks that were opened.
     async fn check(&self, pack: &PackRef) -> Result<HashSet<SoundChunk>, EngineError> {
         let (store, account) = (&self.ctx.store, self.account);
-        match (self.depth, self.keys.and_then(|keys| keys.get(&pack.data_key))) {
+        match (self.scope.depth_of(&pack.id), self.keys.and_then(|keys| keys.get(&pack.data_key))) {
             (Depth::Quick, _) => match store.pack_len(account, &pack.object_name).await? {
                 len if len == pack.bytes => {}
                 len => return Err(of_wrong_length(pack, len)),

@@ -1,6 +1,7 @@
 //! Verifying backups, and mending their packs from another region.
 
 mod checks;
+mod part;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -19,6 +20,8 @@ use crate::keys::{open_root, unwrap_all};
 use crate::manifest_view::reader_of;
 use crate::progress::Progress;
 
+pub use part::Part;
+
 /// How closely a backup is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -30,11 +33,38 @@ pub enum Depth {
     ReadData,
 }
 
+/// What is looked at, and how closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// How closely.
+    pub depth: Depth,
+    /// The packs that are read, if not all are: of the others it is only seen that they are there and have the right size.
+    pub part: Option<Part>,
+}
+
+impl From<Depth> for Scope {
+    fn from(depth: Depth) -> Self {
+        Self { depth, part: None }
+    }
+}
+
+impl Scope {
+    /// How closely a pack is looked at.
+    fn depth_of(&self, pack: &PackId) -> Depth {
+        match self.part {
+            Some(part) if !part.has(pack) => Depth::Quick,
+            _ => self.depth,
+        }
+    }
+}
+
 /// What verifying one backup found.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {
     /// Packs that were looked at.
     pub packs: u64,
+    /// How many of these are not in the part that was to be read.
+    pub packs_not_read: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Chunks that were opened.
@@ -76,12 +106,12 @@ pub async fn verify_backup(
     ctx: &RegionContext,
     account: &AccountId,
     backup: &BackupId,
-    depth: Depth,
+    scope: impl Into<Scope>,
     progress: Arc<Progress>,
 ) -> Result<VerifyReport, EngineError> {
     crate::backups::load_available(ctx, account, backup).await?;
     ctx.store.still_there().await?;
-    let mut checks = Checks::new(ctx, depth, &progress);
+    let mut checks = Checks::new(ctx, scope.into(), &progress);
     checks.verify(account, backup).await
 }
 
@@ -94,14 +124,15 @@ pub async fn verify_backup(
 pub async fn verify_region(
     ctx: &RegionContext,
     accounts: &[AccountId],
-    depth: Depth,
+    scope: impl Into<Scope>,
     repair_from: Option<&RegionContext>,
     progress: Arc<Progress>,
 ) -> Result<RegionVerifyReport, EngineError> {
+    let scope = scope.into();
     ctx.store.still_there().await?;
     let mut report = RegionVerifyReport::default();
     for account in accounts {
-        verify_account(ctx, account, depth, repair_from, &progress, &mut report).await?;
+        verify_account(ctx, account, scope, repair_from, &progress, &mut report).await?;
     }
     Ok(report)
 }
@@ -109,12 +140,12 @@ pub async fn verify_region(
 async fn verify_account(
     ctx: &RegionContext,
     account: &AccountId,
-    depth: Depth,
+    scope: Scope,
     repair_from: Option<&RegionContext>,
     progress: &Progress,
     report: &mut RegionVerifyReport,
 ) -> Result<(), EngineError> {
-    let mut checks = Checks::new(ctx, depth, progress);
+    let mut checks = Checks::new(ctx, scope, progress);
     for backup in available(ctx, account).await? {
         let mut found = checks.verify(account, &backup).await?;
         if let Some(other) = repair_from.filter(|_| !found.faults.is_empty()) {

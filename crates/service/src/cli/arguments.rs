@@ -3,14 +3,36 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
-use engine::verify::Depth;
-use model::{Exclusions, RelPath};
+use engine::verify::{Depth, Part, Scope};
+use model::{BackupId, Exclusions, RelPath, ResourceId};
 
 use super::Cli;
+
+/// Which backup a command is about.
+#[derive(Clone, Debug)]
+pub(crate) enum BackupName {
+    /// The one of this id.
+    Id(BackupId),
+    /// The one whose contents were taken last of this resource, in whichever region.
+    LatestOf(ResourceId),
+}
+
+impl FromStr for BackupName {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        match (given.parse(), given.parse()) {
+            (Ok(id), _) => Ok(Self::Id(id)),
+            (_, Ok(resource)) => Ok(Self::LatestOf(resource)),
+            (Err(no_id), _) => Err(format!("{no_id}; nor is it a resource's id")),
+        }
+    }
+}
 
 /// How thoroughly to verify.
 #[derive(Clone, Copy, Debug, Args)]
@@ -21,15 +43,19 @@ pub(super) struct DepthArgs {
     /// Also open every chunk and check what is in it.
     #[arg(long)]
     read_data: bool,
+    /// Read only the K-th of N parts of all packs, and only look for the others: another K each night reads all of them in N nights.
+    #[arg(long, value_name = "K/N", conflicts_with = "quick")]
+    part: Option<Part>,
 }
 
 impl DepthArgs {
-    pub(super) fn depth(self) -> Depth {
-        match self {
+    pub(super) fn scope(self) -> Scope {
+        let depth = match self {
             Self { quick: true, .. } => Depth::Quick,
             Self { read_data: true, .. } => Depth::ReadData,
             _ => Depth::Hash,
-        }
+        };
+        Scope { depth, part: self.part }
     }
 }
 
@@ -38,7 +64,7 @@ impl DepthArgs {
 pub(super) struct ExclusionArgs {
     /// Leave out of the directory's backups what a line of a .gitignore in it would name: *.o anywhere, /build only at its top,
     /// build/ only directories, !keep.o not after all; may be given several times.
-    #[arg(long = "exclude", value_name = "PATTERN", allow_hyphen_values = true)]
+    #[arg(long = "exclude", value_name = "PATTERN")]
     patterns: Vec<String>,
     /// Read such patterns from a file, one in a line; those given by --exclude come after them.
     #[arg(long, value_name = "FILE")]
@@ -55,6 +81,7 @@ impl ExclusionArgs {
         for file in &self.exclude_from {
             let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
             let is_pattern = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             patterns.extend(text.lines().filter(is_pattern).map(str::to_owned));
         }
         patterns.extend(self.patterns);
@@ -126,6 +153,16 @@ mod tests {
         }
         let odd = OsString::from_vec(b"\xff/\n".to_vec());
         assert_eq!(parse_path(odd).unwrap().as_bytes(), b"\xff/\n");
+    }
+
+    #[test]
+    fn a_backup_is_named_by_its_id_or_its_resource() {
+        let read = |given: &str| given.parse::<BackupName>();
+        assert!(matches!(read("backup-0123456789abcdef0"), Ok(BackupName::Id(_))));
+        for resource in ["fs-0123456789abcdef0", "disk-abcdefgh", "cluster-22222222222"] {
+            assert!(matches!(read(resource), Ok(BackupName::LatestOf(_))), "{resource}");
+        }
+        assert!(read("latest").unwrap_err().ends_with("; nor is it a resource's id"));
     }
 
     #[test]

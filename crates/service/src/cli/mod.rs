@@ -23,6 +23,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use arguments::BackupName;
 pub(crate) use init::{CLIENT_FILE, init};
 
 use clap::{Args, Parser, Subcommand};

@@ -35,8 +35,8 @@ pub(super) async fn run(app: &App, args: &VerifyArgs) -> anyhow::Result<Outcome>
         Some(region) => Some(app.open(region).await?),
         None => None,
     };
-    let (accounts, depth) = (app.accounts_in(&ctx).await?, args.depth.depth());
-    let report = app.watch(|progress| verify_region(&ctx, &accounts, depth, other.as_ref(), progress)).await?;
+    let (accounts, scope) = (app.accounts_in(&ctx).await?, args.depth.scope());
+    let report = app.watch(|progress| verify_region(&ctx, &accounts, scope, other.as_ref(), progress)).await?;
     let printed = match args.format.json {
         true => print_json(&region_json(&args.region, &report)),
         false => print_region(&args.region, &report, accounts.len() > 1).map_err(Into::into),
@@ -81,7 +81,11 @@ pub(super) fn print_backup(region: &Region, backup: &BackupId, report: &VerifyRe
         faults => counted(faults, "fault"),
     };
     let opened = if report.chunks == 0 { String::new() } else { format!(", {chunks} opened") };
-    print_line(format_args!("{backup} in {region}: {packs}, {bytes}{opened}: {found}"))?;
+    let not_read = match report.packs_not_read {
+        0 => String::new(),
+        count => format!(", {count} of them not read"),
+    };
+    print_line(format_args!("{backup} in {region}: {packs}, {bytes}{not_read}{opened}: {found}"))?;
     report.faults.iter().try_for_each(print_fault)
 }
 
@@ -114,6 +118,7 @@ pub(super) fn backup_json(region: &Region, backup: &BackupId, report: &VerifyRep
         "backup": backup,
         "region": region,
         "packs": report.packs,
+        "packs_not_read": report.packs_not_read,
         "bytes": report.bytes,
         "chunks": report.chunks,
         "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),

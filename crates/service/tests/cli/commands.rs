@@ -64,6 +64,7 @@ fn wrong_usage_ends_with_status_2() {
         &["backup", "show", "not-an-id"],
         &["backup", "rm"],
         &["backup", "verify", id, "--quick", "--read-data"],
+        &["backup", "verify", id, "--part", "4/3"],
         &["backup", "forget"],
         &["backup", "forget", "--keep-last", "0"],
         &["backup", "cat", id, "../etc/passwd"],

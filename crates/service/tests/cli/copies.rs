@@ -41,6 +41,28 @@ fn a_copy_outlives_the_region_it_came_from() {
 }
 
 #[test]
+fn a_resource_stands_for_its_latest_backup_wherever_that_is() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let none = scene.run(&["backup", "show", &resource]).with_status(1);
+    assert!(none.stderr.contains(&format!("there is no backup of {resource} in any region")), "{none:?}");
+    scene.back_up(&resource);
+    let second = scene.back_up(&resource);
+    let shown = || scene.run(&["backup", "show", &resource, "--json"]).ok().json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(shown(), second);
+    // A copy is made later, and is no later backup.
+    let copy = scene.run(&["copy", &resource, "--to", "us-west-2"]).ok().line();
+    assert_eq!(shown(), second);
+    scene.run(&["backup", "verify", &resource, "--read-data"]).ok();
+    fs::remove_dir_all(scene.path("us-east-1")).unwrap();
+    assert_eq!(shown(), copy);
+    assert_eq!(scene.run(&["backup", "cat", &resource, "docs/readme"]).ok().stdout, "read me\n");
+    assert!(scene.run(&["backup", "files", &resource]).ok().stdout.contains("docs/readme"));
+    scene.run(&["backup", "restore", &resource, "out"]).ok();
+    same_trees(&scene.path("tree"), &scene.path("out"));
+}
+
+#[test]
 fn a_region_is_brought_up_to_date_with_another() {
     let scene = Scene::new();
     let resource = scene.add_tree();

@@ -43,6 +43,30 @@ fn damage_is_reported_and_mended_from_another_region() {
 }
 
 #[test]
+fn damage_is_found_by_the_part_that_has_the_pack() {
+    let scene = Scene::new();
+    let resource = scene.add_tree();
+    let backup = scene.back_up(&resource);
+    for pack in packs(&scene.path("us-east-1")) {
+        let mut bytes = fs::read(&pack).unwrap();
+        bytes[100] ^= 1;
+        fs::remove_file(&pack).unwrap();
+        fs::write(&pack, bytes).unwrap();
+    }
+    for depth in [&[][..], &["--read-data"]] {
+        let (mut not_read, mut faults) = (0, 0);
+        for part in ["1/3", "2/3", "3/3"] {
+            let verify = ["backup", "verify", &backup, "--part", part, "--json"];
+            let report = scene.run(&[&verify[..], depth].concat()).json();
+            not_read += report["packs_not_read"].as_u64().unwrap();
+            faults += report["faults"].as_array().unwrap().iter().filter(|fault| !fault["pack"].is_null()).count();
+        }
+        let packs = packs(&scene.path("us-east-1")).len();
+        assert_eq!((not_read, faults), (packs as u64 * 2, packs));
+    }
+}
+
+#[test]
 fn gc_takes_what_no_backup_needs_after_its_grace() {
     let scene = Scene::new();
     let backup = scene.back_up(&scene.add_tree());

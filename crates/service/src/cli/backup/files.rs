@@ -2,24 +2,25 @@
 
 use std::io::Write;
 
+use catalog::BackupRow;
 use clap::Args;
 use engine::EngineError;
 use engine::manifest_view::open_manifest;
-use model::{BackupId, Entry, EntryKind, FileTime, RelPath};
+use model::{Entry, EntryKind, FileTime, RelPath};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::Format;
-use crate::cli::arguments::path_parser;
+use crate::cli::arguments::{BackupName, path_parser};
 use crate::exit::{Outcome, hinted};
 use crate::output::{JsonArray, Stdout, json_text, printable};
 
 /// Arguments of `offsite backup files`.
 #[derive(Debug, Args)]
 pub(crate) struct FilesArgs {
-    /// The backup to look into.
+    /// The backup to look into, or a resource, for its latest one.
     #[arg(value_name = "BACKUP")]
-    id: BackupId,
+    name: BackupName,
     /// Only this file, or this directory and what is below it.
     #[arg(default_value = ".", value_parser = path_parser())]
     path: RelPath,
@@ -28,8 +29,8 @@ pub(crate) struct FilesArgs {
 }
 
 pub(super) async fn run(app: &App, args: &FilesArgs) -> anyhow::Result<Outcome> {
-    let (ctx, _) = app.find_backup(&args.id).await?.open().await?;
-    let mut entries = open_manifest(&ctx, &app.account, &args.id).await?.entries();
+    let (ctx, BackupRow { id, .. }) = app.find_backup(&args.name).await?.open().await?;
+    let mut entries = open_manifest(&ctx, &app.account, &id).await?.entries();
     let mut printer = Printer::open(args.format)?;
     let mut found = false;
     while let Some(next) = entries.next().await.map_err(EngineError::from)? {
@@ -42,8 +43,8 @@ pub(super) async fn run(app: &App, args: &FilesArgs) -> anyhow::Result<Outcome> 
         }
     }
     if !found {
-        let error = anyhow::anyhow!("backup {} has no {}", args.id, args.path);
-        return Err(hinted(error, format!("`offsite backup files {}` lists what it has", args.id)));
+        let error = anyhow::anyhow!("backup {id} has no {}", args.path);
+        return Err(hinted(error, format!("`offsite backup files {id}` lists what it has")));
     }
     printer.finish()?;
     Ok(Outcome::Done)

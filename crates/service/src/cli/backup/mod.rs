@@ -12,9 +12,9 @@ mod view;
 
 use clap::{Args, Subcommand};
 use engine::manifest_view::cat;
-use model::{BackupId, RelPath};
+use model::RelPath;
 
-use super::arguments::path_parser;
+use super::arguments::{BackupName, path_parser};
 use crate::app::App;
 use crate::exit::Outcome;
 use crate::output::Stdout;
@@ -50,9 +50,9 @@ pub(crate) enum BackupCommand {
 /// Arguments of `offsite backup cat`.
 #[derive(Debug, Args)]
 pub(crate) struct CatArgs {
-    /// The backup that has the file.
+    /// The backup that has the file, or a resource, for its latest one.
     #[arg(value_name = "BACKUP")]
-    id: BackupId,
+    name: BackupName,
     /// The file's path in the backup; not needed for a disk.
     #[arg(default_value = ".", value_parser = path_parser())]
     path: RelPath,
@@ -65,8 +65,8 @@ pub(super) async fn run(app: &App, command: BackupCommand) -> anyhow::Result<Out
         BackupCommand::Show(args) => show::run(app, &args).await,
         BackupCommand::Files(args) => files::run(app, &args).await,
         BackupCommand::Cat(args) => {
-            let (ctx, _) = app.find_backup(&args.id).await?.open().await?;
-            cat(&ctx, &app.account, &args.id, &args.path, &mut Stdout::open()?).await?;
+            let (ctx, row) = app.find_backup(&args.name).await?.open().await?;
+            cat(&ctx, &app.account, &row.id, &args.path, &mut Stdout::open()?).await?;
             Ok(Outcome::Done)
         }
         BackupCommand::Rm(args) => remove::run(app, &args).await,

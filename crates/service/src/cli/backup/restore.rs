@@ -6,12 +6,12 @@ use std::time::Instant;
 use clap::Args;
 use engine::restore::{self, RestoreReport, RestoreRequest};
 use engine::{EngineError, RegionContext};
-use model::{BackupId, ByteSize, RelPath};
+use model::{ByteSize, RelPath};
 use serde_json::json;
 
 use crate::app::App;
 use crate::cli::Format;
-use crate::cli::arguments::path_parser;
+use crate::cli::arguments::{BackupName, path_parser};
 use crate::exit::{Outcome, after_printing};
 use crate::output::{counted, print_json, say_omissions};
 use crate::progress::rate;
@@ -19,9 +19,9 @@ use crate::progress::rate;
 /// Arguments of `offsite backup restore`.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
-    /// The backup to restore.
+    /// The backup to restore, or a resource, for its latest one.
     #[arg(value_name = "BACKUP")]
-    id: BackupId,
+    name: BackupName,
     /// The directory to restore to; for a disk, the image file or block device.
     target: PathBuf,
     /// Restore only this file or directory of the backup; may be given several times. Directories above it are made where there
@@ -36,10 +36,10 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(super) async fn run(app: &App, args: RestoreArgs) -> anyhow::Result<Outcome> {
-    let (ctx, _) = app.find_backup(&args.id).await?.open().await?;
+    let (ctx, row) = app.find_backup(&args.name).await?.open().await?;
     let request = RestoreRequest {
         account: app.account.clone(),
-        backup: args.id,
+        backup: row.id.clone(),
         target: std::path::absolute(args.target)?,
         paths: args.paths,
         overwrite: args.overwrite,
@@ -49,15 +49,19 @@ pub(super) async fn run(app: &App, args: RestoreArgs) -> anyhow::Result<Outcome>
     let took = started.elapsed();
     let RestoreReport { entries, bytes, omissions } = &report;
     let printed = match args.format.json {
-        true => print_json(&json!({ "entries": entries, "bytes": bytes, "omissions": omissions })),
+        true => print_json(
+            &json!({ "backup": row.id, "region": ctx.region, "entries": entries, "bytes": bytes, "omissions": omissions }),
+        ),
         false => Ok(()),
     };
     app.note(format_args!(
-        "restored {}, {} in {:.1} s, {}/s",
+        "restored {}, {} in {:.1} s, {}/s, of {} in {}",
         counted(report.entries, "item"),
         ByteSize(report.bytes),
         took.as_secs_f64(),
-        ByteSize(rate(report.bytes, took))
+        ByteSize(rate(report.bytes, took)),
+        row.id,
+        ctx.region
     ));
     after_printing(printed, Ok(say_omissions(&report.omissions, "--json has them all")))
 }

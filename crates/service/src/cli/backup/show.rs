@@ -8,15 +8,16 @@ use model::{AccountId, BackupId, BackupState, Omission};
 use super::view::{BackupView, fields};
 use crate::app::App;
 use crate::cli::Format;
+use crate::cli::arguments::BackupName;
 use crate::exit::Outcome;
 use crate::output::{print_fields, print_json, print_line};
 
 /// Arguments of `offsite backup show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The backup to show.
+    /// The backup to show, or a resource, for its latest one.
     #[arg(value_name = "BACKUP")]
-    id: BackupId,
+    name: BackupName,
     /// List everything it left out, and nothing else. (JSON has that always.)
     #[arg(long)]
     omissions: bool,
@@ -25,13 +26,14 @@ pub(crate) struct ShowArgs {
 }
 
 pub(super) async fn run(app: &App, args: &ShowArgs) -> anyhow::Result<Outcome> {
-    let found = app.find_backup(&args.id).await?;
+    let found = app.find_backup(&args.name).await?;
     let region = found.region().clone();
     // The row is all there is to show until there is a manifest, and shows even if the store is gone.
     let has_manifest = found.row.state == BackupState::Available && found.row.omission_count > 0;
     let (row, omissions) = if has_manifest && (args.omissions || args.format.json) {
         let (ctx, row) = found.open().await?;
-        (row, load_omissions(&ctx, &app.account, &args.id).await?)
+        let omissions = load_omissions(&ctx, &app.account, &row.id).await?;
+        (row, omissions)
     } else {
         (found.row, Vec::new())
     };

@@ -13,7 +13,7 @@ use model::{BackupId, ByteSize, KmsKeyId, Region, ResourceId};
 use serde_json::{Value, json};
 
 use super::Format;
-use super::arguments::TagArgs;
+use super::arguments::{BackupName, TagArgs};
 use super::backup::BackupView;
 use crate::app::App;
 use crate::config::parse_rate;
@@ -23,20 +23,20 @@ use crate::output::{Table, counted, grouped, print_json, print_line};
 /// Arguments of `offsite copy`.
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// The backup to copy.
+    /// The backup to copy, or a resource, for its latest one.
     #[arg(value_name = "BACKUP", required_unless_present = "missing")]
-    id: Option<BackupId>,
+    name: Option<BackupName>,
     /// A region to copy it to; may be given several times, and the source is read once for all.
     #[arg(long = "to", value_name = "REGION", required = true)]
     targets: Vec<Region>,
     /// Copy every backup of --from that a target has no copy of, oldest first; run again, it copies what has come since.
-    #[arg(long, requires = "from", conflicts_with = "id")]
+    #[arg(long, requires = "from", conflicts_with = "name")]
     missing: bool,
     /// With --missing: the region whose backups are copied. Those that it has from a target itself are left there.
-    #[arg(long, value_name = "REGION", requires = "missing", conflicts_with = "id")]
+    #[arg(long, value_name = "REGION", requires = "missing", conflicts_with = "name")]
     from: Option<Region>,
     /// With --missing: only the backups of this resource.
-    #[arg(long, value_name = "ID", requires = "missing", conflicts_with = "id")]
+    #[arg(long, value_name = "ID", requires = "missing", conflicts_with = "name")]
     resource: Option<ResourceId>,
     /// The target's KMS key that protects the copy [default: the target region's].
     #[arg(long, value_name = "KEY")]
@@ -86,17 +86,24 @@ impl CopyArgs {
 }
 
 pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
-    match (&args.from, &args.id) {
+    match (&args.from, &args.name) {
         (Some(from), _) => missing::run(app, &args, from).await,
-        (None, Some(id)) => copy_one(app, &args, id).await,
+        (None, Some(name)) => copy_one(app, &args, name).await,
         (None, None) => unreachable!("the command line has either"),
     }
 }
 
-async fn copy_one(app: &App, args: &CopyArgs, id: &BackupId) -> anyhow::Result<Outcome> {
-    let request = args.request(app, id.clone())?;
-    let regions = args.targets();
-    let (source, _) = app.find_backup(&request.backup).await?.open().await?;
+async fn copy_one(app: &App, args: &CopyArgs, name: &BackupName) -> anyhow::Result<Outcome> {
+    let mut regions = args.targets();
+    let found = app.find_backup(name).await?;
+    if let BackupName::LatestOf(resource) = name
+        && let Some(there) = regions.iter().position(|region| region == found.region())
+    {
+        let region = regions.remove(there);
+        app.note(format_args!("{region} has the latest backup of {resource} already: {}", found.row.id));
+    }
+    let request = args.request(app, found.row.id.clone())?;
+    let (source, _) = found.open().await?;
     let source = Arc::new(source);
     let (targets, mut results) = open_targets(app, &source, &regions).await;
     if args.dry_run {
