@@ -5,7 +5,7 @@ use std::slice;
 
 use catalog::{BackupFilter, BackupRow, Catalog, CatalogError, CatalogErrorKind, RequestToken};
 use model::{AccountId, BackupId, BackupState, ResourceId, Service};
-use store::{Record, StoreErrorKind};
+use store::Record;
 
 use crate::context::RegionContext;
 use crate::error::{EngineError, ErrorKind};
@@ -190,11 +190,14 @@ async fn rewrite_record(ctx: &RegionContext, row: &BackupRow) -> Result<(), Engi
     if row.state != BackupState::Available {
         return Ok(());
     }
-    match ctx.store.read_record(&row.account, &row.id).await {
+    let updated = match ctx.store.read_record(&row.account, &row.id).await {
         Ok(record) => update_record(ctx, row, record).await,
-        // It was removed since the row was changed.
-        Err(error) if error.kind == StoreErrorKind::NotFound && !is_available(ctx, row).await? => Ok(()),
         Err(error) => Err(error.into()),
+    };
+    match updated {
+        // It was removed since the row was changed, and so nothing of it is to be left.
+        Err(_) if !is_available(ctx, row).await? => remove_record(ctx, &row.account, &row.id).await,
+        updated => updated,
     }
 }
 
