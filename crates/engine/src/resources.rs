@@ -115,7 +115,7 @@ fn check_exclusions(kind: ResourceKind, path: &Path, exclusions: &Exclusions) ->
         let message = "of an image nothing can be left out: only directories have exclusions";
         return Err(EngineError::refused(ErrorKind::Invalid, message.to_owned()));
     }
-    ExclusionRules::new(exclusions).map_err(|bad| EngineError::refused(ErrorKind::Invalid, bad.to_string()))?;
+    ExclusionRules::check(exclusions).map_err(|bad| EngineError::refused(ErrorKind::Invalid, bad.to_string()))?;
     for pattern in &exclusions.patterns {
         let named = Path::new(pattern.strip_prefix('!').unwrap_or(pattern));
         let Ok(below) = named.strip_prefix(path) else { continue };

@@ -48,24 +48,34 @@ impl ExclusionRules {
     /// Makes rules of exclusions.
     ///
     /// # Errors
-    /// Names the first pattern that is none.
+    /// Names the first pattern that cannot be read.
     pub fn new(exclusions: &Exclusions) -> Result<Self, BadPattern> {
         let mut builder = GitignoreBuilder::new("");
         for pattern in &exclusions.patterns {
-            let bad = |reason: String| BadPattern { pattern: pattern.clone(), reason };
-            if let Some(why) = why_useless(pattern) {
-                return Err(bad(why.to_owned()));
-            }
-            builder.add_line(None, pattern).map_err(|error| bad(error.to_string()))?;
-        }
-        if exclusions.patterns.len() > PATTERNS_MAX {
-            let reason = format!("it is one of {}, and at most {PATTERNS_MAX} can be given", exclusions.patterns.len());
-            return Err(BadPattern { pattern: exclusions.patterns[PATTERNS_MAX].clone(), reason });
+            let bad = |error: ignore::Error| BadPattern { pattern: pattern.clone(), reason: error.to_string() };
+            builder.add_line(None, pattern).map_err(bad)?;
         }
         let together = || format!("(all {} together)", exclusions.patterns.len());
         let patterns =
             builder.build().map_err(|error| BadPattern { pattern: together(), reason: error.to_string() })?;
         Ok(Self { patterns, caches: exclusions.caches })
+    }
+
+    /// Looks at what is given as exclusions: rules are made also of what an earlier version has let through.
+    ///
+    /// # Errors
+    /// Names a pattern that is none, or would leave out nothing, or other things than it would in a `.gitignore`.
+    pub fn check(exclusions: &Exclusions) -> Result<(), BadPattern> {
+        if let Some(pattern) = exclusions.patterns.get(PATTERNS_MAX) {
+            let reason = format!("it is one of {}, and at most {PATTERNS_MAX} can be given", exclusions.patterns.len());
+            return Err(BadPattern { pattern: pattern.clone(), reason });
+        }
+        for pattern in &exclusions.patterns {
+            if let Some(why) = why_useless(pattern) {
+                return Err(BadPattern { pattern: pattern.clone(), reason: why.to_owned() });
+            }
+        }
+        Self::new(exclusions).map(drop)
     }
 
     /// The pattern by which a path is left out.

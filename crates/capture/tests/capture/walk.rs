@@ -236,11 +236,11 @@ fn what_lies_in_a_cache_is_left_out_but_for_its_tag() {
 fn what_is_no_pattern_is_named() {
     for bad in ["", "  ", "# comment", "[z-a]", "{a", "{a,b}", "[[:space:]]", "/", "!", "./a", "a//b", "a/../b"] {
         let exclusions = Exclusions { patterns: vec!["*.o".to_owned(), bad.to_owned()], caches: false };
-        let error = ExclusionRules::new(&exclusions).unwrap_err().to_string();
+        let error = ExclusionRules::check(&exclusions).unwrap_err().to_string();
         assert!(error.starts_with(&format!("\"{bad}\" is no pattern: ")), "{error}");
     }
     let many = Exclusions { patterns: vec!["*.o".to_owned(); 1001], caches: false };
-    assert!(ExclusionRules::new(&many).unwrap_err().to_string().contains("at most 1000"));
+    assert!(ExclusionRules::check(&many).unwrap_err().to_string().contains("at most 1000"));
     // A brace that is meant is one, as in a .gitignore.
     let dir = tempfile::tempdir().unwrap();
     for name in ["{a,b}", "a", "b"] {
