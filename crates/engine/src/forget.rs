@@ -63,6 +63,8 @@ pub enum Reason {
     Within,
     /// It has a tag.
     Tag,
+    /// Other accounts may read it.
+    Shared,
 }
 
 impl std::fmt::Display for Reason {
@@ -76,6 +78,7 @@ impl std::fmt::Display for Reason {
             Self::Yearly => "yearly",
             Self::Within => "within",
             Self::Tag => "tag",
+            Self::Shared => "shared",
         })
     }
 }
@@ -117,6 +120,20 @@ pub async fn candidates(
         rows.sort_by(|a, b| (b.taken_at, &b.id).cmp(&(a.taken_at, &a.id)));
     }
     Ok(found)
+}
+
+/// Adds that those are kept that no rule names and that other accounts may read.
+///
+/// # Errors
+/// When the catalog fails.
+pub async fn keep_shared(catalog: &Catalog, rows: &[Candidate], plan: &mut [Vec<Reason>]) -> Result<(), EngineError> {
+    for (row, reasons) in rows.iter().zip(plan).filter(|(_, reasons)| reasons.is_empty()) {
+        let is_shared = !catalog.list_shares(&row.id).await?.is_empty();
+        if is_shared || catalog.find_backup_policy(&row.id).await?.is_some() {
+            reasons.push(Reason::Shared);
+        }
+    }
+    Ok(())
 }
 
 /// Why each of the backups of one resource, newest first, is kept; for no reason, if it is not.

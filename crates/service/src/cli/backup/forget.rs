@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use engine::EngineError;
 use engine::backups::delete_backup;
-use engine::forget::{KeepRules, Period, Reason, candidates, plan};
+use engine::forget::{KeepRules, Period, Reason, candidates, keep_shared, plan};
 use model::{BackupId, Region, ResourceId, Timestamp};
 use serde::Serialize;
 
@@ -98,12 +98,13 @@ pub(super) async fn run(app: &App, args: &ForgetArgs) -> anyhow::Result<Outcome>
         let mut judged = Vec::new();
         for (resource, rows) in candidates(catalog, &app.account, args.resource.as_ref()).await? {
             any = true;
-            let reasons = plan(&rows, &rules, now);
+            let mut reasons = plan(&rows, &rules, now);
             if reasons.iter().all(Vec::is_empty) {
                 say_refused(&settings.region, &resource);
                 outcome = Outcome::Failed;
                 continue;
             }
+            keep_shared(catalog, &rows, &mut reasons).await?;
             judged.extend(rows.into_iter().zip(reasons).map(|(row, keep)| Judged {
                 backup: row.id,
                 region: &settings.region,
