@@ -53,6 +53,10 @@ fn a_resource_stands_for_its_latest_backup_wherever_that_is() {
     // A copy is made later, and is no later backup.
     let copy = scene.run(&["copy", &resource, "--to", "us-west-2"]).ok().line();
     assert_eq!(shown(), second);
+    for _ in 0..2 {
+        let again = scene.run(&["copy", &resource, "--to", "us-west-2", "--to", "us-east-1"]).ok();
+        assert!(again.stdout.is_empty() && again.stderr.contains("us-east-1 has the latest backup"), "{again:?}");
+    }
     scene.run(&["backup", "verify", &resource, "--read-data"]).ok();
     fs::remove_dir_all(scene.path("us-east-1")).unwrap();
     assert_eq!(shown(), copy);

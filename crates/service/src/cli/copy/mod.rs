@@ -5,8 +5,9 @@ mod missing;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use catalog::Terms;
+use catalog::{BackupRow, Terms};
 use clap::Args;
+use engine::backups::latest_of;
 use engine::copy::{CopyPlanSummary, CopyReport, CopyRequest, accept_copy, copy_backup, plan};
 use engine::{Acceptance, EngineError, RegionContext};
 use model::{BackupId, ByteSize, KmsKeyId, Region, ResourceId};
@@ -94,18 +95,15 @@ pub(super) async fn run(app: &App, args: CopyArgs) -> anyhow::Result<Outcome> {
 }
 
 async fn copy_one(app: &App, args: &CopyArgs, name: &BackupName) -> anyhow::Result<Outcome> {
-    let mut regions = args.targets();
+    let regions = args.targets();
     let found = app.find_backup(name).await?;
-    if let BackupName::LatestOf(resource) = name
-        && let Some(there) = regions.iter().position(|region| region == found.region())
-    {
-        let region = regions.remove(there);
-        app.note(format_args!("{region} has the latest backup of {resource} already: {}", found.row.id));
-    }
     let request = args.request(app, found.row.id.clone())?;
-    let (source, _) = found.open().await?;
+    let (source, row) = found.open().await?;
     let source = Arc::new(source);
-    let (targets, mut results) = open_targets(app, &source, &regions).await;
+    let (mut targets, mut results) = open_targets(app, &source, &regions).await;
+    if let BackupName::LatestOf(resource) = name {
+        targets = lacking(app, targets, resource, &row).await?;
+    }
     if args.dry_run {
         let targets: Vec<&RegionContext> = targets.iter().map(Arc::as_ref).collect();
         let printed = present_plan(&plan(&source, &targets, &request).await?, args.format);
@@ -150,6 +148,25 @@ async fn open_targets(
         }
     }
     (targets, failed)
+}
+
+/// Those of the targets whose latest backup of a resource has not the contents of `latest`.
+async fn lacking(
+    app: &App,
+    targets: Vec<Arc<RegionContext>>,
+    resource: &ResourceId,
+    latest: &BackupRow,
+) -> anyhow::Result<Vec<Arc<RegionContext>>> {
+    let mut lacking = Vec::new();
+    for target in targets {
+        match latest_of(&target.catalog, &app.account, resource).await? {
+            Some(there) if there.snapshot_id == latest.snapshot_id => {
+                app.note(format_args!("{} has the latest backup of {resource} already: {}", target.region, there.id));
+            }
+            _ => lacking.push(target),
+        }
+    }
+    Ok(lacking)
 }
 
 /// Copies one backup and shows the progress.
