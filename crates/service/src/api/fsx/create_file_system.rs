@@ -144,6 +144,12 @@ fn forget_replaced(before: &mut FileSystem, request: &CreateFileSystemFromBackup
     }
     if let Some(known) = &mut before.lustre_configuration {
         known.drive_cache_type = known.drive_cache_type.filter(|_| storage == StorageType::Hdd);
+        if storage == StorageType::IntelligentTiering {
+            known.per_unit_storage_throughput = None;
+        } else {
+            known.throughput_capacity = None;
+            known.data_read_cache_configuration = None;
+        }
     }
     if storage == StorageType::IntelligentTiering {
         before.storage_capacity = None;

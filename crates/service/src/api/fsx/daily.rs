@@ -8,7 +8,7 @@ use std::sync::Arc;
 use catalog::{BackupFilter, Quota, RequestToken, ResourceRow, Terms};
 use engine::backup::{BackupRequest, accept_backup};
 use engine::backups::{delete_backup, edit_backup};
-use engine::{Acceptance, EngineError, Progress, RegionContext, describe};
+use engine::{Acceptance, EngineError, ErrorKind, Progress, RegionContext, describe};
 use model::{BackupState, Origin, Service, Timestamp};
 use wire::fsx::reply::FileSystem;
 
@@ -74,7 +74,12 @@ pub(super) async fn apply_retention(ctx: &RegionContext, row: &ResourceRow, days
         }
         let expires_at = kept_until(backup.created_at, days);
         if backup.expires_at != Some(expires_at) {
-            edit_backup(ctx, &row.account, &backup.id, |row| row.expires_at = Some(expires_at)).await?;
+            let edited = edit_backup(ctx, &row.account, &backup.id, |row| row.expires_at = Some(expires_at)).await;
+            match edited {
+                // It was removed since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                edited => edited.map(drop)?,
+            }
         }
         if expires_at < now
             && let Err(error) = delete_backup(ctx, &row.account, &backup.id, None).await

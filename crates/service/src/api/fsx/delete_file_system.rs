@@ -1,7 +1,7 @@
 //! `DeleteFileSystem`: a last backup where one is wanted; once that is available, the region's keeper removes the rest.
 
 use catalog::{Earlier, RequestToken, ResourceRow};
-use model::{BackupId, ResourceState};
+use model::{BackupId, BackupState, ResourceState};
 use wire::fsx::reply::{DeleteFileSystemReply, FileSystem, FinalBackup};
 use wire::fsx::request::DeleteFileSystem;
 use wire::fsx::settings::FinalBackupWish;
@@ -76,10 +76,15 @@ fn type_of(described: &FileSystem) -> FileSystemType {
 async fn again(call: &Call, request: &DeleteFileSystem, earlier: &Earlier) -> Result<DeleteFileSystemReply, FsxError> {
     let id = &request.file_system_id;
     let Ok(last) = earlier.subject.parse::<BackupId>() else { return Ok(deleting(id)) };
+    let backup = call.ctx.catalog.find_backup(&call.account.id, &last).await.map_err(internal)?;
     if call.find_file_system(id).await?.is_some_and(|row| row.state != ResourceState::Deleting) {
+        if backup.as_ref().is_none_or(|backup| backup.state == BackupState::Failed) {
+            let message =
+                "The last backup of the earlier call failed, and nothing was deleted: call with another token.";
+            return Err(FsxError::bad_request(message));
+        }
         mark(call, id, Some(last.as_str()), None).await?;
     }
-    let backup = call.ctx.catalog.find_backup(&call.account.id, &last).await.map_err(internal)?;
     let described = backup.as_ref().map(|row| backup_view::file_system(call, row)).transpose()?;
     let kind = described.and_then(|described| described.file_system_type);
     let last = FinalBackup {
