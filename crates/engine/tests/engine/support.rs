@@ -202,6 +202,7 @@ pub(crate) async fn overtake(slow: impl Future, steps: usize, other: impl Future
         // Whatever it waits for has a while to happen.
         tokio::task::spawn_blocking(|| {}).await.unwrap();
     }
+    let had_ended = has_ended;
     let mut other = Box::pin(other);
     while tokio::time::timeout(Duration::from_millis(100), &mut other).await.is_err() {
         // Everyone waits for a write in which it stands still. As that would end with its connection, it ends here.
@@ -210,7 +211,7 @@ pub(crate) async fn overtake(slow: impl Future, steps: usize, other: impl Future
     if !has_ended {
         drop(slow.await);
     }
-    has_ended
+    had_ended
 }
 
 /// Does `overtaken` with ever more steps after which someone is to stand still, until it says that they had ended before that.
